@@ -1,0 +1,7 @@
+export default {
+  extensions: ["ts"],
+  files: ["test/**/*.test.ts"],
+  // Node 24, the floor, has no Temporal of its own.
+  require: ["./src/daemon/temporal.ts"],
+  timeout: "120s",
+};
