@@ -1,0 +1,188 @@
+// What a machine's billable life costs and who pays for it (MONEY §2). Requests that run at the same time
+// share its price; what they do not pay is the container's own: unwaited start-up, idle, remainders.
+//
+//   starting ──ready──► ready ──┐     join, leave, reprice, postIdle in both; who waits is active
+//       └──────────close────────┴──► closed     gap and close only when no request is active
+//
+// Invariant: once it is closed, all parts but the minimum sum to floor(integral of the rate).
+// Raw amounts are nano-dollar microseconds per hour, exact; US_PER_HOUR of them are one nano-dollar.
+
+import { accrue, cutPiece, endStartup, forgetMarks, noTime, shareOf, takePosts } from "./accrual.ts";
+import { freeze, type Join, type LeaseState, type LiveState, thaw } from "./lease-state.ts";
+import { cost, type HourlyRate, hourlyRate, type NanoUsd, nanoUsd, US_PER_HOUR } from "./money.ts";
+import { cutAtQuarters, type Part } from "./part.ts";
+import { between, type DurationUs, durationUs, type Instant, latest, quarterHourOf } from "./time.ts";
+
+export type { Join, LeaseState } from "./lease-state.ts";
+export type { Part } from "./part.ts";
+
+/**
+ * Every `at` that lies before the last event counts as that event's instant: a lease never runs backwards.
+ */
+export class Lease {
+  #live: LiveState;
+  #closed = false;
+
+  constructor(at: Instant, price: HourlyRate, idlePrice: HourlyRate, phase: "starting" | "ready") {
+    this.#live = {
+      start: at,
+      t: at,
+      phase: phase === "starting" ? { kind: phase } : { kind: phase, at, V: 0n },
+      P: price,
+      I: idlePrice,
+      n: 0,
+      V: 0n,
+      c: 0n,
+      total: 0n,
+      idle: { raw: 0n, posted: 0n },
+      startup: { raw: 0n, posted: 0n },
+      discount: 0n,
+      piece: noTime(at),
+      marks: new Map(),
+      joined: new Map(),
+      pending: [],
+    };
+  }
+
+  /**
+   * Goes on where `state()` was taken. What happened between then and a crash is to be replayed or left as
+   * a gap.
+   */
+  static resume(state: LeaseState): Lease {
+    const lease = new Lease(state.start, hourlyRate(0n), hourlyRate(0n), "starting");
+    lease.#live = thaw(state);
+    return lease;
+  }
+
+  state(): LeaseState {
+    return freeze(this.#live);
+  }
+
+  get phase(): "starting" | "ready" {
+    return this.#live.phase.kind;
+  }
+
+  /** Requests that share the price now, waiting ones included. */
+  get active(): number {
+    return this.#live.n;
+  }
+
+  /** What accrues to the container by the hour at this moment: 0 while requests share the price. */
+  get containerRate(): HourlyRate {
+    if (this.#live.n > 0) return hourlyRate(0n);
+    return this.phase === "starting" ? this.#live.P : this.#live.I;
+  }
+
+  /** What the lease cost up to its last event, the minimum aside; what all parts must sum to in the end. */
+  get total(): NanoUsd {
+    return nanoUsd(this.#live.total / US_PER_HOUR);
+  }
+
+  /** How much more idle time would have cost at the machine's price; negative where idle is dearer. */
+  get idleDiscount(): NanoUsd {
+    return nanoUsd(this.#live.discount / US_PER_HOUR);
+  }
+
+  /** A request begins to wait (starting) or to run (ready). */
+  join(at: Instant): Join {
+    const live = this.#change(at);
+    const quarter = quarterHourOf(live.t);
+    live.joined.set(quarter, (live.joined.get(quarter) ?? 0) + 1);
+    live.n += 1;
+    return { start: live.t, V0: String(live.V) };
+  }
+
+  /** What the request pays: the floor of its exact share, cut at quarter-hours and at `ready`. */
+  leave(at: Instant, join: Join): readonly Part[] {
+    const quarter = quarterHourOf(join.start);
+    const joined = this.#live.joined.get(quarter);
+    if (joined === undefined) throw new Error(`no request that joined at ${join.start} is active here`);
+    const live = this.#change(at);
+    const parts = shareOf(live, join);
+    live.idle.raw += (live.V - BigInt(join.V0)) % US_PER_HOUR;
+    live.n -= 1;
+    if (joined === 1) live.joined.delete(quarter);
+    else live.joined.set(quarter, joined - 1);
+    forgetMarks(live);
+    return parts;
+  }
+
+  /** Brings V, the carry and idle up to `at`, for the heartbeat that writes them down. */
+  advance(at: Instant): void {
+    this.#advance(at);
+  }
+
+  /** What the request would pay if it left at `at`. */
+  accrued(at: Instant, join: Join): NanoUsd {
+    const live = this.#advance(at);
+    return nanoUsd((live.V - BigInt(join.V0)) / US_PER_HOUR);
+  }
+
+  reprice(at: Instant, price: HourlyRate, idlePrice: HourlyRate): void {
+    const live = this.#change(at);
+    live.P = price;
+    live.I = idlePrice;
+  }
+
+  /** The machine can serve. Said again it changes nothing: providers are polled. */
+  ready(at: Instant): void {
+    if (this.phase === "ready") return;
+    const live = this.#change(at);
+    live.phase = { kind: "ready", at: live.t, V: live.V };
+  }
+
+  /** Container money that fell due since it was last asked for. */
+  postIdle(at: Instant): readonly Part[] {
+    return takePosts(this.#advance(at));
+  }
+
+  /**
+   * Time up to `at` that nobody watched (suspend, death), as parts to be posted once the provider says that
+   * the machine lived. The requests of that time ended before it: one that is still active throws.
+   */
+  gap(at: Instant): readonly Part[] {
+    const live = this.#quiet("skip a gap");
+    cutPiece(live);
+    const from = live.t;
+    const rate = this.containerRate;
+    const rawAt = (upTo: Instant) => rate * BigInt(between(from, upTo));
+    live.t = latest(at, from);
+    live.total += rawAt(live.t);
+    live.discount += (live.P - rate) * BigInt(between(from, live.t));
+    live.idle.raw += rawAt(live.t) % US_PER_HOUR;
+    live.piece = noTime(live.t);
+    return cutAtQuarters("gap", from, live.t, rawAt);
+  }
+
+  /** The machine is off: the last container money, and what its provider bills below `minBilled`. */
+  close(at: Instant, minBilled: DurationUs): readonly Part[] {
+    this.#quiet("close");
+    const live = this.#advance(at);
+    endStartup(live);
+    const parts = takePosts(live);
+    this.#closed = true;
+    const missing = durationUs(minBilled - between(live.start, live.t));
+    if (missing <= 0) return parts;
+    return [...parts, { kind: "minimum", at: live.t, elapsed: missing, amount: cost(live.P, missing) }];
+  }
+
+  #advance(at: Instant): LiveState {
+    if (this.#closed) throw new Error("this lease is closed; a machine that runs again has a new one");
+    accrue(this.#live, at);
+    return this.#live;
+  }
+
+  /** Before n, price or phase change: what does not divide goes to the container, never to a request. */
+  #change(at: Instant): LiveState {
+    const live = this.#advance(at);
+    live.idle.raw += live.c;
+    live.c = 0n;
+    return live;
+  }
+
+  #quiet(what: string): LiveState {
+    if (this.#closed) throw new Error(`a closed lease cannot ${what}`);
+    if (this.#live.n > 0) throw new Error(`a lease cannot ${what} while ${this.#live.n} requests are active`);
+    return this.#live;
+  }
+}

@@ -1,0 +1,167 @@
+// A disk in memory that keeps its promises and can be told to be slow, to fail, or to lose power: what was
+// acknowledged survives, what was not does not. Folds and recounts are written the naive way on purpose.
+
+import type { BalanceChange } from "../../src/ledger/book.ts";
+import type { HeldRow } from "../../src/ledger/held.ts";
+import {
+  type DecisionRow,
+  type EndingRow,
+  type Entry,
+  type FoldQuestion,
+  type Store,
+  StoreError,
+  type Write,
+} from "../../src/ledger/store.ts";
+import type { LeaseState } from "../../src/metering/lease.ts";
+import { add, type NanoUsd, ZERO_USD } from "../../src/metering/money.ts";
+import { EPOCH, type Instant, latest } from "../../src/metering/time.ts";
+
+export interface DiskWhims {
+  /** Resolves when the platter has turned; rejects never. */
+  delay(): Promise<void>;
+  fails(): boolean;
+}
+
+export const PATIENT: DiskWhims = { delay: () => Promise.resolve(), fails: () => false };
+
+export class FakeDisk implements Store {
+  readonly entries: Entry[] = [];
+  readonly balances = new Map<string, BalanceChange>();
+  readonly holds = new Map<string, HeldRow>();
+  readonly leases = new Map<string, { at: Instant; state: LeaseState }>();
+  readonly decisions = new Map<string, DecisionRow>();
+  readonly endings = new Map<string, EndingRow>();
+  tracked: readonly string[] = [];
+  highWater: Instant = EPOCH;
+  heartbeat: Instant = EPOCH;
+  isDead = false;
+  readonly #whims: DiskWhims;
+  readonly #waiting: { readonly act: () => void; readonly reject: (error: Error) => void }[] = [];
+  #isTurning = false;
+
+  constructor(whims: DiskWhims = PATIENT) {
+    this.#whims = whims;
+  }
+
+  write(write: Write): Promise<void> {
+    return this.#inTurn(() => this.#put(write));
+  }
+
+  fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {
+    return this.#inTurn(() => {
+      this.tracked = tracked;
+      const changes = questions.flatMap((question) => this.#fold(question));
+      for (const change of changes) this.#move(change);
+      return changes;
+    });
+  }
+
+  /** What restart would read. */
+  stored() {
+    return {
+      balances: [...this.balances.values()],
+      tracked: this.tracked,
+      leases: this.leases,
+      holds: [...this.holds.values()],
+      highWater: this.highWater,
+      heartbeat: this.heartbeat,
+    };
+  }
+
+  /** The same platters in a new machine: what was not acknowledged by now never happened. */
+  powerCut(): FakeDisk {
+    this.isDead = true;
+    const next = new FakeDisk(this.#whims);
+    next.entries.push(...this.entries);
+    for (const [key, value] of this.balances) next.balances.set(key, value);
+    for (const [key, value] of this.holds) next.holds.set(key, value);
+    for (const [key, value] of this.leases) next.leases.set(key, value);
+    for (const [key, value] of this.decisions) next.decisions.set(key, value);
+    for (const [key, value] of this.endings) next.endings.set(key, value);
+    next.tracked = this.tracked;
+    next.highWater = this.highWater;
+    next.heartbeat = this.heartbeat;
+    return next;
+  }
+
+  /** Applied at once and durably: for recovery, which runs before anything else does. */
+  writeNow(write: Write): void {
+    this.#put(write);
+  }
+
+  /** Group commit, as the real store does it: whatever waits when the platter is free goes together. */
+  #inTurn<T>(act: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ act: () => resolve(act()), reject });
+      if (!this.#isTurning) void this.#turn();
+    });
+  }
+
+  async #turn(): Promise<void> {
+    this.#isTurning = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      await this.#whims.delay();
+      if (this.isDead) return;
+      const isFailing = this.#whims.fails();
+      for (const { act, reject } of batch) {
+        if (isFailing) reject(new StoreError("no space left on the fake disk", false));
+        else act();
+      }
+    }
+    this.#isTurning = false;
+  }
+
+  #put(write: Write): void {
+    this.entries.push(...(write.entries ?? []));
+    for (const change of write.balances ?? []) this.#move(change);
+    for (const row of write.hold ?? []) {
+      if (this.holds.has(row.id)) throw new Error(`hold ${row.id} is there already`);
+      this.holds.set(row.id, row);
+    }
+    for (const row of write.rehold ?? []) {
+      const known = this.holds.get(row.id);
+      if (known !== undefined && known.version < row.version) this.holds.set(row.id, row);
+    }
+    for (const { id, join } of write.joins ?? []) {
+      const known = this.holds.get(id);
+      if (known !== undefined) this.holds.set(id, { ...known, join });
+    }
+    for (const id of write.unhold ?? []) this.holds.delete(id);
+    for (const { machine, state } of write.leases ?? []) this.leases.set(machine, { at: state.t, state });
+    if (write.decision !== undefined) this.decisions.set(write.decision.request, write.decision);
+    if (write.ending !== undefined) this.endings.set(write.ending.request, write.ending);
+    this.highWater = latest(this.highWater, write.at);
+    if (write.leases !== undefined) this.heartbeat = latest(this.heartbeat, write.at);
+  }
+
+  #move(change: BalanceChange): void {
+    const key = `${change.start}|${change.account}`;
+    const before = this.balances.get(key);
+    this.balances.set(key, {
+      ...change,
+      settled: add(before?.settled ?? ZERO_USD, change.settled),
+      held: add(before?.held ?? ZERO_USD, change.held),
+    });
+  }
+
+  #fold(question: FoldQuestion): readonly BalanceChange[] {
+    const sums = new Map<string, NanoUsd>();
+    for (const balance of this.balances.values()) {
+      if (balance.account === question.key || balance.account.startsWith(`${question.key}=`)) {
+        this.balances.set(`${balance.start}|${balance.account}`, { ...balance, settled: ZERO_USD });
+      }
+    }
+    for (const entry of this.entries) {
+      const facts = entry.facts as Record<string, string | undefined>;
+      const counts = entry.kind === "settled" || entry.kind === "adjusted";
+      const matches = question.when.every(([scope, values]) => values.includes(facts[scope] ?? ""));
+      if (!counts || !matches || entry.at < question.since) continue;
+      const account =
+        question.per === undefined ? question.key : `${question.key}=${facts[question.per] ?? "unknown"}`;
+      sums.set(account, add(sums.get(account) ?? ZERO_USD, entry.amount));
+    }
+    const { start, end } = question;
+    return [...sums].map(([account, settled]) => ({ account, start, end, settled, held: ZERO_USD }));
+  }
+}

@@ -1,0 +1,51 @@
+// Run as `node --import THIS THIS` in a folder: a ledger there that may not grow beyond as many pages as stand
+// in the file `pages`, in its own process, because a worker thread can be reached only through --import. It
+// fills the disk, makes space again, and prints as JSON what became of each write.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { isMainThread } from "node:worker_threads";
+import { SqliteStore } from "../../src/ledger/sqlite.ts";
+import { StoreError } from "../../src/ledger/store.ts";
+import { entry } from "./ledger.ts";
+import { TEN } from "./policies.ts";
+
+export interface FullDiskReport {
+  readonly before: string;
+  readonly full: readonly string[];
+  readonly after: string;
+}
+
+const exec = DatabaseSync.prototype.exec;
+const folder = process.cwd();
+const pages = join(folder, "pages");
+
+DatabaseSync.prototype.exec = function (sql) {
+  if (sql.startsWith("BEGIN") && existsSync(pages)) {
+    exec.call(this, `PRAGMA max_page_count = ${readFileSync(pages, "utf8")}`);
+  }
+  exec.call(this, sql);
+};
+
+if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url)) {
+  const store = await SqliteStore.open(folder, { committed: () => undefined });
+  const write = async (name: string, length: number) => {
+    const entries = [entry({ request: name, price: "x".repeat(length) })];
+    try {
+      await store.write({ entries, at: TEN, wall: TEN });
+      return "written";
+    } catch (error) {
+      return error instanceof StoreError ? `${error.fatal ? "fatal" : "passing"}: ${error.message}` : "a bug";
+    }
+  };
+  const before = await write("before", 10);
+  writeFileSync(pages, "1");
+  const first = write("alone", 100_000);
+  const full = await Promise.all([first, write("large", 100_000), write("small, in its batch", 10)]);
+  writeFileSync(pages, "1000000");
+  const after = await write("after", 100_000);
+  await store.close();
+  process.stdout.write(JSON.stringify({ before, full, after } satisfies FullDiskReport));
+}

@@ -1,0 +1,47 @@
+// The code blocks of the README: what kind, what they are told to be, and their text.
+
+import { readFileSync } from "node:fs";
+
+export interface Block {
+  readonly language: string;
+  /** "file=policy.yaml", "serve", or nothing. */
+  readonly about: string;
+  readonly text: string;
+}
+
+export const README = new URL("../../README.md", import.meta.url);
+
+export function readmeBlocks(): readonly Block[] {
+  const text = readFileSync(README, "utf8");
+  return [...text.matchAll(/^```(\w+)(?: (\S+))?\n([\s\S]*?)^```$/gm)].map((match) => ({
+    language: match[1] ?? "",
+    about: match[2] ?? "",
+    text: match[3] ?? "",
+  }));
+}
+
+const BEGIN = "<!-- demo -->\n```text\n";
+const END = "```\n<!-- /demo -->";
+
+/** The demo's transcript as the README has it. */
+export function readmeTranscript(): string {
+  const text = readFileSync(README, "utf8");
+  const begin = text.indexOf(BEGIN) + BEGIN.length;
+  return text.slice(begin, text.indexOf(END, begin));
+}
+
+export function withTranscript(readme: string, transcript: string): string {
+  const begin = readme.indexOf(BEGIN) + BEGIN.length;
+  return readme.slice(0, begin) + transcript + readme.slice(readme.indexOf(END, begin));
+}
+
+/** What differs from run to run: paths, ports, times, and amounts that are measured. */
+export function withoutFigures(transcript: string): string {
+  return transcript
+    .replace(/\/\S*budgetguard-demo-\w+/g, "FOLDER")
+    .replace(/127\.0\.0\.1:\d+/g, "ADDRESS")
+    .replace(/resets \d{4}-\d\d-\d\d \d\d:\d\d \S+/g, "resets SOME-DAY")
+    .replace(/\d+(\.\d+)? (ms|s|bytes)\b/g, "N $2")
+    .replace(/\d+\.\d{3,} USD/g, "N USD")
+    .replace(/has \d+\.\d+ of/g, "has N of");
+}
