@@ -1,0 +1,91 @@
+// The contract that every ledger keeps with the rest of the house (MONEY §5): `admit` decides and holds as
+// one step, and the right to send is a value that only a ledger can make.
+//
+//   Reservation:  held ──begin──► running ──stop──► stopped ──settle──► settled
+//                   │                │                                     ▲
+//                   └──release──► released            └──── settle ────────┘
+//
+// Invariant: settle or release happens exactly once; after that every call throws.
+
+import type { Balance } from "../metering/balance.ts";
+import type { NanoUsd } from "../metering/money.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
+import type { AccountKey, Decision, Forward, NoUpstream, Quote, Refuse } from "./decision.ts";
+import type { Policy } from "./policy.ts";
+import type { Task } from "./task.ts";
+
+/** The live balances, as `decide` sees them. */
+export interface Balances {
+  readonly at: Instant;
+  balance(account: AccountKey, periodStart: Instant): Balance;
+}
+
+export interface Accounts {
+  /**
+   * Folds what new budgets would have counted, then resolves to the switch: called, it puts the policy's
+   * limits in force in that tick and places open holds in budgets that newly cover them.
+   */
+  prepare(policy: Policy): Promise<() => void>;
+  /**
+   * Decides on live balances and, where the decision is to forward, holds what it claims. `decide` must be
+   * synchronous and pure: an embedded ledger calls it once, a shared one again on conflict.
+   * Resolves when the hold is durable.
+   */
+  admit(task: Task, decide: (view: Balances) => Decision): Promise<Admission>;
+}
+
+export type Admission =
+  | { readonly kind: "admitted"; readonly reservation: Reservation; readonly decision: Forward }
+  | Refuse
+  | NoUpstream
+  /** The hold could not be made durable; nothing is held. */
+  | { readonly kind: "ledger_unavailable"; readonly cause: unknown };
+
+/** How a request ended. `unknown` is only ever said by recovery. */
+export const OUTCOMES = [
+  "relayed",
+  "failed",
+  "aborted",
+  "truncated",
+  "cut",
+  "refused",
+  "no_upstream",
+  "unsent",
+  "unknown",
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export interface Ending {
+  readonly outcome: "relayed" | "failed" | "aborted" | "truncated" | "cut";
+  /** The upstream's status, if it sent one. */
+  readonly status: number | undefined;
+  /** From an LLM's `usage`; undefined: the whole hold is charged where tokens are priced. */
+  readonly tokens: { readonly input: number; readonly output: number } | undefined;
+}
+
+export interface Settlement {
+  readonly charged: NanoUsd;
+  readonly elapsed: DurationUs;
+}
+
+export interface Reservation {
+  readonly id: string;
+  readonly task: Task;
+  readonly quote: Quote;
+  /** When the held money ends at the exclusive price; FOREVER where time costs nothing. */
+  readonly horizon: Instant;
+  /** Whether its first byte has left: then it is settled, never released. */
+  readonly begun: boolean;
+  /** Whether a budget that covers it ends the work when no further slice can be held. */
+  readonly cuts: boolean;
+  /** The first byte is about to leave: the request joins its machine's lease. */
+  begin(): void;
+  /** The upstream's last byte was read or its socket destroyed: the clock stops, in this tick. */
+  stop(): void;
+  /** Asks for one more slice. Durable before it counts. */
+  extend(): Promise<"extended" | "refused" | "unavailable">;
+  /** Posts what was used and gives the rest back. Durable when it resolves; rejects when it is not. */
+  settle(ending: Ending): Promise<Settlement>;
+  /** Gives everything back. Only for a request of which no byte was sent. */
+  release(): Promise<void>;
+}

@@ -1,0 +1,157 @@
+// May it run, and where (MONEY §5). Pure and synchronous: it runs inside `admit`, on live balances, and
+// nothing may come between its answer and the hold.
+//
+// 1. Budgets that every candidate shares, with the smallest need of any candidate: if even that does not
+//    fit, they decide alone.
+// 2. Else the candidates in rank order, each on its own covering budgets; the first that fits is chosen.
+//    In lowest_price one that does not fit drops out; in manual and local it is the outcome.
+// 3. None left: the strictest action on the first-ranked candidate.
+//
+// `queue` and `degrade` refuse like `block` here: the waiting room and the fallback are not built yet,
+// and `check` says so.
+
+import type { Balances } from "./admission.ts";
+import { claimsOf, type Demand, demandsOn, satisfied } from "./claims.ts";
+import type { Breach, Claim, Decision, Quote, Warning } from "./decision.ts";
+import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
+import { covering, factsOf } from "./match.ts";
+import { ACTIONS, type Model, type Policy } from "./policy.ts";
+import { type Candidate, quoteOf, type Ranking, rank } from "./rank.ts";
+import type { Task } from "./task.ts";
+import { warningsOf } from "./warn.ts";
+
+export interface Question {
+  readonly policy: Policy;
+  readonly model: Model;
+  readonly task: Task;
+  /** All upstreams of the model that are up, in the policy's order. */
+  readonly candidates: readonly Candidate[];
+  /** Ids of those that this request was tried at and that could not be reached. */
+  readonly unreachable: readonly string[];
+}
+
+export function decide(question: Question, view: Balances): Decision {
+  const { policy, model, task, candidates } = question;
+  const ranking = rank(
+    policy,
+    model,
+    task,
+    candidates.map((candidate) => quoteOf(task, model, candidate)),
+  );
+  const judged = ranking.quotes.map((quote) => judge(policy, task, quote, view));
+  const others = ranking.leftOut.map(({ quote, why }) => ({
+    ...judge(policy, task, quote, view),
+    leftOut: why,
+  }));
+  const all = [...judged, ...others];
+  const told = (verdict: Verdict) => explain({ policy, view, candidates: all, verdict });
+
+  const [first] = judged;
+  if (first === undefined) {
+    const reason = whyNone(question, ranking);
+    return { kind: "no_upstream", reason, explanation: told({ rule: reason, chosen: undefined }) };
+  }
+  const shared = sharedBreach(judged, view);
+  const chosen = shared === undefined ? judged.find((one) => one.unmet.length === 0) : undefined;
+  const isFirstOnly = policy.mode !== "lowest_price" && first.unmet.length > 0;
+  if (chosen === undefined || isFirstOnly) {
+    const worst = shared ?? strictest(first.unmet);
+    if (worst === undefined) throw new Error("a candidate without an unmet demand was not chosen");
+    const breach = breachOf(worst, view, all);
+    return { kind: "refuse", breach, explanation: told({ rule: ruleOf(breach), chosen: undefined }) };
+  }
+  const rule = `mode ${policy.mode} chose ${chosen.quote.upstream.id}: ${whyChosen(policy, judged, chosen)}`;
+  return {
+    kind: "forward",
+    quote: chosen.quote,
+    claims: claimsFor(chosen),
+    warnings: warningsFor(chosen, view),
+    explanation: told({ rule, chosen: chosen.quote.upstream.id }),
+  };
+}
+
+/** A candidate and everything that its covering budgets would be asked for. */
+function judge(policy: Policy, task: Task, quote: Quote, view: Balances): Judged {
+  const price = quote.upstream.price;
+  const need = {
+    from: view.at,
+    time: quote.holdTime,
+    amount: quote.hold,
+    rate: price.kind === "hour" ? price.rate : undefined,
+  };
+  const demands = covering(policy, factsOf(task, quote.upstream)).flatMap((coverage) =>
+    demandsOn(coverage, need),
+  );
+  const unmet = demands.filter((demand) => !satisfied(demand, balanceOf(demand, view)));
+  return { quote, demands, unmet, leftOut: undefined };
+}
+
+function balanceOf(demand: Demand, view: Balances) {
+  return view.balance(demand.coverage.account, demand.period.start);
+}
+
+function claimsFor(chosen: Judged): readonly Claim[] {
+  return claimsOf(chosen.demands);
+}
+
+function warningsFor(chosen: Judged, view: Balances): readonly Warning[] {
+  return chosen.demands.flatMap((demand) => warningsOf(demand, balanceOf(demand, view)));
+}
+
+/** A budget that does not depend on the candidate and that even the cheapest candidate does not fit. */
+function sharedBreach(judged: readonly Judged[], view: Balances): Demand | undefined {
+  const cheapest = judged.reduce((least, one) => (one.quote.hold < least.quote.hold ? one : least));
+  const unmet = cheapest.demands.filter(
+    (demand) => !demand.coverage.ground.dependsOnCandidate && !satisfied(demand, balanceOf(demand, view)),
+  );
+  return strictest(unmet);
+}
+
+/** The strictest action wins; among equals the policy's order. */
+function strictest(unmet: readonly Demand[]): Demand | undefined {
+  const strictness = (demand: Demand) => ACTIONS.indexOf(demand.coverage.ground.budget.onLimit);
+  let worst: Demand | undefined;
+  for (const demand of unmet) {
+    if (worst === undefined || strictness(demand) > strictness(worst)) worst = demand;
+  }
+  return worst;
+}
+
+function breachOf(demand: Demand, view: Balances, all: readonly Judged[]): Breach {
+  const { budget, limit, timezone } = demand.coverage.ground;
+  const { settled, held } = balanceOf(demand, view);
+  return {
+    budget: budget.id,
+    action: budget.onLimit,
+    limit,
+    settled,
+    held,
+    needed: demand.amount,
+    resets: demand.period.end < Number.MAX_SAFE_INTEGER ? demand.period.end : undefined,
+    timezone,
+    alternatives: alternativesOf(all),
+  };
+}
+
+function ruleOf(breach: Breach): string {
+  return `budget ${breach.budget} does not have what this needs, and its on_limit is ${breach.action}`;
+}
+
+function whyChosen(policy: Policy, judged: readonly Judged[], chosen: Judged): string {
+  if (policy.mode === "manual") return "it is the one selected for this model";
+  const skipped = judged.slice(0, judged.indexOf(chosen)).map((one) => one.quote.upstream.id);
+  const tail = skipped.length === 0 ? "" : ` (${skipped.join(", ")} did not fit the budgets)`;
+  const count = judged.length;
+  if (policy.mode === "local") return `the first of ${count} local upstream${count === 1 ? "" : "s"}${tail}`;
+  return `the lowest price of ${count} candidate${count === 1 ? "" : "s"}${tail}`;
+}
+
+function whyNone({ policy, model, unreachable }: Question, ranking: Ranking): string {
+  const [first] = ranking.leftOut;
+  if (unreachable.length > 0) {
+    return `${unreachable.join(", ")} could not be reached, and no other may serve in mode ${policy.mode}`;
+  }
+  if (first === undefined) return `no upstream of ${model.id} is up`;
+  const names = ranking.leftOut.map(({ quote }) => quote.upstream.id).join(", ");
+  return `no upstream of ${model.id} may serve in mode ${policy.mode}: ${names} left out, ${first.why}`;
+}

@@ -1,0 +1,124 @@
+// What can be decided about a task, and the explanation that is kept with it. Values only: proxy/reply.ts
+// knows about 402, ledger/accounts.ts about holding.
+
+import type { NanoUsd } from "../metering/money.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Action, Mode, Upstream } from "./policy.ts";
+
+/** An upstream that could serve, and what this request would cost there. */
+export interface Quote {
+  readonly upstream: Upstream;
+  readonly time: DurationUs;
+  readonly amount: NanoUsd;
+  readonly hold: NanoUsd;
+  /** 0 where the price does not depend on time. */
+  readonly holdTime: DurationUs;
+  /** What candidates are compared by: the expected price, or the policy's shadow price. */
+  readonly rank: NanoUsd;
+  readonly inFlight: number;
+}
+
+/** Identifies one balance: what a budget covers and how its periods turn, not its id (MONEY §4). */
+export type AccountKey = string;
+
+/** What one hold asks of one account in one period. */
+export interface Claim {
+  readonly account: AccountKey;
+  readonly start: Instant;
+  readonly end: Instant;
+  readonly amount: NanoUsd;
+  /** The lowest limit of an enforcing budget on it; undefined where nothing can refuse. */
+  readonly limit: NanoUsd | undefined;
+}
+
+export type Decision = Forward | Refuse | NoUpstream;
+
+export interface Forward {
+  readonly kind: "forward";
+  readonly quote: Quote;
+  readonly claims: readonly Claim[];
+  /** Budgets that are over a threshold or, under `warn`, over their limit. */
+  readonly warnings: readonly Warning[];
+  readonly explanation: Explanation;
+}
+
+export interface Refuse {
+  readonly kind: "refuse";
+  readonly breach: Breach;
+  readonly explanation: Explanation;
+}
+
+/** No upstream of the model can be chosen under this mode. */
+export interface NoUpstream {
+  readonly kind: "no_upstream";
+  /** A sentence that says why and what to change. */
+  readonly reason: string;
+  readonly explanation: Explanation;
+}
+
+export interface Warning {
+  readonly budget: string;
+  readonly text: string;
+}
+
+/** The budget that said no. `resets` is undefined for periods that never turn. */
+export interface Breach {
+  readonly budget: string;
+  readonly action: Action;
+  readonly limit: NanoUsd;
+  readonly settled: NanoUsd;
+  readonly held: NanoUsd;
+  readonly needed: NanoUsd;
+  readonly resets: Instant | undefined;
+  readonly timezone: string;
+  readonly alternatives: readonly Alternative[];
+}
+
+/** What would have passed instead. */
+export interface Alternative {
+  readonly upstream: string;
+  readonly provider: string;
+  readonly estimate: NanoUsd;
+}
+
+/** Everything that led to a decision; stored with the request, shown by `explain`. */
+export interface Explanation {
+  readonly at: Instant;
+  readonly mode: Mode;
+  readonly policy: string;
+  /** In rank order, those that were left out last. */
+  readonly candidates: readonly CandidateExplanation[];
+  readonly chosen: string | undefined;
+  /** One sentence: the rule that fired. */
+  readonly rule: string;
+  /** What would have passed: every candidate whose budgets have the money, whatever the mode says. */
+  readonly alternatives: readonly Alternative[];
+}
+
+export interface CandidateExplanation {
+  readonly upstream: string;
+  readonly provider: string;
+  readonly estimate: NanoUsd;
+  readonly hold: NanoUsd;
+  readonly rank: NanoUsd;
+  readonly time: DurationUs;
+  readonly inFlight: number;
+  /** "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-07-20" */
+  readonly price: string;
+  /** Why it was not chosen; undefined for the chosen one and for those ranked after it. */
+  readonly leftOut: string | undefined;
+  readonly budgets: readonly BudgetExplanation[];
+}
+
+/** One covering budget as it stood before the hold, in the period of `at`. */
+export interface BudgetExplanation {
+  readonly budget: string;
+  readonly action: Action;
+  readonly limit: NanoUsd;
+  readonly settled: NanoUsd;
+  readonly held: NanoUsd;
+  readonly needed: NanoUsd;
+  readonly fits: boolean;
+  readonly shadow: boolean;
+  readonly resets: Instant | undefined;
+}

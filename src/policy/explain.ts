@@ -1,0 +1,121 @@
+// Turns what `decide` looked at into the explanation that is kept with the request. It decides nothing.
+
+import type { Balance } from "../metering/balance.ts";
+import { formatUsd } from "../metering/money.ts";
+import type { Price, PriceSource } from "../metering/price.ts";
+import { FOREVER } from "../metering/time.ts";
+import type { Balances } from "./admission.ts";
+import type { Demand } from "./claims.ts";
+import type { Alternative, BudgetExplanation, CandidateExplanation, Explanation, Quote } from "./decision.ts";
+import type { Policy } from "./policy.ts";
+
+/** A candidate, what its budgets are asked for, and which of them cannot give it. */
+export interface Judged {
+  readonly quote: Quote;
+  readonly demands: readonly Demand[];
+  readonly unmet: readonly Demand[];
+  /** Why the mode does not offer it. */
+  readonly leftOut: string | undefined;
+}
+
+export interface Verdict {
+  readonly rule: string;
+  readonly chosen: string | undefined;
+}
+
+interface Seen {
+  readonly policy: Policy;
+  readonly view: Balances;
+  readonly candidates: readonly Judged[];
+  readonly verdict: Verdict;
+}
+
+export function explain({ policy, view, candidates, verdict }: Seen): Explanation {
+  return {
+    at: view.at,
+    mode: policy.mode,
+    policy: policy.digest,
+    chosen: verdict.chosen,
+    rule: verdict.rule,
+    alternatives: alternativesOf(candidates),
+    candidates: candidates.map((one) => explainCandidate(one, view)),
+  };
+}
+
+/** Every candidate whose budgets would have let it through, also those that the mode leaves out. */
+export function alternativesOf(candidates: readonly Judged[]): readonly Alternative[] {
+  return candidates
+    .filter((one) => one.unmet.length === 0)
+    .map(({ quote }) => ({
+      upstream: quote.upstream.id,
+      provider: quote.upstream.provider,
+      estimate: quote.amount,
+    }));
+}
+
+function explainCandidate(one: Judged, view: Balances): CandidateExplanation {
+  const { quote } = one;
+  const [unmet] = one.unmet;
+  const tooDear = unmet === undefined ? undefined : `budget ${unmet.coverage.ground.budget.id} does not fit`;
+  return {
+    upstream: quote.upstream.id,
+    provider: quote.upstream.provider,
+    estimate: quote.amount,
+    hold: quote.hold,
+    rank: quote.rank,
+    time: quote.time,
+    inFlight: quote.inFlight,
+    price: describePrice(quote.upstream.price),
+    leftOut: one.leftOut ?? tooDear,
+    budgets: one.demands
+      .filter(({ judges }) => judges)
+      .map((demand) => explainBudget(demand, view.balance(demand.coverage.account, demand.period.start))),
+  };
+}
+
+/** A budget as it stands; `fits` says whether what is asked for is left, whatever its action. */
+export function explainBudget(demand: Demand, { settled, held }: Balance): BudgetExplanation {
+  const { budget, limit } = demand.coverage.ground;
+  return {
+    budget: budget.id,
+    action: budget.onLimit,
+    limit,
+    settled,
+    held,
+    needed: demand.amount,
+    fits: demand.amount === 0n || settled + held + demand.amount <= limit,
+    shadow: budget.shadow,
+    resets: demand.period.end === FOREVER ? undefined : demand.period.end,
+  };
+}
+
+/** "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-07-20" */
+export function describePrice(price: Price): string {
+  return `${describeAmount(price)}, ${describeSource(price.source)}`;
+}
+
+function describeAmount(price: Price): string {
+  switch (price.kind) {
+    case "hour":
+      return `${formatUsd(price.rate)} USD/h`;
+    case "request":
+      return `${formatUsd(price.amount)} USD per request`;
+    case "image":
+      return `${formatUsd(price.amount)} USD per image`;
+    case "tokens":
+      return `${formatUsd(price.input)} in, ${formatUsd(price.output)} out USD per million tokens`;
+  }
+}
+
+export function describeSource(source: PriceSource): string {
+  switch (source.kind) {
+    case "policy":
+      return "from the policy";
+    case "live":
+      return `live from ${source.source} of ${source.asOf}`;
+    case "rate_card":
+      return `rate card ${source.rate} of ${source.asOf}`;
+    case "estimate":
+      return `an estimate: ${source.why}`;
+  }
+}

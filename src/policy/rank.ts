@@ -1,0 +1,97 @@
+// In which order a model's upstreams may serve, by mode. It judges no budget: decide.ts does, in this order.
+
+import { estimate } from "../metering/quote.ts";
+import { type DurationUs, seconds } from "../metering/time.ts";
+import type { Quote } from "./decision.ts";
+import type { Model, Policy, Upstream } from "./policy.ts";
+import type { Task } from "./task.ts";
+
+/** How long a request is taken to run where neither the policy nor history says. */
+export const UNLEARNED_TIME: DurationUs = seconds(30);
+/** Tokens of one choice of a reply where the body names no maximum. */
+const UNSAID_TOKENS = 1024;
+/** A token is about this many bytes of JSON text. */
+const BYTES_PER_TOKEN = 4;
+
+export interface Ranking {
+  /** Best first. */
+  readonly quotes: readonly Quote[];
+  readonly leftOut: readonly { readonly quote: Quote; readonly why: string }[];
+}
+
+/** An upstream that could serve this model now, with how many of our requests run there. */
+export interface Candidate {
+  readonly upstream: Upstream;
+  readonly inFlight: number;
+}
+
+export function quoteOf(task: Task, model: Model, { upstream, inFlight }: Candidate): Quote {
+  const time = model.estimate ?? UNLEARNED_TIME;
+  const { work } = task;
+  const expected = estimate(upstream.price, {
+    images: work.images,
+    inputTokens: Math.ceil((work.bytes ?? 0) / BYTES_PER_TOKEN),
+    outputTokens: (work.maxTokens ?? UNSAID_TOKENS) * work.images,
+    time,
+  });
+  return { upstream, time, ...expected, rank: upstream.rankPerRequest ?? expected.amount, inFlight };
+}
+
+export function rank(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Ranking {
+  switch (policy.mode) {
+    case "manual":
+      return manual(model, task, quotes);
+    case "local":
+      return split(quotes, (quote) =>
+        quote.upstream.provider === "local" ? undefined : "mode local uses local upstreams only",
+      );
+    case "lowest_price":
+      return cheapestFirst(policy, quotes);
+  }
+}
+
+function cheapestFirst(policy: Policy, quotes: readonly Quote[]): Ranking {
+  const ranking = split(quotes, (quote) =>
+    quote.upstream.provider === "local" && !policy.lowestPrice.includeLocal
+      ? "lowest_price leaves local upstreams out (lowest_price.include_local is false)"
+      : undefined,
+  );
+  // Array sort is stable: equal prices and loads keep the policy's order.
+  const ordered = [...ranking.quotes].sort((a, b) => compare(a.rank, b.rank) || a.inFlight - b.inFlight);
+  return { quotes: ordered, leftOut: ranking.leftOut };
+}
+
+function manual(model: Model, task: Task, quotes: readonly Quote[]): Ranking {
+  if (task.provider !== undefined || task.gpuTier !== undefined) {
+    const asked = [task.provider, task.gpuTier].filter((word) => word !== undefined).join(" ");
+    const ranking = split(quotes, ({ upstream }) =>
+      (task.provider ?? upstream.provider) === upstream.provider &&
+      (task.gpuTier ?? upstream.gpuTier) === upstream.gpuTier
+        ? undefined
+        : `the request asks for ${asked}`,
+    );
+    const [first, ...others] = ranking.quotes;
+    const further = others.map((quote) => ({ quote, why: "manual mode takes the first that was asked for" }));
+    return { quotes: first === undefined ? [] : [first], leftOut: [...further, ...ranking.leftOut] };
+  }
+  const chosen = model.manual ?? quotes[0]?.upstream.id;
+  return split(quotes, (quote) =>
+    quote.upstream.id === chosen ? undefined : `manual mode uses ${chosen} for ${model.id}`,
+  );
+}
+
+function split(quotes: readonly Quote[], why: (quote: Quote) => string | undefined): Ranking {
+  const kept: Quote[] = [];
+  const leftOut: { quote: Quote; why: string }[] = [];
+  for (const quote of quotes) {
+    const reason = why(quote);
+    if (reason === undefined) kept.push(quote);
+    else leftOut.push({ quote, why: reason });
+  }
+  return { quotes: kept, leftOut };
+}
+
+function compare(a: bigint, b: bigint): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

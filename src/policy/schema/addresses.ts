@@ -1,0 +1,98 @@
+// Where things are reached: URLs, Host names, browser origins. Addresses that hand out a cloud's own
+// credentials (link-local and metadata) are refused wherever one is written.
+
+import { scalar, textOf } from "./scalar.ts";
+
+/** Origin and path, without a trailing slash. Never shown in an error: it may carry a token. */
+export function url() {
+  return scalar<string>({
+    what: "an address that may be used",
+    write:
+      "http:// or https://, a host and a path, without user, password, query, fragment or link-local address",
+    json: { type: "string", format: "uri", pattern: "^https?://" },
+    quiet: true,
+    read: (raw) => {
+      const parsed = URL.parse(textOf(raw) ?? "");
+      if (!parsed || !/^https?:$/.test(parsed.protocol) || isForbidden(parsed.hostname)) return undefined;
+      if (parsed.username || parsed.password || parsed.search || parsed.hash) return undefined;
+      return parsed.origin + parsed.pathname.replace(/\/+$/, "");
+    },
+  });
+}
+
+const DISCOVERED = "discovered";
+
+/** An address, or the word that leaves it to the container's provider (undefined in the policy). */
+export function urlOrDiscovered() {
+  const address = url();
+  return scalar<string>({
+    what: "an address that may be used",
+    write:
+      "http:// or https://, a host and a path (no user, password, query, link-local address), or discovered",
+    json: { type: "string", pattern: `^https?://|^${DISCOVERED}$` },
+    quiet: true,
+    read: (raw) => (raw === DISCOVERED ? DISCOVERED : address.safeParse(raw).data),
+  }).transform((value) => (value === DISCOVERED ? undefined : value));
+}
+
+export function host() {
+  return scalar<string>({
+    what: "a host",
+    write: "a name or address, with :port where it is not the default, such as gateway.studio.lan:7070",
+    json: { type: "string" },
+    read: (raw) => {
+      const text = (textOf(raw) ?? "").toLowerCase();
+      const sound = /^([a-z0-9_]([a-z0-9._-]{0,251})|\[[0-9a-f:.]+\])(:\d{1,5})?$/.test(text);
+      return sound && URL.canParse(`http://${text}/`) ? text : undefined;
+    },
+  });
+}
+
+export function origin() {
+  return scalar<string>({
+    what: "a browser origin",
+    write: "http:// or https:// and a host, without a path, such as https://studio.example",
+    json: { type: "string", pattern: "^https?://[^/]+$" },
+    read: (raw) => {
+      const text = (textOf(raw) ?? "").toLowerCase();
+      const parsed = URL.parse(text);
+      return parsed && /^https?:$/.test(parsed.protocol) && parsed.origin === text ? text : undefined;
+    },
+  });
+}
+
+/** Hosts by which a cloud serves its metadata, besides 169.254.0.0/16 and fe80::/10. */
+const METADATA = new Set([
+  "metadata",
+  "metadata.google.internal",
+  "instance-data",
+  "instance-data.ec2.internal",
+  "100.100.100.200",
+  "168.63.129.16",
+  "[fd00:ec2::254]",
+]);
+
+function isForbidden(hostname: string): boolean {
+  const bare = bareHost(hostname);
+  return METADATA.has(bare) || /^169\.254\./.test(bare) || /^\[fe[89ab][0-9a-f]:/.test(bare);
+}
+
+/** Whether the machine itself is meant: localhost, 127.0.0.0/8, ::1, and "any address". */
+export function isLoopback(hostname: string): boolean {
+  const bare = bareHost(hostname);
+  if (bare === "localhost" || bare.endsWith(".localhost")) return true;
+  return /^127\.\d+\.\d+\.\d+$/.test(bare) || ["0.0.0.0", "[::]", "[::1]"].includes(bare);
+}
+
+/** Without the final dot, and with IPv4 inside IPv6 written as IPv4 (the URL parser leaves ::ffff:7f00:1). */
+function bareHost(hostname: string): string {
+  const name = hostname.replace(/\.$/, "");
+  const [, high, low] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(name) ?? [];
+  if (high === undefined || low === undefined) return name;
+  const [h, l] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+  return [h >> 8, h & 255, l >> 8, l & 255].join(".");
+}
+
+export function portOf(address: URL): number {
+  return Number(address.port || (address.protocol === "https:" ? 443 : 80));
+}

@@ -1,0 +1,122 @@
+// Words of the policy file: names, choices, switches, days, time zones.
+
+import { ID, ID_TEXT } from "./collections.ts";
+import { didYouMean } from "./near.ts";
+import { scalar, textOf } from "./scalar.ts";
+
+export function flag() {
+  return scalar<boolean>({
+    what: "a switch",
+    write: "true or false",
+    json: { type: "boolean" },
+    read: (raw) => (typeof raw === "boolean" ? raw : undefined),
+  });
+}
+
+/** One of `words`; `aliases` are other spellings of them. */
+export function choice<W extends string>(words: readonly W[], aliases: Readonly<Record<string, W>> = {}) {
+  const all = [...words, ...Object.keys(aliases)];
+  return scalar<W>({
+    what: "one of the allowed words",
+    write: all.length > 1 ? `one of ${all.join(", ")}` : `${all[0]}`,
+    json: { enum: all },
+    read: (raw) => {
+      const text = textOf(raw) ?? "";
+      return (
+        words.find((word) => word === text) ?? (Object.hasOwn(aliases, text) ? aliases[text] : undefined)
+      );
+    },
+    suggest: (raw) => didYouMean(textOf(raw), all),
+  });
+}
+
+/** The name of an upstream, model, machine or budget, where it is given or referred to. */
+export function id() {
+  return scalar<string>({
+    what: "a name",
+    write: ID_TEXT,
+    json: { type: "string", pattern: ID.source },
+    read: (raw) => matching(raw, ID),
+  });
+}
+
+/** Free text of 1 to `longest` characters on one line. */
+export function text(longest = 256) {
+  return scalar<string>({
+    what: "a text",
+    write: `1 to ${longest} characters on one line`,
+    json: { type: "string", minLength: 1, maxLength: longest },
+    read: (raw) => oneLine(raw, longest),
+  });
+}
+
+/** One or several texts, such as the values of a budget's `when`. */
+export function texts(longest = 128) {
+  return scalar<readonly string[]>({
+    what: "a value or a list of values",
+    write: `one text or a list of texts, each of 1 to ${longest} characters`,
+    json: {
+      anyOf: [
+        { type: ["string", "number"], maxLength: longest },
+        { type: "array", minItems: 1, items: { type: ["string", "number"], maxLength: longest } },
+      ],
+    },
+    read: (raw) => {
+      const all = Array.isArray(raw) ? raw : [raw];
+      const values = all.map((each) => oneLine(each, longest)).filter((each) => each !== undefined);
+      return values.length > 0 && values.length === all.length ? values : undefined;
+    },
+  });
+}
+
+function oneLine(raw: unknown, longest: number): string | undefined {
+  const value = textOf(raw);
+  // biome's own rule would want these spelled out; \p{Cc} is every control character, line ends included.
+  return value && value.length <= longest && !/\p{Cc}/u.test(value) ? value : undefined;
+}
+
+function matching(raw: unknown, pattern: RegExp): string | undefined {
+  const value = textOf(raw);
+  return value !== undefined && pattern.test(value) ? value : undefined;
+}
+
+/** A calendar day. */
+export function day() {
+  return scalar<string>({
+    what: "a day",
+    write: "year-month-day, such as 2026-12-31",
+    json: { type: "string", format: "date" },
+    read: (raw) => {
+      const value = matching(raw, /^\d{4}-\d\d-\d\d$/);
+      return value !== undefined && isDay(value) ? value : undefined;
+    },
+  });
+}
+
+function isDay(value: string): boolean {
+  const midnight = new Date(`${value}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(value);
+}
+
+/** An IANA time zone. Offsets such as +01:00 are refused: they have no summer time and surprise in March. */
+export function timezone() {
+  return scalar<string>({
+    what: "a time zone that this machine knows",
+    write: "an IANA name such as Europe/Berlin or UTC",
+    json: { type: "string" },
+    read: (raw) => {
+      const name = matching(raw, /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/);
+      return name !== undefined && isZone(name) ? name : undefined;
+    },
+    suggest: (raw) => didYouMean(textOf(raw), Intl.supportedValuesOf("timeZone")),
+  });
+}
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    // RangeError is how Intl says that it knows no such zone.
+    return false;
+  }
+}

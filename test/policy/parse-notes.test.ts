@@ -1,0 +1,139 @@
+import test, { type ExecutionContext } from "ava";
+import { file, notes, policy } from "./reading.ts";
+
+function check(t: ExecutionContext, given: string, expected: readonly RegExp[]) {
+  const told = notes(given);
+  t.is(told.length, expected.length, told.join("\n"));
+  for (const [index, pattern] of expected.entries()) t.regex(told[index] ?? "", pattern);
+}
+
+test("a policy of active keys has no notes", (t) => {
+  const budget =
+    "{id: a, limit_usd: 1, period: monthly, reset_day: 2, on_limit: block, warn_at: 0.5, overrun: cut, shadow: true}";
+  check(t, file(`mode: local\nhosts: [a]\nidentity: token\nbudgets: [${budget}]\n`), []);
+});
+
+test("an action that is not active yet says what it acts as", (t) => {
+  const of = (action: string) => file(`budgets: [{id: a, limit_usd: 1, on_limit: ${action}}]`);
+  check(t, of("queue"), [/^6:\d+ budgets\[0\]\.on_limit: not active yet: acts as block/]);
+  check(t, of("degrade"), [/acts as block/]);
+  check(t, of("soft_limit"), [/acts as warn/]);
+  for (const active of ["ignore", "warn", "block", "hard_limit"]) check(t, of(active), []);
+});
+
+test("keys of rooms to come are told once each, not key by key", (t) => {
+  check(
+    t,
+    file("alerts: {webhooks: [], rules: {max_usd_per_image: 1}}\ncomfyui: {url: 'http://127.0.0.1:8188'}\n"),
+    [/^6:1 alerts: not active yet$/, /^7:1 comfyui: not active yet$/],
+  );
+});
+
+test("a value that is already what happens is not told", (t) => {
+  check(t, file("attribution: shared\nwhen_ledger_fails: refuse\n"), []);
+  check(t, file("attribution: exclusive\nwhen_ledger_fails: spool\n"), [/acts as shared/, /acts as refuse/]);
+});
+
+test("limits other than money are told to be not enforced", (t) => {
+  check(t, file("budgets: [{id: a, limit_images: 10}]"), [
+    /limit_images: not active yet: this limit is not enforced/,
+  ]);
+});
+
+test("a user's budget is advisory while anyone can claim a name", (t) => {
+  const advisory = /budgets\[0\]\.(per|when\.user): advisory: anyone can claim a name; set identity: token/;
+  check(t, file("budgets: [{id: a, limit_usd: 1, per: user}]"), [advisory]);
+  check(t, file("budgets: [{id: a, limit_usd: 1, when: {user: alice}}]"), [advisory]);
+  check(t, file("identity: token\nbudgets: [{id: a, limit_usd: 1, per: user}]"), []);
+  const clients = `clients: {alice: {token_sha256: "${"ab".repeat(32)}"}}`;
+  check(t, file(`${clients}\nbudgets: [{id: a, limit_usd: 1, per: user}]`), []);
+});
+
+test("a budget that container money never reaches says so, where there are containers", (t) => {
+  const budget = "budgets: [{id: a, limit_usd: 1, when: {model: flux-dev}}]";
+  check(t, file(budget), []);
+  const container = "  b: {provider: other, price: {usd_per_hour: 1}, container: {docker: {name: X}}}\n";
+  check(t, file(budget, container), [
+    /upstreams\.b\.container: not active yet/,
+    /budgets\[0\]: idle and start-up money of containers never counts here: it belongs to no model/,
+  ]);
+});
+
+test("a disabled budget, a provider nobody is, a file without models are told", (t) => {
+  check(t, file("budgets: [{id: a, limit_usd: 1, enabled: false}]"), [/enabled: this budget is disabled/]);
+  check(t, file("budgets: [{id: a, limit_usd: 1, when: {provider: awz}}]"), [
+    /"awz" is no provider .*did you mean "aws"/,
+  ]);
+  check(t, "version: 1\n", [/^1:1 models: no models/]);
+});
+
+test("a secret over plain http is told, but not on the machine itself", (t) => {
+  const of = (url: string) => file("", `  b: {provider: local, url: "${url}", auth: {bearer: {env: A}}}\n`);
+  check(t, of("http://10.0.0.1"), [/upstreams\.b\.auth: the secret travels unencrypted/]);
+  check(t, of("http://127.0.0.1:1"), []);
+  check(t, of("https://10.0.0.1"), []);
+});
+
+test("defaults fill what a budget does not say", (t) => {
+  const plain = policy(file("budgets: [{id: a, limit_usd: 1}]")).budgets[0];
+  t.like(plain, {
+    onLimit: "warn",
+    period: "daily",
+    warnAt: 0.75,
+    criticalAt: 0.9,
+    then: "block",
+    priority: 5,
+  });
+  t.like(plain, {
+    overrun: "finish",
+    includeIdle: true,
+    stopIdle: false,
+    shadow: false,
+    enabled: true,
+    resetDay: 1,
+  });
+  const set = "defaults: {on_limit: block, period: weekly, warn_at: 0.5}\n";
+  t.like(policy(file(`${set}budgets: [{id: a, limit_usd: 1}]`)).budgets[0], {
+    onLimit: "block",
+    period: "weekly",
+    warnAt: 0.5,
+  });
+  const own = "budgets: [{id: a, limit_usd: 1, on_limit: ignore, priority: high, limit_seconds: 2}]";
+  const budget = policy(file(set + own)).budgets[0];
+  t.like(budget, { onLimit: "ignore", period: "weekly", priority: 8 });
+  t.is(budget?.limits.get("seconds"), 2_000_000n);
+});
+
+test("without a key the policy has the documented default", (t) => {
+  const made = policy(file());
+  t.like(made, {
+    mode: "manual",
+    timezone: "Europe/Berlin",
+    attribution: "shared",
+    identity: "trusted",
+    digest: "abc",
+  });
+  t.deepEqual(made.limits, { connections: 1024, body: 64_000_000, waiting: 256, labelValues: 200 });
+  t.deepEqual(made.upstreams.get("flux")?.timeouts, policy(file("", "")).upstreams.get("flux")?.timeouts);
+  t.like(made.upstreams.get("flux")?.timeouts, {
+    connect: 5_000_000,
+    firstByte: 600_000_000,
+    idle: 120_000_000,
+  });
+});
+
+test("agent and component are read as tag", (t) => {
+  const made = policy(
+    file("budgets: [{id: a, limit_usd: 1, when: {agent: x}}, {id: b, limit_usd: 1, per: component}]"),
+  );
+  t.deepEqual(made.budgets[0]?.when, new Map([["tag", ["x"]]]));
+  t.is(made.budgets[1]?.per, "tag");
+});
+
+test("two services of one ECS cluster are asked whether they share a machine", (t) => {
+  const ecs = (service: string) => `container: {ecs: {region: r, cluster: c, service: ${service}}}`;
+  const apart = `  b: {provider: aws, gpu_tier: a10g, ${ecs("b")}}\n  c: {provider: aws, gpu_tier: a10g, ${ecs("c")}}\n`;
+  const told = notes(file("", apart)).filter((each) => each.includes("shares an ECS cluster"));
+  t.is(told.length, 1);
+  t.regex(told[0] ?? "", /upstreams\.c\.container: shares an ECS cluster with b/);
+});

@@ -1,0 +1,32 @@
+// What a request is quoted at an upstream, from the work that its body asks for.
+
+import test from "ava";
+import type { Price } from "../../src/metering/price.ts";
+import { quoteOf } from "../../src/policy/rank.ts";
+import type { Work } from "../../src/policy/task.ts";
+import { model, task, upstream, usd } from "../support/policies.ts";
+
+const PRICE: Price = {
+  kind: "tokens",
+  input: usd("1.00"),
+  output: usd("10.00"),
+  source: { kind: "policy" },
+};
+
+/** In micro-dollars, of which one token in costs one and one token out ten. */
+function quoted(work: Partial<Work>): number {
+  const asked = task({ work: { ...task().work, images: 1, bytes: 0, ...work } });
+  const llm = upstream("llm", { price: PRICE });
+  return Number(quoteOf(asked, model("flux-dev", ["llm"]), { upstream: llm, inFlight: 0 }).hold) / 1000;
+}
+
+test("tokens out are those of one choice times the choices", (t) => {
+  t.is(quoted({ maxTokens: 100 }), 1000);
+  t.is(quoted({ maxTokens: 100, images: 4 }), 4000);
+  t.is(quoted({ maxTokens: undefined, images: 2 }), 20_480);
+});
+
+test("tokens in are a quarter of the body's bytes, rounded up", (t) => {
+  t.is(quoted({ maxTokens: 0, bytes: 401 }), 101);
+  t.is(quoted({ maxTokens: 0, bytes: undefined }), 0);
+});
