@@ -1,0 +1,261 @@
+// The embedded ledger's side of `admit` (MONEY §5): live balances in memory, every change written behind
+// the Store. One tick decides and holds; only durability is awaited.
+//
+// Invariant: no await between a decision and its hold, so what was decided is still true when it is held.
+// Invariant: memory runs ahead of the disk only for work that was not yet sent (its write is awaited) and
+// for endings whose write failed (kept in the outbox, tried again at each heartbeat).
+
+import { fits } from "../metering/balance.ts";
+import { formatUsd, subtract } from "../metering/money.ts";
+import { isFree } from "../metering/price.ts";
+import { between, earlier, FOREVER, HOUR, type Instant, later } from "../metering/time.ts";
+import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
+import { claimsOf, demandsOn } from "../policy/claims.ts";
+import type { Claim, Decision, Forward } from "../policy/decision.ts";
+import { type Coverage, covering, enforcedLimit, type Facts, factsOf, groundsOf } from "../policy/match.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Task } from "../policy/task.ts";
+import { type BalanceChange, Book } from "./book.ts";
+import type { LedgerClock } from "./clock.ts";
+import { Folding } from "./folding.ts";
+import { type HeldRow, OpenHold } from "./held.ts";
+import { Leases } from "./leases.ts";
+import { Outbox, type Unstamped } from "./outbox.ts";
+import { LocalReservation, type Till } from "./reservation.ts";
+import { decisionRow, reservedEntry } from "./rows.ts";
+import type { Store } from "./store.ts";
+
+/** Thrown when a hold no longer fits what was decided a moment ago: in this ledger always a bug. */
+export class ConflictError extends Error {}
+
+export interface AccountsOptions {
+  readonly store: Store;
+  readonly clock: LedgerClock;
+  readonly policy: Policy;
+  /** What restart read; recovery has settled its open holds by then. */
+  readonly balances: readonly BalanceChange[];
+  readonly tracked: readonly string[];
+  /** Told of every write that failed. */
+  readonly onTrouble: (error: unknown) => void;
+}
+
+export class LocalAccounts implements Accounts, Till {
+  readonly book = new Book();
+  readonly leases = new Leases();
+  readonly outbox: Outbox;
+  readonly #clock: LedgerClock;
+  readonly #onTrouble: (error: unknown) => void;
+  readonly #open = new Map<string, OpenHold>();
+  readonly #folding: Folding;
+  #policy: Policy;
+  #holds = 0;
+
+  constructor(options: AccountsOptions) {
+    this.#clock = options.clock;
+    this.#policy = options.policy;
+    this.#onTrouble = options.onTrouble;
+    this.outbox = new Outbox(options.store, options.clock, options.onTrouble);
+    this.#folding = new Folding(options.store, this.book, options.tracked);
+    for (const change of options.balances) this.book.load(change);
+  }
+
+  async admit(task: Task, decide: (view: Balances) => Decision): Promise<Admission> {
+    const decision = decide(this.view());
+    // Nothing may come between the decision and its hold (MONEY §5): the simulation plants an await here.
+    const hold = this.#hold(task, decision);
+    if (hold === undefined || decision.kind !== "forward") return this.#noteRefusal(task, decision);
+    const write = this.#reserveWrite(task, decision, hold);
+    const writing = this.outbox.tryWrite(write);
+    const reservation: Reservation = new LocalReservation(this, hold, task, decision);
+    if (this.#mayBatch(hold) && this.outbox.kept === 0) {
+      hold.reserving = writing.then((result) => {
+        if (!result.written) hold.unwritten = write;
+      }, this.#onTrouble);
+      return { kind: "admitted", reservation, decision };
+    }
+    const result = await writing;
+    if (result.written) return { kind: "admitted", reservation, decision };
+    this.#giveBack(hold, decision.claims);
+    return { kind: "ledger_unavailable", cause: result.cause };
+  }
+
+  async prepare(policy: Policy): Promise<() => void> {
+    const done = await this.#folding.run(policy, this.now());
+    return () => {
+      const before = new Set(groundsOf(this.#policy).map(({ key }) => key));
+      this.#policy = policy;
+      done();
+      this.#placeOpenHolds(before);
+    };
+  }
+
+  /** Once a second: joins and leases go to disk, failed endings are tried again, old periods forgotten. */
+  async heartbeat(): Promise<void> {
+    // While a request is metered, time is what the monotonic clock says and nothing else.
+    if (this.#open.size === 0) this.#clock.follow();
+    const at = this.now();
+    this.book.forget(earlier(at, HOUR));
+    await this.outbox.flush(this.leases.rows(at));
+  }
+
+  view(): Balances {
+    return { at: this.now(), balance: (account, start) => this.book.balance(account, start) };
+  }
+
+  now(): Instant {
+    return this.#clock.now();
+  }
+
+  /** Requests that hold money now. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  openHolds(): readonly HeldRow[] {
+    return [...this.#open.values()].map((hold) => hold.toRow());
+  }
+
+  /** The budgets that cover it under the policy in force. */
+  coverage(facts: Facts): readonly Coverage[] {
+    return covering(this.#policy, facts);
+  }
+
+  /** Accounts that count an entry: also those of a policy whose fold is under way. */
+  counting(facts: Facts): readonly Coverage[] {
+    return [...this.coverage(facts), ...this.#folding.counting(facts)];
+  }
+
+  /** Returns everything that a hold has taken. */
+  unhold(hold: OpenHold): readonly BalanceChange[] {
+    this.#open.delete(hold.row.id);
+    return hold
+      .claims()
+      .map((claim) => this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount }));
+  }
+
+  take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[] {
+    for (const claim of claims) this.#check(claim);
+    return claims.map((claim) => {
+      hold.claim(claim);
+      return this.book.move(claim.account, claim, { kind: "hold", amount: claim.amount });
+    });
+  }
+
+  /** Undoes `take` for a slice that could not be written. */
+  untake(hold: OpenHold, claims: readonly Claim[]): void {
+    for (const claim of claims) {
+      hold.unclaim(claim);
+      this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount });
+    }
+  }
+
+  /** Work that costs nothing and that no enforcing budget covers need not wait for the disk (MONEY §7). */
+  #mayBatch(hold: OpenHold): boolean {
+    return hold.amount === 0n && isFree(hold.row.price) && !this.#isEnforced(hold.row.facts);
+  }
+
+  #isEnforced(facts: Facts): boolean {
+    return this.coverage(facts).some(({ ground }) => enforcedLimit(ground) !== undefined);
+  }
+
+  /** Nothing of it is on disk, but for what a reload placed meanwhile. */
+  #giveBack(hold: OpenHold, claimed: readonly Claim[]): void {
+    hold.step(["held"], "ended");
+    const isClaimed = (change: BalanceChange) =>
+      claimed.some(({ account, start }) => account === change.account && start === change.start);
+    const balances = hold.lasting(this.unhold(hold)).filter((change) => !isClaimed(change));
+    for (const { account } of claimed) if (hold.isOwn(account)) this.book.drop(account);
+    if (balances.length > 0) this.outbox.write({ balances }).catch(() => undefined);
+  }
+
+  #hold(task: Task, decision: Decision): OpenHold | undefined {
+    if (decision.kind !== "forward") return undefined;
+    const { quote } = decision;
+    this.#holds += 1;
+    const at = decision.explanation.at;
+    const timed = quote.upstream.price.kind === "hour" && !isFree(quote.upstream.price);
+    const hold = new OpenHold(
+      {
+        id: `${task.id}.${this.#holds}`,
+        request: task.id,
+        version: 0,
+        at,
+        clientRequestId: task.clientRequestId,
+        facts: factsOf(task, quote.upstream),
+        images: task.work.images,
+        price: quote.upstream.price,
+        machine: quote.upstream.machine,
+        amount: quote.hold,
+        horizon: timed ? later(at, quote.holdTime) : FOREVER,
+        claims: [],
+        join: undefined,
+      },
+      quote.time,
+    );
+    this.take(hold, decision.claims);
+    this.#open.set(hold.row.id, hold);
+    return hold;
+  }
+
+  #check(claim: Claim): void {
+    if (claim.limit === undefined) return;
+    const balance = this.book.balance(claim.account, claim.start);
+    if (fits(claim.limit, balance, claim.amount)) return;
+    throw new ConflictError(
+      `a hold of ${formatUsd(claim.amount)} USD no longer fits ${claim.account}: settled ` +
+        `${formatUsd(balance.settled)}, held ${formatUsd(balance.held)}, limit ${formatUsd(claim.limit)}`,
+    );
+  }
+
+  #reserveWrite(task: Task, decision: Forward, hold: OpenHold): Unstamped {
+    return {
+      entries: [reservedEntry(hold, this.now())],
+      balances: hold.lasting(hold.claims().map(heldChange)),
+      hold: [hold.toRow()],
+      decision: decisionRow(task, decision, hold.row.facts),
+    };
+  }
+
+  #noteRefusal(task: Task, decision: Decision): Admission {
+    if (decision.kind === "forward") throw new Error("a forward was refused");
+    // No money moves, so nobody waits for it.
+    this.outbox.tryWrite({ decision: decisionRow(task, decision, undefined) }).catch(this.#onTrouble);
+    return decision;
+  }
+
+  /** Holds of open requests lie also, unconditionally, in budgets that newly cover them (MONEY §4). */
+  #placeOpenHolds(before: ReadonlySet<string>): void {
+    const balances: BalanceChange[] = [];
+    const placed = new Set<OpenHold>();
+    for (const hold of this.#open.values()) {
+      const { price, facts, at } = hold.row;
+      const time = hold.horizon === FOREVER ? between(at, at) : between(at, hold.horizon);
+      const rate = price.kind === "hour" ? price.rate : undefined;
+      const need = { from: at, time, amount: hold.amount, rate };
+      const newly = this.coverage(facts).filter(({ ground }) => !before.has(ground.key));
+      for (const wanted of claimsOf(newly.flatMap((coverage) => demandsOn(coverage, need)))) {
+        // A budget that comes back still has what was held there before it went.
+        const amount = subtract(wanted.amount, hold.heldIn(wanted));
+        if (amount <= 0n) continue;
+        hold.claim({ ...wanted, amount });
+        placed.add(hold);
+        const moved = this.book.move(wanted.account, wanted, { kind: "hold", amount });
+        balances.push(...hold.lasting([moved]));
+      }
+    }
+    if (balances.length === 0) return;
+    const rehold = [...placed].map((one) => one.toRow());
+    // A failure is kept for the next heartbeat and reported by the outbox.
+    this.outbox.write({ balances, rehold }).catch(() => undefined);
+  }
+}
+
+function heldChange(claim: Claim): BalanceChange {
+  return {
+    account: claim.account,
+    start: claim.start,
+    end: claim.end,
+    settled: 0n as never,
+    held: claim.amount,
+  };
+}

@@ -1,0 +1,93 @@
+// The balances in memory: what every account has settled and held in each of its periods. It knows no
+// limit and no clock; accounts.ts asks it inside a decision, so a read is two Map lookups.
+
+import { type Balance, EMPTY_BALANCE, type Movement, move } from "../metering/balance.ts";
+import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import type { Instant } from "../metering/time.ts";
+import type { AccountKey } from "../policy/decision.ts";
+
+/** A movement of one balance, as it is written to disk beside the entry that caused it. */
+export interface BalanceChange {
+  readonly account: AccountKey;
+  readonly start: Instant;
+  readonly end: Instant;
+  readonly settled: NanoUsd;
+  readonly held: NanoUsd;
+}
+
+interface Page {
+  readonly end: Instant;
+  balance: Balance;
+}
+
+export class Book {
+  readonly #accounts = new Map<AccountKey, Map<Instant, Page>>();
+
+  balance(account: AccountKey, start: Instant): Balance {
+    return this.#accounts.get(account)?.get(start)?.balance ?? EMPTY_BALANCE;
+  }
+
+  /** Applies a movement and returns it as a change to be written. */
+  move(account: AccountKey, period: { start: Instant; end: Instant }, movement: Movement): BalanceChange {
+    const page = this.#page(account, period.start, period.end);
+    page.balance = move(page.balance, movement);
+    return { account, start: period.start, end: period.end, ...changeOf(movement) };
+  }
+
+  /** Adds what was counted elsewhere: a stored balance at start, a fold for a new budget. */
+  load(change: BalanceChange): void {
+    const page = this.#page(change.account, change.start, change.end);
+    page.balance = {
+      settled: add(page.balance.settled, change.settled),
+      held: add(page.balance.held, change.held),
+    };
+  }
+
+  /** Forgets a balance that nobody will look at again. */
+  drop(account: AccountKey): void {
+    this.#accounts.delete(account);
+  }
+
+  /** Sets what a ground has settled back to nothing: a fold is about to count it anew. Holds stay. */
+  unsettle(ground: string): void {
+    for (const [account, pages] of this.#accounts) {
+      if (account !== ground && !account.startsWith(`${ground}=`)) continue;
+      for (const page of pages.values()) page.balance = { settled: ZERO_USD, held: page.balance.held };
+    }
+  }
+
+  /** Forgets periods that are over and hold nothing, so that memory follows what is in use. */
+  forget(before: Instant): void {
+    for (const [account, pages] of this.#accounts) {
+      for (const [start, page] of pages) {
+        if (page.end <= before && page.balance.held === 0n) pages.delete(start);
+      }
+      if (pages.size === 0) this.#accounts.delete(account);
+    }
+  }
+
+  *all(): Iterable<{ account: AccountKey; start: Instant; balance: Balance }> {
+    for (const [account, pages] of this.#accounts) {
+      for (const [start, page] of pages) yield { account, start, balance: page.balance };
+    }
+  }
+
+  #page(account: AccountKey, start: Instant, end: Instant): Page {
+    const pages = this.#accounts.get(account) ?? new Map<Instant, Page>();
+    const page = pages.get(start) ?? { end, balance: EMPTY_BALANCE };
+    pages.set(start, page);
+    this.#accounts.set(account, pages);
+    return page;
+  }
+}
+
+function changeOf(movement: Movement): { settled: NanoUsd; held: NanoUsd } {
+  switch (movement.kind) {
+    case "hold":
+      return { settled: ZERO_USD, held: movement.amount };
+    case "unhold":
+      return { settled: ZERO_USD, held: -movement.amount as NanoUsd };
+    case "settle":
+      return { settled: movement.amount, held: ZERO_USD };
+  }
+}

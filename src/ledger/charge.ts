@@ -1,0 +1,67 @@
+// What an ended request is charged, in parts that each lie in one quarter-hour (MONEY §2, §3, §9).
+
+import type { Part } from "../metering/lease.ts";
+import { add, type NanoUsd, perMillion, smaller, subtract, ZERO_USD } from "../metering/money.ts";
+import { MOST_HOLD } from "../metering/quote.ts";
+import { between, type DurationUs, type Instant } from "../metering/time.ts";
+import type { Ending } from "../policy/admission.ts";
+import type { OpenHold } from "./held.ts";
+
+export interface Charge {
+  readonly parts: readonly Part[];
+  readonly charged: NanoUsd;
+  readonly elapsed: DurationUs;
+}
+
+/** `capped`: at most what was held, because a budget that covers it promised so (`overrun: cut`). */
+export function chargeOf(hold: OpenHold, ending: Ending, capped: boolean): Charge {
+  const began = hold.began ?? hold.row.at;
+  const elapsed = between(began, hold.stopped ?? began);
+  const { price } = hold.row;
+  const timed = hold.parts.length > 0;
+  if (timed) {
+    const parts = capped ? cap(hold.parts, hold.amount) : hold.parts;
+    const shared = parts.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
+    return { parts, charged: add(...parts.map((part) => part.amount)), elapsed: shared };
+  }
+  const due = price.kind === "hour" ? ZERO_USD : unitAmount(hold, ending);
+  const charged = capped ? smaller(due, hold.amount) : due;
+  return { parts: [{ kind: "request", at: unitInstant(hold), elapsed, amount: charged }], charged, elapsed };
+}
+
+/** Units belong to the period of admission (MONEY §3). */
+function unitInstant(hold: OpenHold): Instant {
+  return hold.row.at;
+}
+
+/**
+ * Sent is charged, whatever came of it, but for images and tokens that the upstream itself refused: a reply
+ * other than 2xx made none (MONEY §9). Tokens that nobody counted are charged as held.
+ */
+function unitAmount(hold: OpenHold, ending: Ending): NanoUsd {
+  const { price } = hold.row;
+  const isMade = ending.status === undefined || (ending.status >= 200 && ending.status < 300);
+  switch (price.kind) {
+    case "image":
+      return isMade ? hold.amount : ZERO_USD;
+    case "tokens":
+      if (!isMade) return ZERO_USD;
+      if (ending.tokens === undefined) return hold.amount;
+      return smaller(
+        add(perMillion(price.input, ending.tokens.input), perMillion(price.output, ending.tokens.output)),
+        MOST_HOLD,
+      );
+    default:
+      return hold.amount;
+  }
+}
+
+/** The first parts up to `most`: what comes later is the container's. */
+function cap(parts: readonly Part[], most: NanoUsd): readonly Part[] {
+  let left = most;
+  return parts.map((part) => {
+    const amount = smaller(part.amount, left);
+    left = subtract(left, amount);
+    return { ...part, amount };
+  });
+}

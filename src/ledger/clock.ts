@@ -1,0 +1,83 @@
+// Ledger time (MONEY §7): `at = max(wall, high-water)`, so a spent period never re-opens, and a forward
+// jump is believed only after it has stood for ten minutes or an operator accepts it.
+//
+//   steady ──wall > anchor + monotonic + 5 min──► doubting ──10 min stable, or accept()──► steady
+//                                                    └──wall comes back──► steady
+//
+// Invariant: now() never goes back, and between two calls it moves by what the monotonic clock says. Only
+// follow() and accept() set it forward to the wall, and follow() is called only while nothing is metered:
+// a clock that is set never changes what a request costs.
+
+import {
+  between,
+  type Clock,
+  type DurationUs,
+  type Instant,
+  later,
+  latest,
+  MINUTE,
+} from "../metering/time.ts";
+
+const BELIEVED_STEP = (5 * MINUTE) as DurationUs;
+const STABLE_FOR = (10 * MINUTE) as DurationUs;
+
+export class LedgerClock {
+  readonly #clock: Clock;
+  #anchor: Instant;
+  #anchoredAt: DurationUs;
+  #last: Instant;
+  #doubted: { readonly since: DurationUs; readonly ahead: DurationUs } | undefined;
+
+  /** `highWater` is the latest instant that was ever written: time goes on from there. */
+  constructor(clock: Clock, highWater: Instant) {
+    this.#clock = clock;
+    this.#anchor = latest(clock.wall(), highWater);
+    this.#anchoredAt = clock.monotonic();
+    this.#last = this.#anchor;
+  }
+
+  now(): Instant {
+    const monotonic = this.#clock.monotonic();
+    const expected = later(this.#anchor, (monotonic - this.#anchoredAt) as DurationUs);
+    const ahead = between(expected, this.#clock.wall());
+    if (ahead > BELIEVED_STEP) this.#doubt(ahead, monotonic);
+    else this.#doubted = undefined;
+    this.#last = latest(this.#last, expected);
+    return this.#last;
+  }
+
+  wall(): Instant {
+    return this.#clock.wall();
+  }
+
+  /** True while the wall clock is far ahead and not yet believed. */
+  get doubts(): boolean {
+    return this.#doubted !== undefined;
+  }
+
+  /** Follows the wall clock forwards: small steps at once, a jump once it has stood for ten minutes. */
+  follow(): void {
+    const now = this.now();
+    const wall = this.#clock.wall();
+    const doubted = this.#doubted;
+    const isBelieved = doubted === undefined || this.#clock.monotonic() - doubted.since >= STABLE_FOR;
+    if (isBelieved && wall > now) this.#reanchor(wall);
+  }
+
+  /** Adopts the wall clock as it stands: an operator's word. */
+  accept(): void {
+    this.#reanchor(latest(this.now(), this.#clock.wall()));
+  }
+
+  /** A clock that jumps again has not stood: the ten minutes begin anew. */
+  #doubt(ahead: DurationUs, monotonic: DurationUs): void {
+    const moved = this.#doubted === undefined ? 0 : Math.abs(ahead - this.#doubted.ahead);
+    if (this.#doubted === undefined || moved > BELIEVED_STEP) this.#doubted = { since: monotonic, ahead };
+  }
+
+  #reanchor(to: Instant): void {
+    this.#anchor = to;
+    this.#anchoredAt = this.#clock.monotonic();
+    this.#doubted = undefined;
+  }
+}

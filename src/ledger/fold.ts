@@ -1,0 +1,57 @@
+// Answers what a budget would have counted: a sum over the entries of its period that match its `when`.
+
+import type { DatabaseSync } from "node:sqlite";
+import { type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import type { BalanceChange } from "./book.ts";
+import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
+import type { FoldQuestion } from "./store.ts";
+
+const CHARGED = "kind IN ('settled', 'startup', 'idle', 'minimum', 'gap', 'adjusted')";
+/** Start-up that a request waited for is the request's; without one it is the container's, as idle is. */
+const NO_CONTAINER_MONEY = "(request IS NOT NULL OR kind = 'adjusted')";
+
+/** What container money carries: a balance per any other scope never receives it (MONEY §2). */
+const CONTAINER_SCOPES = new Set(["provider", "upstream", "machine", "gpu_tier"]);
+
+/** Forgets what a ground had settled before it was given up; what open requests hold there stays. */
+export function unsettle(database: DatabaseSync, question: FoldQuestion): void {
+  database
+    .prepare("UPDATE balances SET settled = 0 WHERE account = ? OR substr(account, 1, ?) = ?")
+    .run(question.key, question.key.length + 1, `${question.key}=`);
+}
+
+/** One balance, or one per value of `per`. Throws on a scope that is no column: a bug. */
+export function foldEntries(database: DatabaseSync, question: FoldQuestion): readonly BalanceChange[] {
+  const where = ["at >= ?", CHARGED];
+  const isOfRequests = question.per !== undefined && !CONTAINER_SCOPES.has(question.per);
+  if (question.requestsOnly || isOfRequests) where.push(NO_CONTAINER_MONEY);
+  const values: (string | number)[] = [question.since];
+  for (const [scope, allowed] of question.when) {
+    where.push(`${columnOf(scope)} IN (${allowed.map(() => "?").join(", ")})`);
+    values.push(...allowed);
+  }
+  const value = question.per === undefined ? "''" : valueOfPer(question.per);
+  const statement = database.prepare(
+    `SELECT ${value} AS value, sum(amount) AS settled FROM entries WHERE ${where.join(" AND ")} GROUP BY 1`,
+  );
+  statement.setReadBigInts(true);
+  return statement.all(...values).map((row) => ({
+    account: question.per === undefined ? question.key : `${question.key}=${row.value}`,
+    start: question.start,
+    end: question.end,
+    settled: (row.settled ?? 0n) as NanoUsd,
+    held: ZERO_USD,
+  }));
+}
+
+/** As policy/match.ts names the balance of a request that does not say. */
+function valueOfPer(per: string): string {
+  if (per === "session") return "json_array(user, session)";
+  return `coalesce(${columnOf(per)}, 'unknown')`;
+}
+
+function columnOf(scope: string): string {
+  const column = SCOPE_COLUMNS[scope];
+  if (column === undefined) throw new Error(`no column of entries holds the scope ${scope}`);
+  return column;
+}

@@ -1,0 +1,135 @@
+// One open hold: in memory while its request lives, as a row on disk so that a crash cannot forget it.
+//
+//   held ──begin──► running ──stop──► stopped ──settle──► ended
+//    └──release──► ended
+//
+// Invariant: the row is on disk from before the first byte leaves until the entry that ends it.
+
+import type { Join, Part } from "../metering/lease.ts";
+import { add, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import type { Price } from "../metering/price.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
+import { claimKey } from "../policy/claims.ts";
+import type { AccountKey, Claim } from "../policy/decision.ts";
+import type { Facts } from "../policy/match.ts";
+import type { BalanceChange } from "./book.ts";
+import type { Unstamped } from "./outbox.ts";
+
+/** As it is stored; enough to settle it without the policy that made it. */
+export interface HeldRow {
+  /** Of this hold: a request that is sent elsewhere after all has a new one. */
+  readonly id: string;
+  readonly request: string;
+  /** Counts its changes: an older version never overwrites a later one. */
+  readonly version: number;
+  readonly at: Instant;
+  readonly clientRequestId: string | undefined;
+  readonly facts: Facts;
+  readonly images: number;
+  readonly price: Price;
+  /** What bills, where the price is an hourly one. */
+  readonly machine: string;
+  readonly amount: NanoUsd;
+  readonly horizon: Instant;
+  readonly claims: readonly Claim[];
+  /** Where its share of the lease began, once it was sent and a heartbeat or a settlement wrote it down. */
+  readonly join: Join | undefined;
+}
+
+export type HoldState = "held" | "running" | "stopped" | "ended";
+
+export class OpenHold {
+  readonly row: Omit<HeldRow, "version" | "amount" | "horizon" | "claims" | "join">;
+  /** How long the work was expected to take: sizes its further slices. */
+  readonly time: DurationUs;
+  state: HoldState = "held";
+  horizon: Instant;
+  amount: NanoUsd;
+  began: Instant | undefined;
+  stopped: Instant | undefined;
+  join: Join | undefined;
+  parts: readonly Part[] = [];
+  /** The write of a further slice, while it is under way: an ending waits for it. */
+  extending: Promise<unknown> | undefined;
+  /** The write of the hold itself, where nobody waited for it: an ending goes after it. */
+  reserving: Promise<unknown> | undefined;
+  /** What the disk refused of that write. */
+  unwritten: Unstamped | undefined;
+  readonly #claims = new Map<string, Claim>();
+  #version: number;
+
+  constructor(row: HeldRow, time: DurationUs) {
+    const { version, amount, horizon, claims, join, ...rest } = row;
+    this.#version = version;
+    this.row = rest;
+    this.time = time;
+    this.amount = amount;
+    this.horizon = horizon;
+    this.join = join;
+    for (const claim of claims) this.claim(claim);
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Adds to what it holds in one period of one account. */
+  claim(claim: Claim): void {
+    const key = claimKey(claim.account, claim.start);
+    const before = this.#claims.get(key);
+    this.#claims.set(
+      key,
+      before === undefined ? claim : { ...claim, amount: add(before.amount, claim.amount) },
+    );
+  }
+
+  unclaim(claim: Claim): void {
+    const key = claimKey(claim.account, claim.start);
+    const before = this.#claims.get(key);
+    if (before === undefined) return;
+    this.#claims.set(key, { ...before, amount: subtract(before.amount, claim.amount) });
+  }
+
+  claims(): readonly Claim[] {
+    return [...this.#claims.values()];
+  }
+
+  /**
+   * The changes that somebody else may ever look at. A `per_task` balance of a request that named no task is
+   * its own alone: it ends with it, in memory, and is never written.
+   */
+  lasting(changes: readonly BalanceChange[]): readonly BalanceChange[] {
+    return changes.filter(({ account }) => !this.isOwn(account));
+  }
+
+  isOwn(account: AccountKey): boolean {
+    return this.row.facts.task === this.row.request && account.endsWith(`|task=${this.row.request}`);
+  }
+
+  /** What it holds in one period of one account. */
+  heldIn({ account, start }: Pick<Claim, "account" | "start">): NanoUsd {
+    return this.#claims.get(claimKey(account, start))?.amount ?? ZERO_USD;
+  }
+
+  toRow(): HeldRow {
+    this.#version += 1;
+    return {
+      ...this.row,
+      version: this.#version,
+      amount: this.amount,
+      horizon: this.horizon,
+      claims: this.claims(),
+      join: this.join,
+    };
+  }
+
+  /** Moves on, or throws: a hold that ends twice is a bug that would count money twice. */
+  step(from: readonly HoldState[], to: HoldState): void {
+    if (!from.includes(this.state)) {
+      throw new Error(
+        `hold ${this.row.id} is ${this.state}; it can become ${to} only from ${from.join(" or ")}`,
+      );
+    }
+    this.state = to;
+  }
+}

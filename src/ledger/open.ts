@@ -1,0 +1,37 @@
+// Opens the ledger of a data folder: makes it where there is none, settles what a crash left open, and
+// hands over what the accounts start from.
+
+import { type Clock, EPOCH } from "../metering/time.ts";
+import type { Policy } from "../policy/policy.ts";
+import { LedgerClock } from "./clock.ts";
+import { recover } from "./recovery.ts";
+import { openLedger } from "./sqlite-open.ts";
+import { readStored, type Stored } from "./sqlite-read.ts";
+import { SqliteWriter } from "./sqlite-writer.ts";
+
+export interface OpenedLedger {
+  readonly clock: LedgerClock;
+  readonly stored: Stored;
+  /** Holds that a crash had left open; they are settled now. */
+  readonly recovered: number;
+}
+
+/** `policy` is the one to start with. Throws with a sentence where the file cannot be used. */
+export function openStored(folder: string, clock: Clock, policy?: Policy): OpenedLedger {
+  const database = openLedger(folder);
+  try {
+    const left = readStored(database, EPOCH);
+    const crash = { ...left, restart: clock.wall(), policy };
+    const writer = new SqliteWriter(database);
+    database.exec("BEGIN IMMEDIATE");
+    const writes = recover(crash);
+    for (const write of writes) writer.put(write);
+    // The leases of the last run are over: their requests are settled, and nothing else accrues there. No
+    // hold is open now: what is still held is of a write that a failing disk took without its counterpart.
+    database.exec("DELETE FROM leases; UPDATE balances SET held = 0 WHERE held <> 0; COMMIT");
+    const ledgerClock = new LedgerClock(clock, left.highWater);
+    return { clock: ledgerClock, stored: readStored(database, ledgerClock.now()), recovered: writes.length };
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,75 @@
+// What leaves for the disk. A write that must not be lost is kept when the disk refuses it and tried again
+// with each heartbeat; one that only counts once it is written is given up and said to be.
+
+import type { LedgerClock } from "./clock.ts";
+import { type Store, StoreError, type Write } from "./store.ts";
+
+export type Unstamped = Omit<Write, "at" | "wall">;
+
+export class Outbox {
+  readonly #store: Store;
+  readonly #clock: LedgerClock;
+  readonly #onTrouble: (error: unknown) => void;
+  readonly #kept: Write[] = [];
+
+  constructor(store: Store, clock: LedgerClock, onTrouble: (error: unknown) => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#onTrouble = onTrouble;
+  }
+
+  /** Writes that are counted in memory and not on disk: the disk fails. */
+  get kept(): number {
+    return this.#kept.length;
+  }
+
+  /** For what must not be lost. Rejects all the same when the disk refuses it for now. */
+  write(write: Unstamped): Promise<void> {
+    return this.#put(this.#stamp(write));
+  }
+
+  /** For what does not count when it could not be written. Throws nothing but bugs. */
+  async tryWrite(
+    write: Unstamped,
+  ): Promise<{ readonly written: true } | { readonly written: false; cause: Error }> {
+    try {
+      await this.#store.write(this.#stamp(write));
+      return { written: true };
+    } catch (error) {
+      this.#onTrouble(error);
+      if (!(error instanceof StoreError)) throw error;
+      return { written: false, cause: error };
+    }
+  }
+
+  /** What was kept, and one more. Rejects when any of it is refused again: it stays kept. */
+  async flush(last: Unstamped): Promise<void> {
+    const kept = this.#kept.splice(0);
+    const beats = kept.filter(isHeartbeat);
+    const joins = [...beats, last].flatMap((one) => one.joins ?? []);
+    const all = [...kept.filter((one) => !beats.includes(one)), this.#stamp({ ...last, joins })];
+    // All settled: none may be lost because another one failed.
+    const results = await Promise.allSettled(all.map((one) => this.#put(one)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  async #put(write: Write): Promise<void> {
+    try {
+      await this.#store.write(write);
+    } catch (error) {
+      this.#kept.push(write);
+      this.#onTrouble(error);
+      throw error;
+    }
+  }
+
+  #stamp(write: Unstamped): Write {
+    return { ...write, at: this.#clock.now(), wall: this.#clock.wall() };
+  }
+}
+
+/** Of leases and joins only: the next one says it all again, so a full disk does not fill the memory. */
+function isHeartbeat(write: Write): boolean {
+  const { at: _at, wall: _wall, leases, joins: _joins, ...others } = write;
+  return leases !== undefined && Object.keys(others).length === 0;
+}

@@ -1,0 +1,49 @@
+// Answers questions about the ledger in a thread of its own, so that a long one stalls neither the relay
+// nor the writer.
+
+import { parentPort, workerData } from "node:worker_threads";
+import { type RecordsQuestion, record, records, type SumsQuestion, sums } from "./queries.ts";
+import { openLedgerToRead } from "./sqlite-open.ts";
+
+export type Question =
+  | { readonly kind: "sums"; readonly question: SumsQuestion }
+  | { readonly kind: "records"; readonly question: RecordsQuestion }
+  | { readonly kind: "record"; readonly id: string };
+
+export interface Asked {
+  readonly id: number;
+  readonly question: Question;
+}
+
+export type Answer =
+  | { readonly id: number; readonly ok: true; readonly answer: unknown }
+  | { readonly id: number; readonly ok: false; readonly message: string };
+
+const port = parentPort;
+if (port === null) throw new Error("reader-worker.ts runs only as a worker thread");
+const database = openLedgerToRead((workerData as { folder: string }).folder);
+
+port.on("message", (asked: Asked | "close") => {
+  if (asked === "close") {
+    database.close();
+    port.close();
+    return;
+  }
+  try {
+    port.postMessage({ id: asked.id, ok: true, answer: answer(asked.question) } satisfies Answer);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    port.postMessage({ id: asked.id, ok: false, message } satisfies Answer);
+  }
+});
+
+function answer(question: Question): unknown {
+  switch (question.kind) {
+    case "sums":
+      return sums(database, question.question);
+    case "records":
+      return records(database, question.question);
+    case "record":
+      return record(database, question.id);
+  }
+}

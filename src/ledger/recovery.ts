@@ -1,0 +1,97 @@
+// After a crash: every hold that is still open is settled as `unknown`, at what it had accrued up to
+// min(last heartbeat + 1 s, restart), capped by the hold; unit-priced ones at the whole hold (MONEY §7).
+// Never free, never twice, never pinned: the rows that say so go with the entries.
+
+import type { Part } from "../metering/lease.ts";
+import { ZERO_USD } from "../metering/money.ts";
+import { PERIODS, type Period, periodOf } from "../metering/period.ts";
+import { type DurationUs, earliest, type Instant, later, latest, SECOND } from "../metering/time.ts";
+import type { Claim } from "../policy/decision.ts";
+import { covering } from "../policy/match.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { BalanceChange } from "./book.ts";
+import { chargeOf } from "./charge.ts";
+import { type HeldRow, OpenHold } from "./held.ts";
+import { settledEntries } from "./rows.ts";
+import { type LastBeat, sharesAt } from "./shares.ts";
+import type { Write } from "./store.ts";
+
+export interface Crash extends LastBeat {
+  /** The last moment that was written, by whatever write. */
+  readonly highWater: Instant;
+  readonly restart: Instant;
+  /** The one that the restart begins with: what a reload before the crash placed may not be on disk. */
+  readonly policy: Policy | undefined;
+}
+
+/** One write a hold; none when the daemon ended in order. */
+export function recover(crash: Crash): readonly Write[] {
+  const end = endOf(crash);
+  const shares = sharesAt(crash, end);
+  return crash.holds.map((row) => settleUnknown(row, shares.get(row.id) ?? [], end, crash.policy));
+}
+
+/** A heartbeat that is overdue was stopped by the disk: then the last write is the last sign of life. */
+function endOf({ heartbeat, highWater, restart }: Crash): Instant {
+  const isOverdue = highWater > later(heartbeat, SECOND);
+  const lastSign = isOverdue ? highWater : heartbeat;
+  return latest(highWater, earliest(later(lastSign, SECOND), restart));
+}
+
+function settleUnknown(
+  row: HeldRow,
+  parts: readonly Part[],
+  end: Instant,
+  policy: Policy | undefined,
+): Write {
+  const hold = new OpenHold(row, 0 as DurationUs);
+  hold.began = row.join?.start ?? row.at;
+  hold.stopped = latest(end, hold.began);
+  hold.parts = parts;
+  const charge = chargeOf(hold, { outcome: "failed", status: undefined, tokens: undefined }, true);
+  const posted = charge.parts.flatMap((part) => postedTo(accountsOf(row, policy), part));
+  return {
+    at: end,
+    wall: end,
+    entries: settledEntries(hold, charge.parts, "unknown", undefined),
+    balances: hold.lasting([...row.claims.map(unheld), ...posted]),
+    unhold: [row.id],
+    ending: {
+      request: row.request,
+      endedAt: hold.stopped,
+      outcome: "unknown",
+      status: undefined,
+      charged: charge.charged,
+      elapsed: charge.elapsed,
+      after: [],
+      actions: [],
+    },
+  };
+}
+
+function unheld(claim: Claim): BalanceChange {
+  const held = -claim.amount as typeof claim.amount;
+  return { account: claim.account, start: claim.start, end: claim.end, settled: ZERO_USD, held };
+}
+
+/** Those that it was held in, and those that count it under the policy to come: each once. */
+function accountsOf(row: HeldRow, policy: Policy | undefined): ReadonlySet<string> {
+  const covered = policy === undefined ? [] : covering(policy, row.facts);
+  return new Set([...row.claims, ...covered].map(({ account }) => account));
+}
+
+/** In the period that the part lies in: also in one that nothing was held in. */
+function postedTo(accounts: ReadonlySet<string>, part: Part): readonly BalanceChange[] {
+  return [...accounts].map((account) => {
+    const { start, end } = periodOfAccount(account, part.at);
+    return { account, start, end, settled: part.amount, held: ZERO_USD };
+  });
+}
+
+/** An account's name says how its periods turn (policy/match.ts): "usd|daily/1/Europe/Berlin|…". */
+function periodOfAccount(account: string, at: Instant): Period {
+  const [name, resetDay, ...zone] = account.split("|")[1]?.split("/") ?? [];
+  const kind = PERIODS.find((known) => known === name);
+  if (kind === undefined) throw new Error(`the account ${account} does not say how its periods turn`);
+  return periodOf(kind, zone.join("/"), Number(resetDay), at);
+}

@@ -1,0 +1,246 @@
+// The right to send one request, and the one way to end it. Only LocalAccounts makes it; its states are
+// those of the hold in held.ts.
+
+import { add, costCeil, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import { sliceOf } from "../metering/quote.ts";
+import { between, FOREVER, type Instant, later } from "../metering/time.ts";
+import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
+import { claimsOf, type Demand, demandsOn, satisfied } from "../policy/claims.ts";
+import type { BudgetExplanation, Claim, Forward, Quote } from "../policy/decision.ts";
+import { explainBudget } from "../policy/explain.ts";
+import { type Coverage, enforcedLimit, type Facts, isActive, periodFor } from "../policy/match.ts";
+import type { Task } from "../policy/task.ts";
+import type { BalanceChange, Book } from "./book.ts";
+import { type Charge, chargeOf } from "./charge.ts";
+import type { OpenHold } from "./held.ts";
+import type { Leases } from "./leases.ts";
+import type { Outbox, Unstamped } from "./outbox.ts";
+import { extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
+import { type Entry, StoreError, UnwrittenSettlement } from "./store.ts";
+
+/** What a reservation needs of the accounts that made it. */
+export interface Till {
+  readonly book: Book;
+  readonly leases: Leases;
+  readonly outbox: Outbox;
+  now(): Instant;
+  /** The budgets that cover it under the policy in force. */
+  coverage(facts: Facts): readonly Coverage[];
+  /** All accounts that count an entry. */
+  counting(facts: Facts): readonly Coverage[];
+  take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[];
+  untake(hold: OpenHold, claims: readonly Claim[]): void;
+  unhold(hold: OpenHold): readonly BalanceChange[];
+}
+
+export class LocalReservation implements Reservation {
+  readonly task: Task;
+  readonly #accounts: Till;
+  readonly #hold: OpenHold;
+  readonly #decision: Forward;
+
+  constructor(accounts: Till, hold: OpenHold, task: Task, decision: Forward) {
+    this.#accounts = accounts;
+    this.#hold = hold;
+    this.task = task;
+    this.#decision = decision;
+  }
+
+  get id(): string {
+    return this.#hold.row.id;
+  }
+
+  get quote(): Quote {
+    return this.#decision.quote;
+  }
+
+  get horizon(): Instant {
+    return this.#hold.horizon;
+  }
+
+  get begun(): boolean {
+    return this.#hold.began !== undefined;
+  }
+
+  get cuts(): boolean {
+    const at = this.#accounts.now();
+    return this.#coverage().some(
+      ({ ground }) =>
+        ground.budget.overrun === "cut" && enforcedLimit(ground) !== undefined && isActive(ground, at),
+    );
+  }
+
+  begin(): void {
+    this.#hold.step(["held"], "running");
+    const at = this.#accounts.now();
+    this.#hold.began = at;
+    this.#accounts.leases.join(this.#hold, at);
+  }
+
+  stop(): void {
+    if (this.#hold.state !== "running") return;
+    this.#hold.step(["running"], "stopped");
+    const at = this.#accounts.now();
+    this.#hold.stopped = at;
+    this.#hold.parts = this.#accounts.leases.leave(this.#hold, at);
+  }
+
+  async extend(): Promise<"extended" | "refused" | "unavailable"> {
+    const hold = this.#hold;
+    const { price } = hold.row;
+    if (hold.state !== "running" || hold.horizon === FOREVER || price.kind !== "hour") return "extended";
+    const time = sliceOf(hold.time);
+    const until = later(hold.horizon, time);
+    const amount = this.#sliceAmount(until);
+    const demands = this.#coverage().flatMap((coverage) =>
+      demandsOn(coverage, { from: hold.horizon, time, amount, rate: price.rate }),
+    );
+    const unmet = demands.filter((demand) => !this.#fits(demand));
+    if (unmet.some(({ coverage }) => coverage.ground.budget.overrun === "cut")) return "refused";
+    const passed = new Set(unmet.map(({ coverage }) => coverage.account));
+    const claims = claimsOf(demands.filter(({ coverage }) => !passed.has(coverage.account)));
+    const slice = this.#writeSlice(claims, amount, until);
+    hold.extending = slice;
+    return slice;
+  }
+
+  async settle(ending: Ending): Promise<Settlement> {
+    const hold = this.#hold;
+    this.stop();
+    await hold.extending;
+    hold.step(["stopped"], "ended");
+    const charge = chargeOf(hold, ending, this.cuts);
+    const moved = [...this.#accounts.unhold(hold), ...this.#post(charge)];
+    const entries = settledEntries(hold, charge.parts, ending.outcome, ending.status);
+    const row = this.#endingRow(ending.outcome, ending.status, charge);
+    const leases = this.#accounts.leases.rows(this.#accounts.now());
+    const settlement = { charged: charge.charged, elapsed: charge.elapsed };
+    try {
+      await this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases });
+    } catch (error) {
+      throw error instanceof StoreError ? new UnwrittenSettlement(error, settlement) : error;
+    }
+    return settlement;
+  }
+
+  async release(): Promise<void> {
+    const hold = this.#hold;
+    hold.step(["held"], "ended");
+    const at = this.#accounts.now();
+    const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at) };
+    await this.#end({
+      balances: this.#lasting(this.#accounts.unhold(hold)),
+      entries: [releasedEntry(hold, at)],
+      ending: this.#endingRow("unsent", undefined, nothing),
+    });
+  }
+
+  /**
+   * Work that may be batched does not wait: its ending goes after its beginning, and takes along what the
+   * disk refused of that. The outbox keeps an ending that is refused.
+   */
+  async #end(write: Unstamped & { readonly entries: readonly Entry[] }): Promise<void> {
+    const hold = this.#hold;
+    const put = () =>
+      this.#accounts.outbox.write({
+        ...write,
+        ...this.#overdue(),
+        entries: [...(hold.unwritten?.entries ?? []), ...write.entries],
+        unhold: [hold.row.id],
+      });
+    if (hold.reserving === undefined) return put();
+    hold.reserving.then(put).catch(() => undefined);
+  }
+
+  /** What is written of an ending; balances that were this request's alone end with it. */
+  #lasting(changes: readonly BalanceChange[]): readonly BalanceChange[] {
+    for (const { account } of changes) if (this.#hold.isOwn(account)) this.#accounts.book.drop(account);
+    return this.#hold.lasting(changes);
+  }
+
+  /** The decision of work that nobody waited for, where the disk refused it then. */
+  #overdue(): Pick<Unstamped, "decision"> {
+    const decision = this.#hold.unwritten?.decision;
+    return decision === undefined ? {} : { decision };
+  }
+
+  /** Held at once, so that no other request can take it meanwhile; given back if the disk refuses. */
+  async #writeSlice(claims: readonly Claim[], amount: NanoUsd, until: Instant) {
+    const hold = this.#hold;
+    const balances = hold.lasting(this.#accounts.take(hold, claims));
+    const entries = [extendedEntry(hold, this.#accounts.now(), amount)];
+    const row = { ...hold.toRow(), horizon: until, amount: add(hold.amount, amount) };
+    const result = await this.#accounts.outbox.tryWrite({ entries, balances, rehold: [row] });
+    if (!result.written) {
+      this.#accounts.untake(hold, claims);
+      return "unavailable";
+    }
+    hold.amount = row.amount;
+    hold.horizon = until;
+    // A reload may have written the hold meanwhile, as it was before this slice.
+    if (hold.version !== row.version) {
+      this.#accounts.outbox.write({ rehold: [hold.toRow()] }).catch(() => undefined);
+    }
+    return "extended";
+  }
+
+  #coverage() {
+    return this.#accounts.coverage(this.#hold.row.facts);
+  }
+
+  #fits(demand: Demand): boolean {
+    return satisfied(demand, this.#accounts.book.balance(demand.coverage.account, demand.period.start));
+  }
+
+  /** By difference of running totals from the start of the hold: slices add up to the whole. */
+  #sliceAmount(until: Instant): NanoUsd {
+    const { price, at } = this.#hold.row;
+    if (price.kind !== "hour") return ZERO_USD;
+    return subtract(
+      costCeil(price.rate, between(at, until)),
+      costCeil(price.rate, between(at, this.horizon)),
+    );
+  }
+
+  /** Every account that counts it, in the period of each part. */
+  #post(charge: Charge): readonly BalanceChange[] {
+    const { facts } = this.#hold.row;
+    const book = this.#accounts.book;
+    return charge.parts.flatMap((part) =>
+      once(this.#accounts.counting(facts)).map(({ account, ground }) =>
+        book.move(account, periodFor(ground, part.at), { kind: "settle", amount: part.amount }),
+      ),
+    );
+  }
+
+  #endingRow(outcome: Outcome, status: number | undefined, charge: Charge) {
+    return {
+      request: this.task.id,
+      endedAt: this.#hold.stopped ?? this.#accounts.now(),
+      outcome,
+      status,
+      charged: charge.charged,
+      elapsed: charge.elapsed,
+      after: this.#after(),
+      actions: outcome === "unsent" ? [] : warnedBy(this.#decision),
+    };
+  }
+
+  /** The covering budgets as they stand now: the second half of the explanation. */
+  #after(): readonly BudgetExplanation[] {
+    const at = this.#accounts.now();
+    return this.#coverage()
+      .filter(({ ground }) => isActive(ground, at))
+      .map((coverage) => {
+        const period = periodFor(coverage.ground, at);
+        const balance = this.#accounts.book.balance(coverage.account, period.start);
+        return explainBudget({ coverage, period, amount: ZERO_USD, judges: true }, balance);
+      });
+  }
+}
+
+/** Two budgets on one balance count an entry once. */
+function once<T extends { readonly account: string }>(coverage: readonly T[]): readonly T[] {
+  const seen = new Set<string>();
+  return coverage.filter(({ account }) => !seen.has(account) && seen.add(account));
+}

@@ -1,0 +1,114 @@
+// Makes the rows that a request leaves in the ledger, from what it held and how it ended.
+
+import type { Part } from "../metering/lease.ts";
+import { formatUsd, type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import type { Price } from "../metering/price.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Outcome } from "../policy/admission.ts";
+import type { Decision, Forward } from "../policy/decision.ts";
+import { describeSource } from "../policy/explain.ts";
+import type { Facts } from "../policy/match.ts";
+import type { Task } from "../policy/task.ts";
+import type { OpenHold } from "./held.ts";
+import type { DecisionRow, EndingRow, Entry } from "./store.ts";
+
+const NO_TIME = 0 as DurationUs;
+
+export function reservedEntry(hold: OpenHold, at: Instant): Entry {
+  return entry(hold, { at, kind: "reserved", amount: hold.amount });
+}
+
+export function extendedEntry(hold: OpenHold, at: Instant, amount: NanoUsd): Entry {
+  return entry(hold, { at, kind: "extended", amount });
+}
+
+/** Of one attempt: the request may still be sent elsewhere, so it does not count one. */
+export function releasedEntry(hold: OpenHold, at: Instant): Entry {
+  return entry(hold, { at, kind: "released", amount: hold.amount, outcome: "unsent" });
+}
+
+/** One entry a part; the last one says how the request ended and counts it. */
+export function settledEntries(
+  hold: OpenHold,
+  parts: readonly Part[],
+  outcome: Outcome,
+  status: number | undefined,
+): readonly Entry[] {
+  const isMade = outcome === "relayed" && status !== undefined && status >= 200 && status < 300;
+  return parts.map((part, index) => {
+    const isLast = index === parts.length - 1;
+    return entry(hold, {
+      at: part.at,
+      kind: part.kind === "startup" ? "startup" : "settled",
+      amount: part.amount,
+      elapsed: part.elapsed,
+      outcome,
+      isLast,
+      images: isLast && isMade ? hold.row.images : 0,
+    });
+  });
+}
+
+export function decisionRow(task: Task, decision: Decision, facts: Facts | undefined): DecisionRow {
+  const isForward = decision.kind === "forward";
+  return {
+    request: task.id,
+    at: decision.explanation.at,
+    clientRequestId: task.clientRequestId,
+    facts: facts ?? factsWithout(task),
+    outcome: decision.kind === "refuse" ? "refused" : isForward ? undefined : "no_upstream",
+    estimate: isForward ? decision.quote.amount : ZERO_USD,
+    hold: isForward ? decision.quote.hold : ZERO_USD,
+    explanation: decision.explanation,
+    actions:
+      decision.kind === "refuse" ? [{ action: decision.breach.action, budget: decision.breach.budget }] : [],
+  };
+}
+
+export function warnedBy(decision: Forward): EndingRow["actions"] {
+  return decision.warnings.map(({ budget }) => ({ action: "warn", budget }));
+}
+
+/** "1.006/h", "0.03/request", "0.01/image", "30.00+60.00/Mtoken": USD, for the export. */
+export function priceText(price: Price): string {
+  switch (price.kind) {
+    case "hour":
+      return `${formatUsd(price.rate)}/h`;
+    case "request":
+      return `${formatUsd(price.amount)}/request`;
+    case "image":
+      return `${formatUsd(price.amount)}/image`;
+    case "tokens":
+      return `${formatUsd(price.input)}+${formatUsd(price.output)}/Mtoken`;
+  }
+}
+
+function entry(hold: OpenHold, own: Pick<Entry, "at" | "kind" | "amount"> & Partial<Entry>): Entry {
+  const { row } = hold;
+  return {
+    request: row.request,
+    clientRequestId: row.clientRequestId,
+    facts: row.facts,
+    elapsed: NO_TIME,
+    outcome: undefined,
+    isLast: false,
+    images: 0,
+    price: priceText(row.price),
+    priceSource: describeSource(row.price.source),
+    ...own,
+  };
+}
+
+/** What is known of a request that no upstream was chosen for. */
+function factsWithout(task: Task): Facts {
+  const { labels } = task;
+  return {
+    ...labels,
+    task: labels.task ?? task.id,
+    model: task.model,
+    provider: undefined,
+    upstream: undefined,
+    machine: undefined,
+    gpu_tier: undefined,
+  };
+}

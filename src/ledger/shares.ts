@@ -1,0 +1,100 @@
+// What each open request had accrued of its machine's lease when the daemon died (MONEY §2, §7). Writes can
+// fail one by one, so holds and leases on disk need not agree: where they do not, a request is charged for
+// the longest time that it can have run, never for none, and the start never fails over it.
+
+import { Lease, type LeaseState, type Part } from "../metering/lease.ts";
+import { hourlyRate } from "../metering/money.ts";
+import { isFree } from "../metering/price.ts";
+import { type Instant, latest, quarterHourOf } from "../metering/time.ts";
+import type { HeldRow } from "./held.ts";
+
+export interface LastBeat {
+  readonly holds: readonly HeldRow[];
+  readonly leases: ReadonlyMap<string, { readonly state: LeaseState }>;
+  /** When all leases, and all joins, were last written. */
+  readonly heartbeat: Instant;
+}
+
+/** By hold; nothing for those whose price time does not touch. */
+export function sharesAt(last: LastBeat, end: Instant): ReadonlyMap<string, readonly Part[]> {
+  const shares = new Map<string, readonly Part[]>();
+  for (const [machine, rows] of Map.groupBy(last.holds.filter(isTimed), (row) => row.machine)) {
+    const state = last.leases.get(machine)?.state;
+    for (const [id, parts] of ofMachine(rows, state, last.heartbeat, end)) shares.set(id, parts);
+  }
+  return shares;
+}
+
+interface Counted {
+  readonly row: HeldRow;
+  readonly join: NonNullable<HeldRow["join"]>;
+}
+
+function ofMachine(
+  rows: readonly HeldRow[],
+  state: LeaseState | undefined,
+  heartbeat: Instant,
+  end: Instant,
+): ReadonlyMap<string, readonly Part[]> {
+  const counted = state === undefined ? [] : rows.flatMap((row) => countedIn(state, row));
+  const others = rows
+    .filter((row) => !counted.some((one) => one.row === row))
+    .map((row) => ({ row, start: startOf(row, heartbeat) }));
+  // Left before the lease was written, but not settled: who shared with it is no longer known.
+  const left = state === undefined ? [] : others.filter(({ row }) => hasLeft(state, row));
+  const joining = others.filter((one) => !left.includes(one)).sort((a, b) => a.start - b.start);
+
+  const lease =
+    state !== undefined && counted.length > 0
+      ? Lease.resume(corrected(state, counted))
+      : new Lease(joining[0]?.start ?? end, rateOf(rows), hourlyRate(0n), "ready");
+  const joined = joining.map(({ row, start }) => ({ row, join: lease.join(start) }));
+  const shared = [...counted, ...joined].map(({ row, join }) => [row.id, lease.leave(end, join)] as const);
+  const alone = left.map(({ row, start }) => [row.id, exclusive(row, start, end)] as const);
+  return new Map([...shared, ...alone]);
+}
+
+/** A request is in this state of the lease if it joined before it was written and its quarter is in it. */
+function countedIn(state: LeaseState, row: HeldRow): readonly Counted[] {
+  const { join } = row;
+  if (join === undefined || !isOfLease(state, row)) return [];
+  const quarter = quarterHourOf(join.start);
+  return state.joined.some(([known]) => known === quarter) ? [{ row, join }] : [];
+}
+
+function hasLeft(state: LeaseState, row: HeldRow): boolean {
+  return isOfLease(state, row) && countedIn(state, row).length === 0;
+}
+
+/** Not of an earlier lease of the machine, whose last state nobody took off the disk. */
+function isOfLease(state: LeaseState, { join }: HeldRow): boolean {
+  if (join === undefined) return false;
+  return join.start >= state.start && join.start <= state.t && BigInt(join.V0) <= BigInt(state.V);
+}
+
+/** A join that was not written yet is later than the last heartbeat, and than the hold itself. */
+function startOf(row: HeldRow, heartbeat: Instant): Instant {
+  return row.join?.start ?? latest(heartbeat, row.at);
+}
+
+/** The lease as those know it who are still open: it may count others that were settled, or miss some. */
+function corrected(state: LeaseState, counted: readonly Counted[]): LeaseState {
+  const quarters = Map.groupBy(counted, ({ join }) => quarterHourOf(join.start));
+  const joined = [...quarters]
+    .map(([quarter, all]) => [quarter, all.length] as const)
+    .sort(([a], [b]) => a - b);
+  return { ...state, n: counted.length, joined };
+}
+
+function exclusive(row: HeldRow, start: Instant, end: Instant): readonly Part[] {
+  const lease = new Lease(start, rateOf([row]), hourlyRate(0n), "ready");
+  return lease.leave(end, lease.join(start));
+}
+
+function rateOf([first]: readonly HeldRow[]) {
+  return first?.price.kind === "hour" ? first.price.rate : hourlyRate(0n);
+}
+
+function isTimed(row: HeldRow): boolean {
+  return row.price.kind === "hour" && !isFree(row.price);
+}

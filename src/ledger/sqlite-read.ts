@@ -1,0 +1,74 @@
+// What restart reads from the ledger: balances of open periods, tracked grounds, leases, open holds,
+// switches, tokens, the high-water mark. Small whatever the number of entries.
+
+import type { DatabaseSync } from "node:sqlite";
+import type { Join, LeaseState } from "../metering/lease.ts";
+import type { NanoUsd } from "../metering/money.ts";
+import { type Instant, instantUs } from "../metering/time.ts";
+import type { BalanceChange } from "./book.ts";
+import type { HeldRow } from "./held.ts";
+import { decode } from "./json.ts";
+
+export interface Stored {
+  /** The latest moment that was written. */
+  readonly highWater: Instant;
+  /** The latest moment at which all leases, and all joins, were written. */
+  readonly heartbeat: Instant;
+  readonly balances: readonly BalanceChange[];
+  readonly tracked: readonly string[];
+  readonly leases: ReadonlyMap<string, { readonly at: Instant; readonly state: LeaseState }>;
+  readonly holds: readonly HeldRow[];
+  readonly switches: ReadonlyMap<string, string>;
+  readonly tokens: readonly { readonly sha256: string; readonly id: string; readonly role: string }[];
+}
+
+/** `from`: balances of periods that ended before are left on disk. */
+export function readStored(database: DatabaseSync, from: Instant): Stored {
+  const highWater = markOf(database, "high_water");
+  const balances = database.prepare("SELECT * FROM balances WHERE end > ? OR held <> 0");
+  balances.setReadBigInts(true);
+  return {
+    highWater,
+    heartbeat: markOf(database, "heartbeat"),
+    balances: balances.all(Math.min(from, highWater)).map((row) => ({
+      account: String(row.account),
+      start: instantUs(Number(row.start)),
+      end: instantUs(Number(row.end)),
+      settled: row.settled as NanoUsd,
+      held: row.held as NanoUsd,
+    })),
+    tracked: database
+      .prepare("SELECT key FROM grounds")
+      .all()
+      .map((row) => String(row.key)),
+    leases: new Map(
+      database
+        .prepare("SELECT * FROM leases")
+        .all()
+        .map((row) => [
+          String(row.machine),
+          { at: instantUs(Number(row.at)), state: decode(String(row.state)) as LeaseState },
+        ]),
+    ),
+    holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
+    switches: new Map(
+      database
+        .prepare("SELECT name, value FROM switches")
+        .all()
+        .map((row) => [String(row.name), String(row.value)]),
+    ),
+    tokens: database
+      .prepare("SELECT * FROM tokens")
+      .all()
+      .map((row) => ({ sha256: String(row.sha256), id: String(row.id), role: String(row.role) })),
+  };
+}
+
+function markOf(database: DatabaseSync, key: string): Instant {
+  return instantUs(Number(database.prepare("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0));
+}
+
+function heldRow({ held, joined }: Record<string, unknown>): HeldRow {
+  const row = decode(String(held)) as HeldRow;
+  return joined === null ? row : { ...row, join: decode(String(joined)) as Join };
+}

@@ -1,0 +1,115 @@
+// The tables of DATA/ledger.db. Amounts are nano-dollars, instants and durations microseconds, all as
+// 64-bit integers; STRICT, so that a float can never slip in.
+
+export const SCHEMA_VERSION = 1;
+
+/** Columns of `entries` that a budget's `when` or `per` can ask about, by scope. */
+export const SCOPE_COLUMNS: Readonly<Record<string, string>> = {
+  provider: "provider",
+  upstream: "upstream",
+  machine: "machine",
+  model: "model",
+  gpu_tier: "tier",
+  user: "user",
+  workflow: "workflow",
+  session: "session",
+  task: "task",
+  node: "node",
+  project: "project",
+  tag: "tag",
+};
+
+export const SCHEMA = `
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS entries (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  wall INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  request TEXT, client_request_id TEXT,
+  provider TEXT, upstream TEXT, machine TEXT, model TEXT, tier TEXT,
+  user TEXT, workflow TEXT, session TEXT, task TEXT, node TEXT, project TEXT, tag TEXT,
+  amount INTEGER NOT NULL,
+  elapsed INTEGER NOT NULL,
+  images INTEGER NOT NULL,
+  outcome TEXT,
+  is_last INTEGER NOT NULL,
+  price TEXT NOT NULL,
+  price_source TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS entries_at ON entries (at);
+CREATE INDEX IF NOT EXISTS entries_request ON entries (request);
+
+CREATE TABLE IF NOT EXISTS balances (
+  account TEXT NOT NULL,
+  start INTEGER NOT NULL,
+  end INTEGER NOT NULL,
+  unit TEXT NOT NULL,
+  settled INTEGER NOT NULL,
+  held INTEGER NOT NULL,
+  PRIMARY KEY (account, start, unit)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS balances_end ON balances (end);
+
+CREATE TABLE IF NOT EXISTS grounds (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS reservations (
+  id TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  held TEXT NOT NULL,
+  joined TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS leases (
+  machine TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  state TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS decisions (
+  seq INTEGER PRIMARY KEY,
+  request TEXT NOT NULL UNIQUE,
+  at INTEGER NOT NULL,
+  client_request_id TEXT,
+  provider TEXT, upstream TEXT, model TEXT, tier TEXT,
+  user TEXT, workflow TEXT, session TEXT, task TEXT, node TEXT, project TEXT, tag TEXT,
+  estimate INTEGER NOT NULL,
+  hold INTEGER NOT NULL,
+  explanation TEXT NOT NULL,
+  outcome TEXT,
+  status INTEGER,
+  charged INTEGER,
+  elapsed INTEGER,
+  ended_at INTEGER,
+  after TEXT
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS decisions_client ON decisions (client_request_id)
+  WHERE client_request_id IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS rollups (
+  bucket INTEGER NOT NULL,
+  dimension TEXT NOT NULL,
+  value TEXT NOT NULL,
+  requests INTEGER NOT NULL,
+  images INTEGER NOT NULL,
+  elapsed INTEGER NOT NULL,
+  amount INTEGER NOT NULL,
+  PRIMARY KEY (bucket, dimension, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS switches (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  author TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS tokens (
+  sha256 TEXT PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;

@@ -1,0 +1,137 @@
+// The one writer of DATA/ledger.db, in a thread of its own: whatever arrived while the last commit was
+// under way becomes the next one (group commit). It says "ready" once the ledger is open, and answers each
+// message once it is durable, or with why not.
+
+import { parentPort, workerData } from "node:worker_threads";
+import type { BalanceChange } from "./book.ts";
+import { foldEntries, unsettle } from "./fold.ts";
+import { isOfTheDisk } from "./sqlite-codes.ts";
+import { openLedger } from "./sqlite-open.ts";
+import { SqliteWriter } from "./sqlite-writer.ts";
+import type { FoldQuestion, Write } from "./store.ts";
+
+export type Operation =
+  | { readonly kind: "write"; readonly write: Write }
+  | {
+      readonly kind: "fold";
+      readonly questions: readonly FoldQuestion[];
+      readonly tracked: readonly string[];
+    }
+  | {
+      readonly kind: "switch";
+      readonly name: string;
+      readonly value: string;
+      readonly author: string;
+      readonly at: number;
+    }
+  | {
+      readonly kind: "token";
+      readonly sha256: string;
+      readonly id: string;
+      readonly role: string;
+      readonly at: number;
+    };
+
+export interface Batch {
+  readonly id: number;
+  readonly operations: readonly Operation[];
+}
+
+export type BatchResult =
+  | { readonly id: number; readonly ok: true; readonly results: readonly Result[] }
+  /** The disk refused all of it; nothing was written. */
+  | ({ readonly id: number; readonly ok: false } & Failure);
+
+/** An operation that cannot be written whatever the disk does stands alone: the others of its batch go on. */
+export type Result =
+  | { readonly ok: true; readonly fold: readonly BalanceChange[] }
+  | ({ ok: false } & Failure);
+
+export interface Failure {
+  readonly message: string;
+  /** SQLite's extended code; 0 where the error is not SQLite's. */
+  readonly errcode: number;
+}
+
+const port = parentPort;
+if (port === null) throw new Error("sqlite-worker.ts runs only as a worker thread");
+const database = openLedger((workerData as { folder: string }).folder);
+const writer = new SqliteWriter(database);
+port.postMessage("ready");
+
+port.on("message", (message: Batch | "close") => {
+  if (message === "close") {
+    database.close();
+    port.close();
+    return;
+  }
+  port.postMessage(commit(message));
+});
+
+function commit(batch: Batch): BatchResult {
+  try {
+    database.exec("BEGIN IMMEDIATE");
+    const results = batch.operations.map(attempt);
+    database.exec("COMMIT");
+    return { id: batch.id, ok: true, results };
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    return { id: batch.id, ok: false, ...describe(error) };
+  }
+}
+
+/** Throws what concerns the whole batch: a full disk, a lock, a damaged file. */
+function attempt(operation: Operation): Result {
+  database.exec("SAVEPOINT operation");
+  try {
+    const fold = apply(operation);
+    database.exec("RELEASE operation");
+    return { ok: true, fold };
+  } catch (error) {
+    const failure = describe(error);
+    if (isOfTheDisk(failure.errcode) || !database.isTransaction) throw error;
+    database.exec("ROLLBACK TO operation; RELEASE operation");
+    return { ok: false, ...failure };
+  }
+}
+
+function apply(operation: Operation): readonly BalanceChange[] {
+  switch (operation.kind) {
+    case "write":
+      writer.put(operation.write);
+      return [];
+    case "fold":
+      return fold(operation.questions, operation.tracked);
+    case "switch":
+      database
+        .prepare(
+          `INSERT INTO switches VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value,
+             at = excluded.at, author = excluded.author`,
+        )
+        .run(operation.name, operation.value, operation.at, operation.author);
+      return [];
+    case "token":
+      database
+        .prepare("INSERT INTO tokens VALUES (?, ?, ?, ?)")
+        .run(operation.sha256, operation.id, operation.role, operation.at);
+      return [];
+  }
+}
+
+function fold(questions: readonly FoldQuestion[], tracked: readonly string[]): readonly BalanceChange[] {
+  const changes = questions.flatMap((question) => {
+    unsettle(database, question);
+    return foldEntries(database, question);
+  });
+  for (const change of changes) writer.balance(change);
+  database.exec("DELETE FROM grounds");
+  const keep = database.prepare("INSERT INTO grounds VALUES (?)");
+  for (const key of tracked) keep.run(key);
+  return changes;
+}
+
+function describe(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  const errcode = error instanceof Error && "errcode" in error ? Number(error.errcode) : 0;
+  return { message, errcode };
+}

@@ -1,0 +1,133 @@
+// The Store on SQLite, as the main thread sees it: one batch under way, the next one gathering. Order is
+// the order of the calls, folds included.
+
+import { Worker } from "node:worker_threads";
+import type { BalanceChange } from "./book.ts";
+import { isFatal } from "./sqlite-codes.ts";
+import type { Batch, BatchResult, Operation } from "./sqlite-worker.ts";
+import { type FoldQuestion, type Store, StoreError, type Write } from "./store.ts";
+
+interface Waiting {
+  readonly operation: Operation;
+  readonly resolve: (changes: readonly BalanceChange[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface StoreObserver {
+  /** Seconds from handing a batch over to its being durable. */
+  committed(seconds: number): void;
+}
+
+export class SqliteStore implements Store {
+  readonly #worker: Worker;
+  readonly #observer: StoreObserver;
+  #next: Waiting[] = [];
+  #underWay: Waiting[] = [];
+  #batch = 0;
+  #startedAt = 0;
+  #dead: StoreError | undefined;
+  #closed: (() => void) | undefined;
+
+  private constructor(worker: Worker, observer: StoreObserver) {
+    this.#worker = worker;
+    this.#observer = observer;
+    worker.on("message", (result: BatchResult) => this.#finish(result));
+    worker.on("error", (error) => this.#die(new StoreError("the ledger's thread stopped", true, error)));
+    worker.on("exit", () => {
+      this.#closed?.();
+      this.#die(new StoreError("the ledger is closed", true));
+    });
+  }
+
+  /** Rejects with the sentence of openLedger where the ledger cannot be opened. */
+  static open(folder: string, observer: StoreObserver): Promise<SqliteStore> {
+    // The source runs as .ts, the installed package as .js: the worker is its neighbour of the same kind.
+    const file = new URL(import.meta.url.replace(/sqlite\.(ts|js)/, "sqlite-worker.$1"));
+    const worker = new Worker(file, { workerData: { folder } });
+    return new Promise((resolve, reject) => {
+      const refuse = (cause: Error) => reject(new Error(cause.message, { cause }));
+      worker.once("error", refuse);
+      worker.once("message", (_ready: "ready") => {
+        worker.off("error", refuse);
+        resolve(new SqliteStore(worker, observer));
+      });
+    });
+  }
+
+  async write(write: Write): Promise<void> {
+    await this.#enqueue({ kind: "write", write });
+  }
+
+  fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {
+    return this.#enqueue({ kind: "fold", questions, tracked });
+  }
+
+  async setSwitch(name: string, value: string, author: string, at: number): Promise<void> {
+    await this.#enqueue({ kind: "switch", name, value, author, at });
+  }
+
+  async addToken(sha256: string, id: string, role: string, at: number): Promise<void> {
+    await this.#enqueue({ kind: "token", sha256, id, role, at });
+  }
+
+  /** After what was handed over is durable or refused. */
+  async close(): Promise<void> {
+    while (this.#underWay.length > 0 && this.#dead === undefined)
+      await new Promise((go) => setTimeout(go, 5));
+    if (this.#dead !== undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve;
+      this.#worker.postMessage("close");
+    });
+  }
+
+  #enqueue(operation: Operation): Promise<readonly BalanceChange[]> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    return new Promise((resolve, reject) => {
+      this.#next.push({ operation, resolve, reject });
+      if (this.#underWay.length === 0) this.#start();
+    });
+  }
+
+  #start(): void {
+    if (this.#next.length === 0) return;
+    this.#underWay = this.#next;
+    this.#next = [];
+    this.#batch += 1;
+    this.#startedAt = performance.now();
+    const batch: Batch = { id: this.#batch, operations: this.#underWay.map(({ operation }) => operation) };
+    try {
+      this.#worker.postMessage(batch);
+    } catch (error) {
+      // What cannot be handed over is a bug of whoever made it, and must not keep the others waiting.
+      for (const { reject } of this.#underWay.splice(0)) reject(error);
+      this.#start();
+    }
+  }
+
+  #finish(result: BatchResult): void {
+    const done = this.#underWay;
+    this.#underWay = [];
+    if (result.ok) {
+      this.#observer.committed((performance.now() - this.#startedAt) / 1000);
+      for (const [index, waiting] of done.entries()) {
+        const one = result.results[index];
+        if (one?.ok) waiting.resolve(one.fold);
+        else waiting.reject(storeError(one?.message ?? "no answer", one?.errcode ?? 0));
+      }
+    } else {
+      const error = storeError(result.message, result.errcode);
+      for (const waiting of done) waiting.reject(error);
+    }
+    this.#start();
+  }
+
+  #die(error: StoreError): void {
+    this.#dead ??= error;
+    for (const waiting of [...this.#underWay.splice(0), ...this.#next.splice(0)]) waiting.reject(this.#dead);
+  }
+}
+
+function storeError(message: string, errcode: number): StoreError {
+  return new StoreError(`the ledger could not be written: ${message}`, isFatal(errcode));
+}

@@ -1,0 +1,132 @@
+// What a ledger writes to disk, and the one small interface behind which the disk is: SQLite in the
+// product, a stalling and failing fake in the simulation. Everything in one Write is durable together.
+
+import type { Join, LeaseState } from "../metering/lease.ts";
+import type { NanoUsd } from "../metering/money.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Outcome, Settlement } from "../policy/admission.ts";
+import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
+import type { Facts } from "../policy/match.ts";
+import type { BalanceChange } from "./book.ts";
+import type { HeldRow } from "./held.ts";
+
+export type EntryKind =
+  | "reserved"
+  | "extended"
+  | "settled"
+  | "released"
+  | "startup"
+  | "idle"
+  | "minimum"
+  | "gap"
+  | "adjusted";
+
+/** One line of the ledger. Never edited: a correction is a further entry. */
+export interface Entry {
+  readonly at: Instant;
+  readonly kind: EntryKind;
+  readonly request: string | undefined;
+  readonly clientRequestId: string | undefined;
+  readonly facts: Facts;
+  /** Held for reserved and extended, given back for released, charged for all others. */
+  readonly amount: NanoUsd;
+  readonly elapsed: DurationUs;
+  readonly outcome: Outcome | undefined;
+  /** The last entry of a request: it counts one request. */
+  readonly isLast: boolean;
+  readonly images: number;
+  readonly price: string;
+  readonly priceSource: string;
+}
+
+/** A request as it was decided: the start of its record. */
+export interface DecisionRow {
+  readonly request: string;
+  readonly at: Instant;
+  readonly clientRequestId: string | undefined;
+  readonly facts: Facts;
+  readonly outcome: Outcome | undefined;
+  readonly estimate: NanoUsd;
+  readonly hold: NanoUsd;
+  readonly explanation: Explanation;
+  /** The budget that refused it. */
+  readonly actions: readonly BudgetAction[];
+}
+
+export interface BudgetAction {
+  readonly action: string;
+  readonly budget: string;
+}
+
+/** How it ended: added to the record. */
+export interface EndingRow {
+  readonly request: string;
+  readonly endedAt: Instant;
+  readonly outcome: Outcome;
+  readonly status: number | undefined;
+  readonly charged: NanoUsd;
+  readonly elapsed: DurationUs;
+  readonly after: readonly BudgetExplanation[];
+  /** The budgets that warned of it; of an attempt that was sent nowhere none are counted. */
+  readonly actions: readonly BudgetAction[];
+}
+
+export interface Write {
+  readonly entries?: readonly Entry[];
+  readonly balances?: readonly BalanceChange[];
+  /** New open holds. */
+  readonly hold?: readonly HeldRow[];
+  /** Open holds that changed; one that has ended meanwhile, or a later version, is left as it is. */
+  readonly rehold?: readonly HeldRow[];
+  /** Where the shares of open holds began: said apart, so that a heartbeat never writes a hold anew. */
+  readonly joins?: readonly { readonly id: string; readonly join: Join }[];
+  /** Ids of holds that ended. */
+  readonly unhold?: readonly string[];
+  /** All leases in use, in a write that also has every join since the last such write: a heartbeat. */
+  readonly leases?: readonly { readonly machine: string; readonly state: LeaseState }[];
+  readonly decision?: DecisionRow;
+  readonly ending?: EndingRow;
+  /** Ledger time now; becomes the high-water mark. `wall` is the raw clock beside it. */
+  readonly at: Instant;
+  readonly wall: Instant;
+}
+
+/** What a new budget would have counted: asked in write order, so that nothing is missed or doubled. */
+export interface FoldQuestion {
+  readonly key: string;
+  readonly per: string | undefined;
+  readonly when: readonly (readonly [scope: string, values: readonly string[]])[];
+  readonly requestsOnly: boolean;
+  /** Entries from here on count; the balance is kept for the period [start, end). */
+  readonly since: Instant;
+  readonly start: Instant;
+  readonly end: Instant;
+}
+
+export interface Store {
+  /** Resolves when durable. Rejects with StoreError; then nothing of it was written. */
+  write(write: Write): Promise<void>;
+  /** Counts, stores and returns the balances of these budgets; also marks exactly `tracked` as kept. */
+  fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]>;
+}
+
+/** `fatal`: what is on disk can no longer be trusted to be what was written; stop rather than be wrong. */
+export class StoreError extends Error {
+  readonly fatal: boolean;
+
+  constructor(message: string, fatal: boolean, cause?: unknown) {
+    super(message, { cause });
+    this.name = "StoreError";
+    this.fatal = fatal;
+  }
+}
+
+/** A settlement that the disk refused: it counts, and is kept until it is written. */
+export class UnwrittenSettlement extends StoreError {
+  readonly settlement: Settlement;
+
+  constructor(refusal: StoreError, settlement: Settlement) {
+    super(refusal.message, refusal.fatal, refusal);
+    this.settlement = settlement;
+  }
+}

@@ -1,0 +1,52 @@
+// What a failing disk makes the ledger keep: every ending, and no more than one heartbeat.
+
+import test from "ava";
+import { SECOND } from "../../src/metering/time.ts";
+import { begun, charges, houseOf, RELAYED, restarted, stored } from "../support/ledger.ts";
+import { budget, policy, task, upstream, usd } from "../support/policies.ts";
+
+const paid = policy({ upstreams: [upstream("aws")], budgets: [budget("day", { limit_usd: "10" })] });
+
+test("a long outage keeps the endings and one heartbeat, and writes them all when it is over", async (t) => {
+  const house = await houseOf(t, paid);
+  const [first, second, third] = [
+    await begun(house, task()),
+    await begun(house, task()),
+    await begun(house, task()),
+  ];
+  house.disk.refuses = () => true;
+  for (let beat = 0; beat < 100; beat += 1) {
+    house.clock.pass(SECOND);
+    if (beat === 29) await t.throwsAsync(first.settle(RELAYED));
+    if (beat === 59) await t.throwsAsync(second.settle(RELAYED));
+    await t.throwsAsync(house.accounts.heartbeat());
+  }
+  t.is(house.accounts.outbox.kept, 3);
+  house.disk.refuses = () => false;
+  await house.accounts.heartbeat();
+  t.is(house.accounts.outbox.kept, 0);
+  t.deepEqual(
+    charges(house.folder).map(({ amount }) => amount),
+    [usd("0.01"), usd("0.025")],
+  );
+  await third.settle(RELAYED);
+  t.is(stored(house.folder)[0]?.settled, usd("0.1"));
+});
+
+test("what was begun during an outage is known to the disk after it", async (t) => {
+  const house = await houseOf(t, paid);
+  await begun(house, task());
+  house.disk.refuses = () => true;
+  for (let beat = 0; beat < 5; beat += 1) {
+    house.clock.pass(SECOND);
+    await t.throwsAsync(house.accounts.heartbeat());
+  }
+  house.disk.refuses = () => false;
+  house.clock.pass(SECOND);
+  await house.accounts.heartbeat();
+  await restarted(t, house, 60 * SECOND);
+  t.deepEqual(
+    charges(house.folder).map(({ amount }) => amount),
+    [usd("0.007")],
+  );
+});

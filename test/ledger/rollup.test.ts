@@ -1,0 +1,120 @@
+// Rollups are the same money as the entries that they count, in fewer rows.
+
+import test, { type ExecutionContext } from "ava";
+import fc from "fast-check";
+import { sums } from "../../src/ledger/queries.ts";
+import { openLedger } from "../../src/ledger/sqlite-open.ts";
+import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
+import type { Entry } from "../../src/ledger/store.ts";
+import { nanoUsd } from "../../src/metering/money.ts";
+import { DAY, durationUs, EPOCH, FOREVER, later, QUARTER_HOUR } from "../../src/metering/time.ts";
+import { entry, facts, ledgerFolder } from "../support/ledger.ts";
+import { TEN, usd } from "../support/policies.ts";
+
+const ALWAYS = { from: EPOCH, to: FOREVER, where: {} };
+
+function ledger(t: ExecutionContext) {
+  const folder = ledgerFolder(t);
+  let database = openLedger(folder);
+  let writer = new SqliteWriter(database);
+  t.teardown(() => database.close());
+  return {
+    get database() {
+      return database;
+    },
+    put: (...all: readonly Entry[]) => {
+      database.exec("BEGIN");
+      writer.put({ entries: all, at: TEN, wall: TEN });
+      database.exec("COMMIT");
+    },
+    reopen: () => {
+      database.close();
+      database = openLedger(folder);
+      writer = new SqliteWriter(database);
+    },
+  };
+}
+
+const name = fc.constantFrom("a", "b", "c", undefined);
+const entries = fc.array(
+  fc
+    .record({
+      at: fc.integer({ min: 0, max: 3 * DAY }).map((by) => later(TEN, durationUs(by))),
+      kind: fc.constantFrom<Entry["kind"]>("reserved", "extended", "settled", "released", "startup", "idle"),
+      amount: fc.bigInt({ min: 0n, max: 10n ** 15n }).map(nanoUsd),
+      elapsed: fc.integer({ min: 0, max: 10 ** 9 }).map(durationUs),
+      images: fc.integer({ min: 0, max: 4 }),
+      isLast: fc.boolean(),
+      facts: fc.record({ user: name, model: name, provider: name, upstream: name }).map(facts),
+    })
+    .map(entry),
+  { minLength: 1, maxLength: 40 },
+);
+
+test("the sum of the rollups is the sum of the entries, over any quarter-hours", (t) => {
+  const { database, put } = ledger(t);
+  const law = fc.property(
+    entries,
+    fc.nat({ max: 3 * 96 }),
+    fc.nat({ max: 3 * 96 }),
+    fc.constantFrom("total", "provider", "model", "user", "upstream"),
+    (all, a, b, by) => {
+      database.exec("DELETE FROM rollups");
+      put(...all);
+      const from = later(TEN, durationUs(Math.min(a, b) * QUARTER_HOUR));
+      const to = later(TEN, durationUs((Math.max(a, b) + 1) * QUARTER_HOUR));
+      const rolled = sums(database, { from, to, by, where: {} });
+      const naive = new Map<string, bigint[]>();
+      for (const { at, kind, amount, elapsed, images, isLast, facts: own } of all) {
+        if (kind === "reserved" || kind === "extended" || at < from || at >= to) continue;
+        const value = by === "total" ? "" : own[by as "user"];
+        if (value === undefined) continue;
+        const due = [isLast ? 1n : 0n, BigInt(images), BigInt(elapsed), kind === "released" ? 0n : amount];
+        const before = naive.get(value) ?? [0n, 0n, 0n, 0n];
+        naive.set(
+          value,
+          before.map((sum, index) => sum + (due[index] ?? 0n)),
+        );
+      }
+      const found = rolled.map((row): [string, bigint[]] => [
+        row.value,
+        [BigInt(row.requests), BigInt(row.images), BigInt(row.elapsed), row.amount],
+      ]);
+      t.deepEqual(Object.fromEntries(found), Object.fromEntries(naive));
+    },
+  );
+  t.notThrows(() => fc.assert(law, { seed: 20261122, numRuns: 60 }));
+});
+
+test("money that is only held is in no sum", (t) => {
+  const { database, put } = ledger(t);
+  put(entry({ kind: "reserved" }), entry({ kind: "extended" }));
+  t.deepEqual(sums(database, { ...ALWAYS, by: "total" }), []);
+});
+
+test("the thousand-and-first workflow of a day is counted as other, and no money is lost", (t) => {
+  const { database, put } = ledger(t);
+  const of = (workflow: string) => entry({ facts: facts({ workflow }) });
+  put(...Array.from({ length: 1002 }, (_, index) => of(`w-${index}`)));
+  put(of("w-0"));
+  const rows = sums(database, { ...ALWAYS, by: "workflow" });
+  t.is(rows.length, 1001);
+  const requests = (value: string) => rows.find((row) => row.value === value)?.requests;
+  t.deepEqual([requests("other"), requests("w-0"), requests("w-999")], [2, 2, 1]);
+  t.is(
+    rows.reduce((sum, { amount }) => sum + amount, 0n),
+    usd("0.01") * 1003n,
+  );
+});
+
+test("the cap counts by the day, and a restart does not move it", (t) => {
+  const book = ledger(t);
+  const of = (workflow: string, days: number) =>
+    entry({ at: later(TEN, durationUs(days * DAY)), facts: facts({ workflow }) });
+  book.put(...Array.from({ length: 1001 }, (_, index) => of(`w-${index}`, 0)));
+  book.reopen();
+  book.put(of("w-1", 0), of("late", 0), of("late", 1));
+  const rows = sums(book.database, { ...ALWAYS, by: "workflow" });
+  const requests = (value: string) => rows.find((row) => row.value === value)?.requests;
+  t.deepEqual([requests("w-1"), requests("other"), requests("late")], [2, 2, 1]);
+});

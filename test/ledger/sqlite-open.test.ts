@@ -1,0 +1,117 @@
+// Opening the ledger keeps its promises or refuses in a sentence that says what to do next.
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import test, { type ExecutionContext } from "ava";
+import { openStored } from "../../src/ledger/open.ts";
+import { openLedger, openLedgerToRead } from "../../src/ledger/sqlite-open.ts";
+import { HandClock, ledgerFolder } from "../support/ledger.ts";
+
+function check(t: ExecutionContext, folder: string, expected: RegExp): void {
+  const error = t.throws(() => openStored(folder, new HandClock()));
+  t.regex(error?.message ?? "", expected);
+  t.true(error?.message.includes(join(folder, "ledger.db")), "the sentence does not name the file");
+}
+
+function filled(t: ExecutionContext): { folder: string; file: string } {
+  const folder = ledgerFolder(t);
+  openLedger(folder).close();
+  return { folder, file: join(folder, "ledger.db") };
+}
+
+test("what is reported written is written: WAL, and every commit is synced", (t) => {
+  const database = openLedger(ledgerFolder(t));
+  t.is(database.prepare("PRAGMA journal_mode").get()?.journal_mode, "wal");
+  t.is(database.prepare("PRAGMA synchronous").get()?.synchronous, 2);
+  database.close();
+});
+
+test("every table is STRICT, so that no float slips in", (t) => {
+  const database = openLedger(ledgerFolder(t));
+  t.teardown(() => database.close());
+  const tables = database.prepare("PRAGMA table_list").all();
+  const loose = tables.filter(({ name, strict }) => strict !== 1 && !String(name).startsWith("sqlite_"));
+  t.deepEqual(loose, []);
+  const insert = database.prepare("INSERT INTO balances VALUES ('a', 0, 1, 'usd', ?, 0)");
+  t.throws(() => insert.run(0.5), { message: /cannot store REAL value/ });
+  t.throws(() => insert.run("much"), { message: /cannot store TEXT value/ });
+});
+
+test("only its owner can read a new ledger", (t) => {
+  t.is(statSync(filled(t).file).mode & 0o777, 0o600);
+});
+
+test("opening it again changes nothing", (t) => {
+  const { folder } = filled(t);
+  const first = openLedger(folder);
+  first.exec("INSERT INTO grounds VALUES ('kept')");
+  first.close();
+  const again = openLedger(folder);
+  t.is(again.prepare("SELECT count(*) AS n FROM grounds").get()?.n, 1);
+  again.close();
+});
+
+test("a ledger of a later version is refused, and left as it is", (t) => {
+  const { folder, file } = filled(t);
+  const later = new DatabaseSync(file);
+  later.exec("PRAGMA user_version = 99");
+  later.close();
+  check(t, folder, /later version.*start that version, or name another --data folder/);
+  const after = new DatabaseSync(file);
+  t.is(after.prepare("PRAGMA user_version").get()?.user_version, 99);
+  after.close();
+});
+
+test("a file that is no ledger is refused, and left as it is", (t) => {
+  const folder = ledgerFolder(t);
+  const text = "these are holiday photos\n".repeat(200);
+  writeFileSync(join(folder, "ledger.db"), text);
+  check(t, folder, /is not a ledger, or is damaged: keep it, and restore a backup/);
+  t.is(readFileSync(join(folder, "ledger.db"), "utf8"), text);
+});
+
+test("a damaged ledger is refused", (t) => {
+  const { folder, file } = filled(t);
+  const bytes = readFileSync(file);
+  // The header stays; the schema's page is overwritten.
+  bytes.fill(0xa5, 100, 4096);
+  writeFileSync(file, bytes);
+  check(t, folder, /is damaged: keep it, and restore a backup/);
+});
+
+test("a folder in the ledger's place is refused", (t) => {
+  const folder = ledgerFolder(t);
+  mkdirSync(join(folder, "ledger.db"));
+  check(t, folder, /cannot be opened: look at its permissions/);
+});
+
+test("a ledger that this user cannot write is refused", (t) => {
+  const { folder, file } = filled(t);
+  chmodSync(file, 0o444);
+  chmodSync(folder, 0o555);
+  t.teardown(() => chmodSync(folder, 0o755));
+  // Root may write everything: then another user tries.
+  const isRoot = process.getuid?.() === 0;
+  const program = `
+    const { openLedger } = await import(${JSON.stringify(new URL("../../src/ledger/sqlite-open.ts", import.meta.url).href)});
+    try { openLedger(${JSON.stringify(folder)}); } catch (error) { process.stdout.write(error.message); }`;
+  const ran = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+    encoding: "utf8",
+    ...(isRoot ? { uid: 65534, gid: 65534 } : {}),
+  });
+  t.is(ran.status, 0, ran.stderr);
+  t.regex(ran.stdout, /ledger\.db cannot be written: make it and its folder writable/);
+});
+
+test("questions to a folder without a ledger are answered with where to look", (t) => {
+  t.throws(() => openLedgerToRead(ledgerFolder(t)), { message: /there is no ledger at .*--data folder/ });
+});
+
+test("who may only ask cannot write", (t) => {
+  const { folder } = filled(t);
+  const database = openLedgerToRead(folder);
+  t.throws(() => database.exec("DELETE FROM entries"), { message: /readonly/ });
+  database.close();
+});

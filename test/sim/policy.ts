@@ -1,0 +1,33 @@
+// The policy of one simulated run: tight budgets of every reach, over upstreams priced by time and by piece.
+
+import type { Policy } from "../../src/policy/policy.ts";
+import { budget, perHour, perRequest, policy, upstream } from "../support/policies.ts";
+import type { Random } from "./random.ts";
+
+export function simulatedPolicy(random: Random): Policy {
+  const overrun = "cut" as const;
+  const upstreams = [
+    upstream("slow-aws", { provider: "aws", price: perHour("3.6") }),
+    upstream("fast-gcp", { provider: "gcp", price: perHour("36.123456789") }),
+    upstream("hosted", { provider: "nvidia-hosted", price: perRequest("0.03") }),
+    upstream("free", { provider: "local", price: perHour("0") }),
+  ].filter(() => random.chance(0.8));
+  const budgets = [
+    budget("day", { limit_usd: cents(random, 5, 60), overrun }),
+    budget("each", { limit_usd: cents(random, 3, 30), per: "user", overrun }),
+    budget("alice", { limit_usd: cents(random, 1, 20), when: { user: "alice" }, overrun, period: "hourly" }),
+    budget("aws", { limit_usd: cents(random, 1, 20), when: { provider: ["aws", "gcp"] }, overrun }),
+    budget("task", { limit_usd: "0.40", period: "per_task", overrun }),
+    budget("watch", { limit_usd: "0.01", onLimit: "warn" }),
+  ].filter(() => random.chance(0.7));
+  return policy({
+    upstreams,
+    budgets,
+    mode: random.pick(["lowest_price", "lowest_price", "manual"]),
+    lowestPrice: { includeLocal: random.chance(0.3), explore: false },
+  });
+}
+
+function cents(random: Random, from: number, to: number): string {
+  return `${(random.whole(from * 100, to * 100) / 10_000).toFixed(4)}`;
+}

@@ -1,0 +1,55 @@
+import { registerHooks } from "node:module";
+import test from "ava";
+import { LocalAccounts } from "../../src/ledger/accounts.ts";
+import { simulate } from "./simulation.ts";
+
+const SEEDS = 150;
+
+test("no seed breaks the invariant, leaks a hold or miscounts the book", async (t) => {
+  const outcomes = new Set<string>();
+  let crashes = 0;
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const report = await simulate(seed, (options) => new LocalAccounts(options));
+    for (const outcome of report.outcomes.keys()) outcomes.add(outcome);
+    crashes += report.crashes;
+  }
+  // A simulation in which nothing goes wrong proves nothing: every way to end was met.
+  for (const outcome of ["sent", "relayed", "failed", "truncated", "aborted", "cut", "refused", "unsent"]) {
+    if (outcome !== "sent") t.true(outcomes.has(outcome), `no request ended as ${outcome}`);
+  }
+  t.true(outcomes.has("ledger_unavailable"));
+  t.true(crashes > SEEDS / 4);
+});
+
+test("an await planted between decision and hold is found", async (t) => {
+  const Planted = await plantedAccounts();
+  const found: string[] = [];
+  for (let seed = 1; seed <= 40 && found.length === 0; seed += 1) {
+    await simulate(seed, (options) => new Planted(options)).catch((error: Error) =>
+      found.push(error.message),
+    );
+  }
+  t.true(found.length > 0, "40 seeds ran with an await between decision and hold, and none noticed");
+  t.regex(found[0] ?? "", /no longer fits|past its limit/);
+});
+
+/** The real accounts.ts with one line changed: the await that must never be there. */
+async function plantedAccounts(): Promise<typeof LocalAccounts> {
+  const line = "const decision = decide(this.view());";
+  const hooks = registerHooks({
+    load(url, context, next) {
+      const loaded = next(url, context);
+      if (!url.endsWith("accounts.ts?plant=await")) return loaded;
+      const source = String(loaded.source);
+      if (!source.includes(line))
+        throw new Error("the line to plant an await after is gone from accounts.ts");
+      return { ...loaded, source: source.replace(line, `${line} await null;`) };
+    },
+  });
+  try {
+    const place = new URL("../../src/ledger/accounts.ts?plant=await", import.meta.url);
+    return ((await import(place.href)) as { LocalAccounts: typeof LocalAccounts }).LocalAccounts;
+  } finally {
+    hooks.deregister();
+  }
+}

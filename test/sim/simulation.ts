@@ -1,0 +1,206 @@
+// One seeded run of the real exchange, decide and accounts over a fake clock, fake upstreams and a fake
+// disk: many requests at once, slow and failing upstreams, a slow and failing disk, power cuts. After every
+// event the invariant of MONEY §1 is checked; at the end nothing is held and the entries give the book.
+
+import { Fleet } from "../../src/cloud/fleet.ts";
+import type { AccountsOptions, LocalAccounts } from "../../src/ledger/accounts.ts";
+import { LedgerClock } from "../../src/ledger/clock.ts";
+import { recover } from "../../src/ledger/recovery.ts";
+import { type DurationUs, type Instant, SECOND } from "../../src/metering/time.ts";
+import { covering, type Facts, factsOf } from "../../src/policy/match.ts";
+import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
+import { type Exchanged, exchange } from "../../src/proxy/exchange.ts";
+import { FakeDisk } from "../support/fake-disk.ts";
+import { task } from "../support/policies.ts";
+import { checkBook, checkLimits, checkRecord } from "./checks.ts";
+import { simulatedPolicy } from "./policy.ts";
+import { type Random, seeded } from "./random.ts";
+import { type Client, sendTo } from "./upstreams.ts";
+import { World } from "./world.ts";
+
+/** 2026-11-22T23:58:00Z: every run sees midnight. */
+const START = (Date.UTC(2026, 10, 22, 23, 58) * 1000) as Instant;
+const REQUESTS = 60;
+
+export interface Report {
+  readonly seed: number;
+  readonly requests: number;
+  readonly outcomes: ReadonlyMap<string, number>;
+  readonly crashes: number;
+}
+
+export type MakeAccounts = (options: AccountsOptions) => LocalAccounts;
+
+/** Throws with the seed and what was wrong. */
+export async function simulate(seed: number, make: MakeAccounts): Promise<Report> {
+  const simulation = new Simulation(seed, make);
+  try {
+    return await simulation.run();
+  } catch (cause) {
+    throw new Error(`seed ${seed}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+class Simulation {
+  readonly #seed: number;
+  readonly #make: MakeAccounts;
+  readonly #random: Random;
+  readonly #world = new World(START);
+  readonly #policy: Policy;
+  readonly #fleet = new Fleet();
+  readonly #clients: Client[] = [];
+  readonly #outcomes = new Map<string, number>();
+  readonly #bugs: unknown[] = [];
+  #disk: FakeDisk;
+  #accounts: LocalAccounts;
+  #running = 0;
+  #crashes = 0;
+  /** Which life of the daemon: what a dead one wakes later is nobody's. */
+  #life = 0;
+  #endedAt: Instant | undefined;
+
+  constructor(seed: number, make: MakeAccounts) {
+    this.#seed = seed;
+    this.#make = make;
+    this.#random = seeded(seed);
+    this.#policy = simulatedPolicy(this.#random);
+    this.#disk = this.#newDisk();
+    this.#accounts = this.#start(this.#disk);
+  }
+
+  async run(): Promise<Report> {
+    this.#beat(this.#life);
+    this.#plan(REQUESTS, 180);
+    if (this.#random.chance(0.5)) {
+      this.#world.after(this.#random.whole(SECOND, 180 * SECOND) as DurationUs, () => this.#powerCut());
+    }
+    await this.#world.run(
+      () => this.#check(),
+      () => this.#isOver(),
+    );
+    checkBook(this.#accounts, this.#disk, this.#policy);
+    checkRecord(this.#clients, this.#disk);
+    return {
+      seed: this.#seed,
+      requests: this.#clients.length,
+      outcomes: this.#outcomes,
+      crashes: this.#crashes,
+    };
+  }
+
+  /** All requests have ended and the disk has caught up; a disk that never does is left to the last check. */
+  #isOver(): boolean {
+    if (this.#clients.length < REQUESTS || this.#running > 0) return false;
+    this.#endedAt ??= this.#world.now();
+    const patience = this.#world.now() - this.#endedAt;
+    const isClean =
+      this.#disk.holds.size === 0 && this.#accounts.open === 0 && this.#accounts.outbox.kept === 0;
+    return patience > 120 * SECOND || (isClean && patience > 5 * SECOND);
+  }
+
+  #check(): void {
+    if (this.#bugs.length > 0) throw this.#bugs[0];
+    checkLimits(this.#accounts, this.#policy);
+  }
+
+  /** Bursts of one to eight that arrive in the same tick: what races in a real house races here. */
+  #plan(requests: number, within: number): void {
+    for (let left = requests; left > 0; ) {
+      const burst = Math.min(left, this.#random.whole(1, 8));
+      left -= burst;
+      this.#world.after(this.#random.whole(0, within * SECOND) as DurationUs, () => {
+        for (let index = 0; index < burst; index += 1) this.#arrive();
+      });
+    }
+  }
+
+  #arrive(): void {
+    const life = this.#life;
+    const asked = task({
+      id: `r-${this.#clients.length}`,
+      labels: { user: this.#random.pick(["alice", "bob", "eve"]) },
+    });
+    const client: Client = { id: asked.id, seen: "nothing", sent: false };
+    this.#clients.push(client);
+    const leaves = new AbortController();
+    if (this.#random.chance(0.15)) {
+      this.#world.after(this.#random.whole(0, 20 * SECOND) as DurationUs, () => leaves.abort("client_gone"));
+    }
+    const disk = this.#disk;
+    const send = sendTo(this.#world, this.#random, client, ({ upstream }) => {
+      // Free work that no enforcing budget covers need not wait for the disk (MONEY §7).
+      const mayBatch = upstream.id === "free" && !this.#isEnforced(factsOf(asked, upstream));
+      return mayBatch || disk.endings.has(client.id);
+    });
+    const gateway = {
+      policy: () => this.#policy,
+      accounts: this.#accounts,
+      candidates: this.#fleet.candidates.bind(this.#fleet),
+      enter: this.#fleet.enter.bind(this.#fleet),
+      timers: { now: () => this.#accounts.now(), after: this.#world.after.bind(this.#world) },
+    };
+    this.#running += 1;
+    exchange(asked, send, gateway, leaves.signal).then(
+      (exchanged) => life === this.#life && this.#ended(exchanged),
+      (error) => this.#bugs.push(error),
+    );
+  }
+
+  #isEnforced(facts: Facts): boolean {
+    return covering(this.#policy, facts).some(({ ground }) => isEnforcing(ground.budget));
+  }
+
+  #ended(exchanged: Exchanged): void {
+    this.#running -= 1;
+    const outcome = exchanged.kind === "sent" ? exchanged.ending.outcome : exchanged.kind;
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+  }
+
+  /** What was not acknowledged is lost; what was is recovered, and the house goes on. */
+  #powerCut(): void {
+    this.#life += 1;
+    this.#crashes += 1;
+    this.#running = 0;
+    const pending = REQUESTS - this.#clients.length;
+    this.#world.clear();
+    this.#disk = this.#disk.powerCut();
+    const crash = { ...this.#disk.stored(), restart: this.#world.wall(), policy: this.#policy };
+    for (const write of recover(crash)) this.#disk.writeNow(write);
+    this.#accounts = this.#start(this.#disk);
+    this.#beat(this.#life);
+    this.#plan(pending, 60);
+  }
+
+  #start(disk: FakeDisk): LocalAccounts {
+    const stored = disk.stored();
+    return this.#make({
+      store: disk,
+      clock: new LedgerClock(this.#world, stored.highWater),
+      policy: this.#policy,
+      balances: stored.balances,
+      tracked: stored.tracked,
+      onTrouble: () => undefined,
+    });
+  }
+
+  #beat(life: number): void {
+    this.#world.after(SECOND, () => {
+      if (life !== this.#life) return;
+      // A heartbeat that the disk refused is tried again with the next one.
+      this.#accounts.heartbeat().catch(() => undefined);
+      this.#beat(life);
+    });
+  }
+
+  #newDisk(): FakeDisk {
+    const slowest = this.#random.pick([0, 2_000, 200_000, 3 * SECOND]);
+    const failing = this.#random.pick([0, 0, 0.05]);
+    return new FakeDisk({
+      delay: () =>
+        new Promise((resolve) => {
+          this.#world.after(this.#random.whole(0, slowest) as DurationUs, resolve);
+        }),
+      fails: () => this.#random.chance(failing),
+    });
+  }
+}

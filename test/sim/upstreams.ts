@@ -1,0 +1,90 @@
+// Upstreams as a script: they answer late, break before the head, break in mid-reply, hang, or cannot be
+// reached. They keep the contract of proxy/relay.ts: begin before the first byte, stop when it is over.
+
+import { type DurationUs, SECOND } from "../../src/metering/time.ts";
+import type { Ending } from "../../src/policy/admission.ts";
+import type { Attempt } from "../../src/proxy/exchange.ts";
+import type { Relayed } from "../../src/proxy/relay.ts";
+import type { Random } from "./random.ts";
+import type { World } from "./world.ts";
+
+type Ended = Extract<Relayed, { kind: "ended" }>;
+
+export interface Client {
+  readonly id: string;
+  /** What it has seen: never "complete" without a durable settlement. */
+  seen: "nothing" | "complete" | "broken";
+  sent: boolean;
+}
+
+export function sendTo(
+  world: World,
+  random: Random,
+  client: Client,
+  isDurable: (attempt: Attempt) => boolean,
+) {
+  return (attempt: Attempt): Promise<Relayed> =>
+    new Promise((resolve) => {
+      const connect = random.whole(0, 20_000) as DurationUs;
+      world.after(connect, () => {
+        if (attempt.signal.aborted) return resolve(gone(attempt));
+        if (random.chance(0.08))
+          return resolve({
+            kind: "unsent",
+            why: "unreachable",
+            replayable: true,
+            cause: new Error("refused"),
+          });
+        attempt.held.begin();
+        client.sent = true;
+        serve(world, random, client, attempt, isDurable, resolve);
+      });
+    });
+}
+
+function serve(
+  world: World,
+  random: Random,
+  client: Client,
+  attempt: Attempt,
+  isDurable: (attempt: Attempt) => boolean,
+  resolve: (relayed: Relayed) => void,
+): void {
+  const outcome = random.pick(["relayed", "relayed", "relayed", "relayed", "failed", "truncated"] as const);
+  const hangs = random.chance(0.05);
+  const time = hangs ? 240 * SECOND : random.whole(1000, 40 * SECOND);
+  const end = (ending: Ending["outcome"]) => {
+    forget();
+    attempt.signal.removeEventListener("abort", onAbort);
+    attempt.held.stop();
+    resolve(ended(client, ending, () => isDurable(attempt)));
+  };
+  const forget = world.after(time as DurationUs, () => end(outcome));
+  const onAbort = () => end(attempt.signal.reason === "cut" ? "cut" : "aborted");
+  attempt.signal.addEventListener("abort", onAbort, { once: true });
+}
+
+function gone(attempt: Attempt): Relayed {
+  const why = attempt.signal.reason === "cut" ? "cut" : "client_gone";
+  return { kind: "unsent", why, replayable: false, cause: new Error(why) };
+}
+
+function ended(client: Client, outcome: Ending["outcome"], isDurable: () => boolean): Ended {
+  const isWhole = outcome === "relayed";
+  return {
+    kind: "ended",
+    ending: { outcome, status: outcome === "failed" ? undefined : 200, tokens: undefined },
+    fault: isWhole ? undefined : { kind: "broken", reason: outcome },
+    firstByteAfterMs: undefined,
+    bytes: 0,
+    headSent: outcome === "truncated",
+    finish: () => {
+      if (!isDurable())
+        throw new Error(`the reply of ${client.id} was completed before its settlement was durable`);
+      client.seen = "complete";
+    },
+    destroy: () => {
+      client.seen = "broken";
+    },
+  };
+}

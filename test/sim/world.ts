@@ -1,0 +1,63 @@
+// Time that only moves when the simulation moves it: a queue of events, one after another, with every
+// promise that an event wakes run to its end before the next one.
+
+import { setImmediate as turn } from "node:timers/promises";
+import { type Clock, type DurationUs, type Instant, instantUs, later } from "../../src/metering/time.ts";
+
+interface Event {
+  readonly at: number;
+  readonly order: number;
+  readonly call: () => void;
+}
+
+export class World implements Clock {
+  readonly #start: Instant;
+  readonly #events: Event[] = [];
+  #now = 0;
+  #order = 0;
+
+  constructor(start: Instant) {
+    this.#start = start;
+  }
+
+  wall(): Instant {
+    return later(this.#start, this.#now as DurationUs);
+  }
+
+  monotonic(): DurationUs {
+    return this.#now as DurationUs;
+  }
+
+  now(): Instant {
+    return instantUs(this.wall());
+  }
+
+  after(delay: DurationUs, call: () => void): () => void {
+    const event = { at: this.#now + Math.max(0, delay), order: this.#order, call };
+    this.#order += 1;
+    const place = this.#events.findIndex((other) => other.at > event.at);
+    this.#events.splice(place < 0 ? this.#events.length : place, 0, event);
+    return () => {
+      const index = this.#events.indexOf(event);
+      if (index >= 0) this.#events.splice(index, 1);
+    };
+  }
+
+  /** Runs event by event until none is left or `until` says stop; `check` looks after each. */
+  async run(check: () => void, until: () => boolean): Promise<void> {
+    await turn();
+    check();
+    for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
+      this.#now = event.at;
+      event.call();
+      await turn();
+      check();
+      if (until()) return;
+    }
+  }
+
+  /** Power is cut: nothing that was planned happens. */
+  clear(): void {
+    this.#events.length = 0;
+  }
+}
