@@ -1,0 +1,112 @@
+// What a request body says about the work it asks for: read from its first 64 KiB, or found to be no JSON.
+// It knows nothing of where the body comes from or what is decided by it.
+
+import type { Work } from "../policy/task.ts";
+import { findJsonFault, type JsonFault } from "./json-fault.ts";
+import { type Found, scanTopLevel } from "./json-scan.ts";
+
+export type BodyFacts =
+  | { readonly kind: "facts"; readonly work: Omit<Work, "bytes">; readonly model: ModelName | undefined }
+  /** The whole body was looked at and is not JSON, though it says that it is. */
+  | { readonly kind: "invalid"; readonly fault: JsonFault };
+
+/** The JSON `model` value, and which bytes of the body it takes, quotes included. */
+export interface ModelName {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Body {
+  readonly bytes: Uint8Array;
+  /** Whether `bytes` is all of it. */
+  readonly isWhole: boolean;
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+}
+
+/** More images in one request are counted as so many; no NIM makes as many. */
+const MOST_IMAGES = 10_000;
+/** A larger number says "no limit", or nothing: no model writes a reply of as many tokens. */
+const MOST_TOKENS = 100_000_000;
+
+export function readFacts(body: Body): BodyFacts {
+  if (!isPlain(body.contentEncoding) || body.bytes.length === 0) return facts(new Map());
+  if (body.isWhole && saysJson(body.contentType) && !isJson(body.bytes)) {
+    const fault = findJsonFault(body.bytes);
+    if (fault !== undefined) return { kind: "invalid", fault };
+  }
+  return facts(scanTopLevel(body.bytes, WANTED));
+}
+
+const WANTED: ReadonlySet<string> = new Set([
+  "model",
+  "width",
+  "height",
+  "steps",
+  "samples",
+  "n",
+  "stream",
+  "max_tokens",
+  "max_completion_tokens",
+  "max_output_tokens",
+]);
+
+function facts(found: ReadonlyMap<string, Found>): BodyFacts {
+  const model = found.get("model");
+  const name = typeof model?.value === "string" ? model.value : undefined;
+  return {
+    kind: "facts",
+    model:
+      model === undefined || name === undefined ? undefined : { name, start: model.start, end: model.end },
+    work: {
+      images: Math.min(MOST_IMAGES, largest(found, ["samples", "n"]) || 1),
+      width: count(found.get("width")),
+      height: count(found.get("height")),
+      steps: count(found.get("steps")),
+      maxTokens: largest(found, ["max_tokens", "max_completion_tokens", "max_output_tokens"], MOST_TOKENS),
+      stream: found.get("stream")?.value === true,
+    },
+  };
+}
+
+/** Of the counts that these keys have; one above `most` is not said. */
+function largest(
+  found: ReadonlyMap<string, Found>,
+  keys: readonly string[],
+  most: number = Number.MAX_SAFE_INTEGER,
+): number | undefined {
+  const counts = keys.flatMap((key) => count(found.get(key)) ?? []).filter((each) => each <= most);
+  return counts.length === 0 ? undefined : Math.max(...counts);
+}
+
+/**
+ * A whole number >= 0. Servers that read leniently take "4" for 4, so it counts here too: else four images
+ * would be had for the price of one. Anything else is the upstream's to reject.
+ */
+function count(found: Found | undefined): number | undefined {
+  const { value } = found ?? {};
+  const number = typeof value === "string" && /^\s*\d{1,15}(?:\.0*)?\s*$/.test(value) ? Number(value) : value;
+  return typeof number === "number" && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
+}
+
+function isPlain(encoding: string | undefined): boolean {
+  return encoding === undefined || encoding.trim().toLowerCase() === "identity";
+}
+
+/** A body without a type is taken for JSON, as NIMs take it. */
+function saysJson(type: string | undefined): boolean {
+  return type === undefined || /^\s*application\/(?:[\w.-]+\+)?json\b/i.test(type);
+}
+
+function isJson(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(text.decode(bytes));
+    return true;
+  } catch {
+    // What is wrong, and where, is findJsonFault's to say.
+    return false;
+  }
+}
+
+const text = new TextDecoder();

@@ -1,0 +1,193 @@
+// The whole life of a request, in one file:
+//
+//   candidates ─► admit (decide + hold, one tick) ─► send ─► settle, durable ─► last piece to the client
+//        ▲              └─► refused, no upstream, ledger unavailable
+//        └── unsent: released, that upstream is out, decide again (bounded by the model's upstreams)
+//
+// Invariant: every admission ends in exactly one settle or release, on every path.
+
+import { formatUsd } from "../metering/money.ts";
+import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
+import { decide } from "../policy/decide.ts";
+import type { Breach, Forward } from "../policy/decision.ts";
+import type { Model, Policy, Upstream } from "../policy/policy.ts";
+import type { Candidate } from "../policy/rank.ts";
+import type { Task } from "../policy/task.ts";
+import { keepHeld } from "./holding.ts";
+import type { Relayed, UnsentWhy } from "./relay.ts";
+import type { Timers } from "./timers.ts";
+import { isUnwritten, keptOf } from "./unwritten.ts";
+
+/** Sends one attempt to one upstream; proxy/relay.ts over sockets, a script in the simulation. */
+export type Send = (attempt: Attempt) => Promise<Relayed>;
+
+export interface Attempt {
+  readonly upstream: Upstream;
+  readonly held: Reservation;
+  /** Aborted with reason "cut" when the held money ends, or "cancelled" by an operator. */
+  readonly signal: AbortSignal;
+  /** X-BudgetGuard-* headers for the reply. */
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** What an exchange needs of the rest of the house. */
+export interface Gateway {
+  policy(): Policy;
+  readonly accounts: Accounts;
+  /** The model's upstreams that are up, in the policy's order. */
+  candidates(policy: Policy, model: Model): readonly Candidate[];
+  /** Counts a request in at an upstream; the returned call counts it out. */
+  enter(upstream: Upstream): () => void;
+  readonly timers: Timers;
+}
+
+export type Exchanged =
+  | Sent
+  | { readonly kind: "refused"; readonly breach: Breach }
+  /** `last`: the one that was tried last, where some were; none of them could be connected to. */
+  | { readonly kind: "no_upstream"; readonly reason: string; readonly last: Unsent | undefined }
+  /** No byte left, and no other upstream can be asked. */
+  | ({ readonly kind: "unsent" } & Unsent)
+  | { readonly kind: "ledger_unavailable" };
+
+export interface Unsent {
+  readonly upstream: string;
+  readonly why: UnsentWhy;
+  readonly cause: Error;
+}
+
+export interface Sent {
+  readonly kind: "sent";
+  readonly decision: Forward;
+  readonly ending: Ending;
+  readonly relayed: Extract<Relayed, { kind: "ended" }>;
+  /** Undefined when it could not be written: then nothing may look complete. */
+  readonly settlement: Settlement | undefined;
+  /** What was charged though it could not be written yet: the ledger counts it, and so do the metrics. */
+  readonly kept: Settlement | undefined;
+}
+
+export async function exchange(
+  task: Task,
+  send: Send,
+  gateway: Gateway,
+  signal: AbortSignal,
+): Promise<Exchanged> {
+  const unreachable = new Map<string, Unsent>();
+  for (;;) {
+    const policy = gateway.policy();
+    const model = policy.models.get(task.model);
+    if (model === undefined) return noUpstream(`model ${task.model} is no longer in the policy`, unreachable);
+    const candidates = gateway
+      .candidates(policy, model)
+      .filter(({ upstream }) => !unreachable.has(upstream.id));
+    const admission = await gateway.accounts.admit(task, (view) =>
+      decide({ policy, model, task, candidates, unreachable: [...unreachable.keys()] }, view),
+    );
+    switch (admission.kind) {
+      case "refuse":
+        return { kind: "refused", breach: admission.breach };
+      case "no_upstream":
+        return noUpstream(admission.reason, unreachable);
+      case "ledger_unavailable":
+        return { kind: "ledger_unavailable" };
+      case "admitted": {
+        const { reservation, decision } = admission;
+        const relayed = await run(reservation, decision, send, gateway, signal);
+        if (relayed.kind === "ended") return settle(reservation, decision, relayed);
+        await release(reservation);
+        const { cause, why } = relayed;
+        const upstream = decision.quote.upstream.id;
+        if (!relayed.replayable) return { kind: "unsent", upstream, why, cause };
+        unreachable.set(upstream, { upstream, why, cause });
+      }
+    }
+  }
+}
+
+/** Holds money in slices for as long as the work runs, and cuts it when a budget says so. */
+async function run(
+  held: Reservation,
+  decision: Forward,
+  send: Send,
+  gateway: Gateway,
+  signal: AbortSignal,
+): Promise<Relayed> {
+  const { upstream } = decision.quote;
+  const control = new AbortController();
+  const leave = gateway.enter(upstream);
+  const letGo = keepHeld(held, gateway.timers, () => control.abort("cut"));
+  try {
+    return await send({
+      upstream,
+      held,
+      signal: AbortSignal.any([signal, control.signal]),
+      headers: replyHeaders(held, decision),
+    });
+  } catch (bug) {
+    await abandon(held, bug);
+    throw bug;
+  } finally {
+    letGo();
+    leave();
+  }
+}
+
+/** Even a mistake of ours ends in a settlement: what was sent is charged, what was not is given back. */
+async function abandon(held: Reservation, bug: unknown): Promise<void> {
+  try {
+    if (held.begun) await held.settle({ outcome: "failed", status: undefined, tokens: undefined });
+    else await held.release();
+  } catch (error) {
+    // What could not be written is kept by the ledger; the mistake is what is thrown on.
+    if (!isUnwritten(error)) throw new AggregateError([bug, error], "a mistake, and another in its ending");
+  }
+}
+
+/** The clock has stopped; the client gets the last piece only once the charge is durable (MONEY §7). */
+async function settle(
+  reservation: Reservation,
+  decision: Forward,
+  relayed: Extract<Relayed, { kind: "ended" }>,
+): Promise<Sent> {
+  const { ending } = relayed;
+  if (ending.outcome !== "relayed" && relayed.headSent) relayed.destroy();
+  try {
+    const settlement = await reservation.settle(ending);
+    if (ending.outcome === "relayed") relayed.finish();
+    return { kind: "sent", decision, ending, relayed, settlement, kept: undefined };
+  } catch (error) {
+    // The client must not see a complete reply, whatever it was.
+    relayed.destroy();
+    if (!isUnwritten(error)) throw error;
+    return { kind: "sent", decision, ending, relayed, settlement: undefined, kept: keptOf(error) };
+  }
+}
+
+async function release(reservation: Reservation): Promise<void> {
+  try {
+    await reservation.release();
+  } catch (error) {
+    // Nothing was sent and the money is free again; the ledger writes it down when the disk is back.
+    if (!isUnwritten(error)) throw error;
+  }
+}
+
+function noUpstream(reason: string, unreachable: ReadonlyMap<string, Unsent>): Exchanged {
+  return { kind: "no_upstream", reason, last: [...unreachable.values()].at(-1) };
+}
+
+function replyHeaders(
+  held: Reservation,
+  { quote, warnings }: Forward,
+): readonly (readonly [string, string])[] {
+  const headers: [string, string][] = [
+    ["X-BudgetGuard-Request", held.task.id],
+    ["X-BudgetGuard-Upstream", quote.upstream.id],
+    ["X-BudgetGuard-Provider", quote.upstream.provider],
+    ["X-BudgetGuard-Estimate-USD", formatUsd(quote.amount)],
+  ];
+  if (warnings.length > 0)
+    headers.push(["X-BudgetGuard-Warning", warnings.map(({ text }) => text).join("; ")]);
+  return headers;
+}

@@ -1,0 +1,113 @@
+// One HTTP server at one address: strict parsing, limits in time and size, and an answer in JSON also to what
+// never becomes a request. It knows nothing of hosts, models or budgets.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { rawReply, reply, type Unserved } from "./reply.ts";
+
+export interface FrontServerOptions {
+  readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly connected: (socket: Socket) => void;
+}
+
+const MAX_HEADER_BYTES = 16 * 1024;
+/** A request's head must be there by then: slow clients hold a connection no longer. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const CHECK_INTERVAL_MS = 1_000;
+/** Longer than clients' pools keep a connection, so that they close first. */
+const KEEP_ALIVE_MS = 75_000;
+const SWEEP_MS = 50;
+/** Requests of one connection that wait for their turn to be answered: each may hold money. */
+const MOST_PIPELINED = 16;
+
+export function createFrontServer({ serve, connected }: FrontServerOptions): Server {
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    // Uploads may be long; the body window ends those that stall.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Without a Host the door answers, in JSON.
+    requireHostHeader: false,
+    keepAlive: true,
+  });
+  const busy = new WeakMap<Socket, number>();
+  const counted = (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    const count = (busy.get(socket) ?? 0) + 1;
+    busy.set(socket, count);
+    response.once("close", () => busy.set(socket, (busy.get(socket) ?? 1) - 1));
+    if (count > MOST_PIPELINED) reply(response, PIPELINED, [["Connection", "close"]]);
+    else serve(request, response);
+  };
+  server.on("connection", (socket) => {
+    // Every request that is pipelined on it listens to its end.
+    socket.setMaxListeners(4 * MOST_PIPELINED);
+    connected(socket);
+  });
+  server.on("request", counted);
+  // The body is read only once the door has let the request in: until then nobody is told to send it.
+  server.on("checkContinue", (request, response) => {
+    request.once("resume", () => {
+      if (!response.headersSent) response.writeContinue();
+    });
+    counted(request, response);
+  });
+  server.on("checkExpectation", (_request, response) => reply(response, UNKNOWN_EXPECTATION));
+  server.on("connect", (_request, socket) => endRaw(socket as Socket, NO_CONNECT));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // In the middle of another request's reply an error text would be taken for a part of it.
+    if ((busy.get(socket as Socket) ?? 0) > 0) socket.destroy();
+    else endRaw(socket as Socket, faultOf(error.code));
+  });
+  return server;
+}
+
+/** Takes no more connections; what is under way may end, for `graceMs`. */
+export async function shut(server: Server, sockets: ReadonlySet<Socket>, graceMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  const sweep = () => {
+    server.closeIdleConnections();
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  };
+  sweep();
+  const sweeping = setInterval(sweep, SWEEP_MS);
+  const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
+  await promise;
+  clearInterval(sweeping);
+  clearTimeout(deadline);
+}
+
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+function endRaw(socket: Socket, unserved: Unserved | undefined): void {
+  if (unserved === undefined || !socket.writable) socket.destroy();
+  else socket.end(rawReply(unserved), () => socket.destroy());
+}
+
+/** Undefined where nobody is left to be told. */
+function faultOf(code: string | undefined): Unserved | undefined {
+  if (code === "ECONNRESET" || code === "EPIPE") return undefined;
+  return FAULTS.get(code ?? "") ?? problem(400, "bad_request", "this is not HTTP as the gateway reads it");
+}
+
+const FAULTS: ReadonlyMap<string, Unserved> = new Map([
+  ["HPE_HEADER_OVERFLOW", problem(431, "headers_too_large", `headers may have ${MAX_HEADER_BYTES} bytes`)],
+  ["ERR_HTTP_REQUEST_TIMEOUT", problem(408, "request_timeout", "the request's headers did not come in time")],
+]);
+const PIPELINED = problem(503, "too_many_requests", "too many requests wait on this one connection");
+const NO_CONNECT = problem(405, "method_not_allowed", "this gateway is no tunnel: CONNECT is not served");
+const UNKNOWN_EXPECTATION = problem(417, "unknown_expectation", "only Expect: 100-continue is met");
+
+function problem(
+  status: Extract<Unserved, { kind: "problem" }>["status"],
+  code: string,
+  message: string,
+): Unserved {
+  return { kind: "problem", status, code, message };
+}

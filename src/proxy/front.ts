@@ -1,0 +1,248 @@
+// From a request that passed the door to its answer: read the window, identify, exchange, reply. It puts
+// the rooms of the data plane together and knows no money.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ZERO_USD } from "../metering/money.ts";
+import { between, type Instant } from "../metering/time.ts";
+import type { Settlement } from "../policy/admission.ts";
+import type { Policy, SecretRef } from "../policy/policy.ts";
+import type { Task } from "../policy/task.ts";
+import { BODY_TIMES, type BodyFault, type BodyWindow, openBody } from "./body-window.ts";
+import type { TokenLookup } from "./credentials.ts";
+import { breakOff } from "./downstream.ts";
+import { type Attempt, type Exchanged, exchange, type Gateway, type Sent } from "./exchange.ts";
+import { type Identified, identify, type Place } from "./identify.ts";
+import { liveAnswer, modelsAnswer, readyAnswer } from "./own-answers.ts";
+import { Pools } from "./pools.ts";
+import { type Relayed, relay } from "./relay.ts";
+import type { RelayJob } from "./relay-job.ts";
+import { reply, send, type Unserved } from "./reply.ts";
+import type { Running } from "./running.ts";
+import { servable } from "./servable.ts";
+import { newTaskId } from "./task-id.ts";
+
+export interface FrontHouse extends Gateway {
+  readonly running: Running;
+  readonly tokens: TokenLookup;
+  secretOf(ref: SecretRef): string | undefined;
+  /** A task has ended, however it ended. */
+  ended(event: TaskEnded): void;
+  /** Something that is no task was answered or passed on. */
+  passed(event: Passed): void;
+  bug(error: unknown): void;
+}
+
+export interface TaskEnded {
+  readonly task: Task;
+  readonly method: string;
+  readonly path: string;
+  readonly at: Instant;
+  readonly exchanged: Exchanged;
+  /** The status that the client saw; undefined when its connection was broken off. */
+  readonly status: number | undefined;
+  /** Label values that were longer than their cap. */
+  readonly cutLabels: number;
+}
+
+export interface Passed {
+  readonly kind: "unmetered" | "own" | "problem";
+  readonly method: string;
+  readonly path: string;
+  readonly at: Instant;
+  readonly status: number | undefined;
+}
+
+export class Front {
+  readonly pools = new Pools();
+  readonly #house: FrontHouse;
+
+  constructor(house: FrontHouse) {
+    this.#house = house;
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse, place: Place, path: string): void {
+    this.#serve(request, response, place, path).catch((error) => {
+      this.#house.bug(error);
+      reply(response, { kind: "bug" });
+    });
+  }
+
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    place: Place,
+    path: string,
+  ): Promise<void> {
+    const house = this.#house;
+    const at = house.timers.now();
+    const method = request.method ?? "GET";
+    const policy = house.policy();
+    const opened = await openBody(request, response, { bytes: policy.limits.body, ...BODY_TIMES });
+    if (opened.kind === "fault") {
+      answerBodyFault(response, opened.fault);
+      house.passed({ kind: "problem", method, path: bare(path), at, status: response.statusCode });
+      return;
+    }
+    const head = { method, path, rawHeaders: request.rawHeaders };
+    const means = { tokens: house.tokens, newId: newTaskId, at };
+    const found = identify(head, opened.body, policy, place, means);
+    if (found.kind === "task") {
+      await this.#task(found, { request, response, body: opened.body, at });
+      return;
+    }
+    if (found.kind === "unmetered")
+      await this.#unmetered(found, policy, { request, response, body: opened.body });
+    else if (found.kind === "own") send(response, this.#own(found, policy));
+    else reply(response, found);
+    house.passed({ kind: found.kind, method, path: bare(path), at, status: response.statusCode });
+  }
+
+  async #task(found: Extract<Identified, { kind: "task" }>, came: Came & { at: Instant }): Promise<void> {
+    const house = this.#house;
+    const { task } = found;
+    const running = house.running.enter(task.id);
+    try {
+      const sendTo = (attempt: Attempt): Promise<Relayed> =>
+        relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: attempt.headers }));
+      const exchanged = await exchange(task, sendTo, house, running.signal);
+      const unserved = unservedOf(exchanged);
+      if (unserved !== undefined) reply(came.response, unserved, [["X-BudgetGuard-Request", task.id]]);
+      const status = came.response.headersSent ? came.response.statusCode : undefined;
+      const method = came.request.method ?? "";
+      house.ended({
+        task,
+        method,
+        path: bare(found.path),
+        at: came.at,
+        exchanged,
+        status,
+        cutLabels: found.cutLabels,
+      });
+    } finally {
+      running.leave();
+    }
+  }
+
+  /** Costs nothing and holds nothing, so it goes to whichever upstream would be offered first. */
+  async #unmetered(
+    found: Extract<Identified, { kind: "unmetered" }>,
+    policy: Policy,
+    came: Came,
+  ): Promise<void> {
+    const upstream = this.#firstUpstream(policy, found.model);
+    if (upstream === undefined) {
+      reply(came.response, { kind: "no_upstream", reason: `no upstream of ${found.model} may serve` });
+      return;
+    }
+    const id = newTaskId();
+    const own = { upstream, held: undefined, replyHeaders: [], signal: new AbortController().signal };
+    const relayed = await relay(this.#job(came, found.path, id, own));
+    if (relayed.kind === "unsent") {
+      reply(came.response, { kind: "unsent", upstream: upstream.id, why: relayed.why, cause: relayed.cause });
+    } else if (relayed.fault === undefined) relayed.finish();
+    else if (relayed.headSent) relayed.destroy();
+    else reply(came.response, { kind: "fault", upstream: upstream.id, fault: relayed.fault });
+  }
+
+  #own(found: Extract<Identified, { kind: "own" }>, policy: Policy) {
+    switch (found.what) {
+      case "health_live":
+        return liveAnswer();
+      case "models":
+        return modelsAnswer(policy, found.model);
+      case "health_ready": {
+        const models = found.model === undefined ? [...policy.models.keys()] : [found.model];
+        return readyAnswer(models.some((model) => this.#firstUpstream(policy, model) !== undefined));
+      }
+    }
+  }
+
+  #firstUpstream(policy: Policy, id: string) {
+    const model = policy.models.get(id);
+    return model === undefined ? undefined : servable(policy, model, this.#house.candidates(policy, model));
+  }
+
+  #job(
+    came: Came,
+    path: string,
+    requestId: string,
+    own: Pick<RelayJob, "upstream" | "held" | "signal" | "replyHeaders">,
+  ): RelayJob {
+    const { request, response, body } = came;
+    return {
+      upstream: own.upstream,
+      held: own.held,
+      signal: own.signal,
+      replyHeaders: own.replyHeaders,
+      request: { method: request.method ?? "GET", path, rawHeaders: request.rawHeaders, body },
+      response,
+      requestId,
+      rewriteModel: own.upstream.model,
+      secretOf: (ref) => this.#house.secretOf(ref),
+      pools: this.pools,
+    };
+  }
+}
+
+interface Came {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly body: BodyWindow;
+}
+
+/** What is still to be told to the client; undefined when it has its reply, or can have none. */
+function unservedOf(exchanged: Exchanged): Unserved | undefined {
+  switch (exchanged.kind) {
+    case "no_upstream":
+      return exchanged.last === undefined ? exchanged : { kind: "unsent", ...exchanged.last };
+    case "refused":
+    case "ledger_unavailable":
+    case "unsent":
+      return exchanged;
+    case "sent": {
+      const { relayed, settlement, decision } = exchanged;
+      if (relayed.fault === undefined || relayed.headSent || settlement === undefined) return undefined;
+      return { kind: "fault", upstream: decision.quote.upstream.id, fault: relayed.fault };
+    }
+  }
+}
+
+function answerBodyFault(response: ServerResponse, fault: BodyFault): void {
+  switch (fault) {
+    case "too_large": {
+      const message = "the body is larger than limits.body in the policy allows";
+      reply(response, { kind: "problem", status: 413, code: "body_too_large", message });
+      return;
+    }
+    case "stalled": {
+      const message = "the request body stopped coming";
+      reply(response, { kind: "problem", status: 408, code: "body_stalled", message });
+      return;
+    }
+    case "gone":
+      breakOff(response);
+  }
+}
+
+/** Without its query, which may hold what a client would rather not have in a log. */
+function bare(path: string): string {
+  return path.replace(/[?#].*$/s, "");
+}
+
+/** What a request was charged, for whoever counts: nothing unless it was sent. */
+export function chargedFor(exchanged: Exchanged) {
+  return exchanged.kind === "sent" ? (settlementOf(exchanged)?.charged ?? ZERO_USD) : ZERO_USD;
+}
+
+/** Written or not: the ledger counts both. */
+function settlementOf({ settlement, kept }: Sent): Settlement | undefined {
+  return settlement ?? kept;
+}
+
+/** The part of a task's time that was the gateway's own, in microseconds. */
+export function overheadOf(event: TaskEnded, now: Instant) {
+  const settlement = event.exchanged.kind === "sent" ? settlementOf(event.exchanged) : undefined;
+  if (settlement === undefined) return undefined;
+  const own = between(event.at, now) - settlement.elapsed;
+  return Math.max(0, own) as ReturnType<typeof between>;
+}

@@ -1,0 +1,41 @@
+// Keeps a running request held: asks for the next slice in good time, and calls the cut when a budget
+// that said `overrun: cut` has no more (MONEY §3). It ends with the call that it returns.
+
+import { GUARD } from "../metering/quote.ts";
+import { between, type DurationUs, FOREVER, SECOND } from "../metering/time.ts";
+import type { Reservation } from "../policy/admission.ts";
+import type { Timers } from "./timers.ts";
+
+/** Asked this much earlier than the guard, so that a slow disk can still answer in time. */
+const LEAD = SECOND;
+/** Refused, it is asked this often until it must be cut: another request may give money back. */
+const AGAIN = SECOND / 4;
+/** A request that still waits for its connection is given no slice: asked again, but not in every tick. */
+const SOONEST = SECOND / 20;
+
+export function keepHeld(held: Reservation, timers: Timers, cut: () => void): () => void {
+  let isOver = false;
+  let forget: () => void = () => undefined;
+
+  const left = () => between(timers.now(), held.horizon);
+  const later = (delay: number, call: () => void) => {
+    forget = timers.after(Math.max(0, delay) as DurationUs, call);
+  };
+  const plan = (soonest: number) => {
+    if (held.horizon !== FOREVER) later(Math.max(soonest, left() - GUARD - LEAD), ask);
+  };
+  const ask = async () => {
+    const answer = await held.extend();
+    if (isOver) return;
+    if (answer === "extended") plan(SOONEST);
+    else if (held.cuts) later(Math.min(AGAIN, left() - GUARD), askOrCut);
+    else later(LEAD, ask);
+  };
+  const askOrCut = () => void (left() > GUARD ? ask() : cut());
+
+  plan(0);
+  return () => {
+    isOver = true;
+    forget();
+  };
+}

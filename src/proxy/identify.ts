@@ -1,0 +1,194 @@
+// Makes a Task of a request: which model, who asks, how much work. It contacts nobody and decides nothing;
+// what is not a NIM's, or names no model of the policy, ends here with an answer of our own.
+
+import type { Instant } from "../metering/time.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Labels, Task } from "../policy/task.ts";
+import type { BodyFacts } from "./body-facts.ts";
+import { type Identity, identityOf, type TokenLookup } from "./credentials.ts";
+import { kindOfPath, type OwnAnswer, type PathKind } from "./nim-paths.ts";
+import { clean, labelsOf } from "./task-labels.ts";
+
+/** Of the body no more than its facts is needed: a BodyWindow is one. */
+export interface LookedAt {
+  readonly facts: BodyFacts;
+  /** In bytes; undefined for one that is longer than was looked at and did not say. */
+  readonly length: number | undefined;
+}
+
+export interface RequestHead {
+  readonly method: string;
+  /** Origin-form, with its query. */
+  readonly path: string;
+  /** Name, value, name, value. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** Where a request came in: the model whose port it was, or the gateway's own address. */
+export interface Place {
+  readonly modelPort: string | undefined;
+}
+
+export interface Means {
+  readonly tokens: TokenLookup;
+  readonly newId: () => string;
+  readonly at: Instant;
+}
+
+export type Identified =
+  | {
+      readonly kind: "task";
+      readonly task: Task;
+      /** What to ask the upstream for: without the prefix that named the model. */
+      readonly path: string;
+      /** Label values that were cut to their cap. */
+      readonly cutLabels: number;
+    }
+  /** `model` is that of the port, prefix or header, if one named it. */
+  | { readonly kind: "own"; readonly what: OwnAnswer; readonly model: string | undefined }
+  | { readonly kind: "unmetered"; readonly model: string; readonly path: string }
+  | Problem;
+
+export interface Problem {
+  readonly kind: "problem";
+  readonly status: 400 | 401 | 403 | 404;
+  readonly code: string;
+  readonly message: string;
+}
+
+export function identify(
+  head: RequestHead,
+  body: LookedAt,
+  policy: Policy,
+  place: Place,
+  means: Means,
+): Identified {
+  const headers = byName(head.rawHeaders);
+  const { prefix, path } = splitPrefix(head.path);
+  const kind = kindOfPath(head.method, path.replace(/[?#].*$/s, ""));
+  if (kind.kind === "unknown") return unknownPath(head);
+  const identity = identityOf(headers, policy.clients, means.tokens);
+  const refused = mayNot(identity, kind, policy);
+  if (refused !== undefined) return refused;
+  const named = place.modelPort ?? prefix ?? headers.get("x-budgetguard-model")?.[0];
+  if (kind.kind === "own") {
+    if (named !== undefined && !policy.models.has(named)) return unknownModel(named, policy);
+    return { kind: "own", what: kind.what, model: named };
+  }
+  const { facts } = body;
+  if (kind.kind === "metered" && facts.kind === "invalid") return invalidJson(facts.fault);
+  const model = modelOf(named, facts, policy);
+  if (typeof model !== "string") return model;
+  if (kind.kind === "unmetered") return { kind: "unmetered", model, path };
+  const { labels, cut } = labelsOf(headers);
+  const task: Task = {
+    id: means.newId(),
+    clientRequestId: clean(headers.get("x-request-id")?.[0]).text,
+    at: means.at,
+    model,
+    labels: { ...labels, user: userOf(identity, labels.user, policy) } satisfies Labels,
+    work: { ...workOf(facts), bytes: Math.min(body.length ?? policy.limits.body, policy.limits.body) },
+    provider: clean(headers.get("x-budgetguard-provider")?.[0]).text?.toLowerCase().replaceAll("_", "-"),
+    gpuTier: clean(headers.get("x-budgetguard-tier")?.[0]).text?.toLowerCase(),
+  };
+  return { kind: "task", task, path, cutLabels: cut };
+}
+
+/** /m/MODEL/v1/infer: for clients whose only setting is a base URL. */
+function splitPrefix(path: string): { prefix: string | undefined; path: string } {
+  const [, prefix, rest] = /^\/m\/([^/?#]+)(\/.*)$/s.exec(path) ?? [];
+  return rest === undefined ? { prefix: undefined, path } : { prefix, path: rest };
+}
+
+function byName(rawHeaders: readonly string[]): Map<string, string[]> {
+  const headers = new Map<string, string[]>();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? "").toLowerCase();
+    const value = rawHeaders[at + 1] ?? "";
+    const known = headers.get(name);
+    if (known === undefined) headers.set(name, [value]);
+    else known.push(value);
+  }
+  return headers;
+}
+
+/** Health is everybody's: what polls it has no token to send. */
+function mayNot(identity: Identity | undefined, kind: PathKind, policy: Policy): Problem | undefined {
+  if (kind.kind === "own" && kind.what !== "models") return undefined;
+  if (identity === undefined && policy.identity === "token") {
+    const message = "this gateway needs a client token: Authorization: Bearer TOKEN, or X-API-Key: TOKEN";
+    return problem(401, "token_required", message);
+  }
+  if (identity?.role !== "read" || kind.kind === "own") return undefined;
+  return problem(403, "not_allowed", `${identity.id} has the role read, which may not send requests`);
+}
+
+/** A token wins over the header; under `identity: token` the header is not even a label. */
+function userOf(identity: Identity | undefined, header: string | undefined, policy: Policy): string {
+  return identity?.id ?? (policy.identity === "trusted" ? header : undefined) ?? "unknown";
+}
+
+/** First wins: what the port, the prefix or the header named, then the body's `model`, then the only one. */
+function modelOf(named: string | undefined, facts: BodyFacts, policy: Policy): string | Problem {
+  if (named !== undefined) return policy.models.has(named) ? named : unknownModel(named, policy);
+  const asked = facts.kind === "facts" ? facts.model?.name : undefined;
+  if (asked === undefined) {
+    const [only, ...others] = policy.models.keys();
+    if (only !== undefined && others.length === 0) return only;
+    const how = "by its port, /m/MODEL/..., X-BudgetGuard-Model or the JSON field model";
+    return problem(404, "model_required", `name a model ${how}; ${modelList(policy)}`);
+  }
+  if (policy.models.has(asked)) return asked;
+  const [found, ...others] = modelsKnownAs(asked, policy);
+  if (found === undefined) return unknownModel(asked, policy);
+  if (others.length === 0) return found;
+  const several = [found, ...others].join(", ");
+  return problem(404, "model_ambiguous", `"${shown(asked)}" may be ${several}: name one of these`);
+}
+
+/** Models of which an upstream knows itself by this name. */
+function modelsKnownAs(name: string, policy: Policy): string[] {
+  const isKnown = (upstream: string) => policy.upstreams.get(upstream)?.model === name;
+  return [...policy.models.values()].filter((model) => model.upstreams.some(isKnown)).map(({ id }) => id);
+}
+
+function workOf(facts: BodyFacts): Omit<Task["work"], "bytes"> {
+  return facts.kind === "facts" ? facts.work : NO_WORK;
+}
+
+const NO_WORK: Omit<Task["work"], "bytes"> = {
+  images: 1,
+  width: undefined,
+  height: undefined,
+  steps: undefined,
+  maxTokens: undefined,
+  stream: false,
+};
+
+function unknownPath({ method, path }: RequestHead): Problem {
+  const message = `${method} ${shown(path)} is not a path of a NIM; try POST /v1/infer or GET /v1/models`;
+  return problem(404, "unknown_path", message);
+}
+
+function unknownModel(name: string, policy: Policy): Problem {
+  return problem(404, "unknown_model", `there is no model "${shown(name)}"; ${modelList(policy)}`);
+}
+
+function invalidJson({ line, column }: { line: number; column: number }): Problem {
+  const message = `the body is not valid JSON: line ${line}, column ${column}`;
+  return problem(400, "invalid_json", message);
+}
+
+function modelList(policy: Policy): string {
+  const ids = [...policy.models.keys()];
+  return ids.length === 0 ? "the policy has no models yet" : `the models are ${ids.join(", ")}`;
+}
+
+/** What a client said, said back to it: short and printable. */
+function shown(text: string): string {
+  return (clean(text.slice(0, 200)).text ?? "").slice(0, 80);
+}
+
+function problem(status: Problem["status"], code: string, message: string): Problem {
+  return { kind: "problem", status, code, message };
+}

@@ -1,0 +1,291 @@
+// Carries one request to one upstream and its reply back, and says how that ended. It decides nothing,
+// writes no error of its own, and does not let go of a reply's last piece: whoever asked for it does that,
+// once it is paid for.
+//
+//   connecting ──► sending ──► replying ──► ended         connecting ──► unsent
+//                     └────────────────────────►┘
+//
+// Invariant: begin() of the reservation comes before the first byte that leaves, stop() in the tick in which
+// the upstream's last byte is read or its connection broken; neither comes twice, nor stop() without begin().
+
+import { performance } from "node:perf_hooks";
+import type { Dispatcher } from "undici";
+import { milliseconds } from "../metering/time.ts";
+import type { Ending } from "../policy/admission.ts";
+import { BodyFaultError } from "./body-window.ts";
+import { Deadlines, type Expired } from "./deadlines.ts";
+import { Downstream } from "./downstream.ts";
+import { latin1, replyHead, replyTrailers } from "./headers.ts";
+import type { RelayJob } from "./relay-job.ts";
+import { ReplyTail } from "./token-usage.ts";
+import { prepare } from "./upstream-request.ts";
+
+/** What is to be told about an ending that is not `relayed`. */
+export interface Fault {
+  readonly kind: "timeout" | "broken" | "too_large" | "stalled" | "client_gone" | "cut" | "cancelled";
+  /** A sentence for the log and for the client. */
+  readonly reason: string;
+}
+
+/** Why nothing was sent. */
+export type UnsentWhy = "unreachable" | "unsendable" | "client_gone" | "cut" | "cancelled";
+
+export type Relayed =
+  | {
+      readonly kind: "unsent";
+      readonly why: UnsentWhy;
+      /** Whether another upstream may be asked: this one was the trouble, and the body is still all there. */
+      readonly replayable: boolean;
+      readonly cause: Error;
+    }
+  | {
+      readonly kind: "ended";
+      readonly ending: Ending;
+      /** Undefined exactly where the outcome is `relayed`. */
+      readonly fault: Fault | undefined;
+      /** From the first byte sent to the reply's head. */
+      readonly firstByteAfterMs: number | undefined;
+      /** Of the reply's body, as they came from the upstream. */
+      readonly bytes: number;
+      /** Whether the client has seen anything of the reply: then it can only be broken off, not answered. */
+      readonly headSent: boolean;
+      /** Lets the last piece go. */
+      finish(): void;
+      /** Breaks the client's connection, so that nothing looks complete. */
+      destroy(): void;
+    };
+
+/** Rejects only where the permit could not be begun or stopped, which is a bug: then all is broken off. */
+export function relay(job: RelayJob): Promise<Relayed> {
+  return new Promise((resolve, reject) => new Relay(job, resolve, reject).start());
+}
+
+const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
+
+class Relay implements Dispatcher.DispatchHandler {
+  readonly #job: RelayJob;
+  readonly #resolve: (relayed: Relayed) => void;
+  readonly #reject: (bug: unknown) => void;
+  readonly #downstream: Downstream;
+  readonly #deadlines: Deadlines;
+  readonly #tail: ReplyTail | undefined;
+  #state: "connecting" | "sending" | "replying" | "ended" = "connecting";
+  #controller: Dispatcher.DispatchController | undefined;
+  #startedAt = 0;
+  #firstByteAfterMs: number | undefined;
+  #status: number | undefined;
+  #bytes = 0;
+
+  constructor(job: RelayJob, resolve: (relayed: Relayed) => void, reject: (bug: unknown) => void) {
+    this.#job = job;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#downstream = new Downstream(job.response);
+    this.#deadlines = new Deadlines(job.upstream.timeouts, (what, after) => this.#expired(what, after));
+    this.#tail = job.upstream.price.kind === "tokens" ? new ReplyTail() : undefined;
+  }
+
+  start(): void {
+    const { request, response, signal, upstream } = this.#job;
+    const { socket } = response.req;
+    if (socket.destroyed || !request.body.canSend) {
+      this.#interrupt(CLIENT_GONE);
+      return;
+    }
+    if (signal.aborted) {
+      this.#onSignal();
+      return;
+    }
+    socket.once("close", this.#onClientGone);
+    signal.addEventListener("abort", this.#onSignal, { once: true });
+    response.on("drain", this.#onDrain);
+    const prepared = prepare(this.#job);
+    if (prepared instanceof Error) {
+      this.#unsent("unsendable", prepared);
+      return;
+    }
+    const pool = this.#job.pools.of(prepared.origin, milliseconds(upstream.timeouts.connect));
+    pool.dispatch({ ...prepared.options, method: request.method }, this);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#state !== "connecting") {
+      controller.abort(new Error("the request is over"));
+      return;
+    }
+    this.#controller = controller;
+    this.#state = "sending";
+    this.#startedAt = performance.now();
+    this.#deadlines.enter("first_byte");
+    this.#tell("begin");
+  }
+
+  /** An upload that moves is not a reply that is late. */
+  onBodySent(): void {
+    if (this.#state === "sending") this.#deadlines.touch();
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    reason?: string,
+  ): void {
+    if (this.#state !== "sending") return;
+    if (status === 101) {
+      this.#breakUpstream({ kind: "broken", reason: "the upstream switched protocols without being asked" });
+      return;
+    }
+    if (status < 200) return;
+    this.#state = "replying";
+    this.#status = status;
+    this.#firstByteAfterMs = performance.now() - this.#startedAt;
+    this.#deadlines.enter("idle");
+    const head = replyHead(latin1(controller.rawHeaders), status, this.#job.replyHeaders);
+    try {
+      this.#downstream.begin({ ...head, status, reason: printable(reason) });
+    } catch (cause) {
+      this.#breakUpstream({ kind: "broken", reason: `the upstream's reply head is not HTTP: ${cause}` });
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state !== "replying") return;
+    this.#bytes += chunk.length;
+    this.#deadlines.touch();
+    this.#tail?.add(chunk);
+    if (this.#downstream.write(chunk)) return;
+    controller.pause();
+    this.#deadlines.enter("client");
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#state !== "replying") return;
+    this.#downstream.trail(replyTrailers(latin1(controller.rawTrailers)));
+    this.#end("relayed", undefined);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#state === "ended") return;
+    if (error instanceof BodyFaultError) {
+      const kind = error.fault === "gone" ? "client_gone" : error.fault;
+      this.#interrupt({ kind, reason: error.message });
+    } else if (this.#state === "connecting") {
+      const isOurs = "code" in error && UNSENDABLE.includes(String(error.code));
+      this.#unsent(isOurs ? "unsendable" : "unreachable", error);
+    } else {
+      this.#fail({ kind: "broken", reason: `the upstream broke the connection: ${error.message}` });
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#state !== "replying") return;
+    this.#deadlines.enter("idle");
+    this.#controller?.resume();
+  };
+
+  readonly #onClientGone = (): void => this.#interrupt(CLIENT_GONE);
+
+  readonly #onSignal = (): void => {
+    const reason: unknown = this.#job.signal.reason;
+    if (reason === "cut") this.#interrupt({ kind: "cut", reason: "a budget that cuts is used up" });
+    else this.#interrupt({ kind: "cancelled", reason: `cancelled: ${textOf(reason)}` });
+  };
+
+  #expired(what: Expired, afterMs: number): void {
+    const reason = `${EXPIRED[what]} ${afterMs / 1000} s`;
+    if (what === "client") this.#interrupt({ kind: "client_gone", reason });
+    else if (this.#state === "connecting") this.#unsent("unreachable", new Error(reason));
+    else this.#breakUpstream({ kind: "timeout", reason });
+  }
+
+  /** Our side ends it: the client has gone, or may not go on. */
+  #interrupt(fault: Fault): void {
+    if (this.#state === "ended") return;
+    if (this.#state === "connecting") {
+      const why = fault.kind === "cut" || fault.kind === "cancelled" ? fault.kind : "client_gone";
+      this.#unsent(why, new Error(fault.reason));
+      return;
+    }
+    this.#end(fault.kind === "cut" ? "cut" : "aborted", fault);
+    this.#controller?.abort(new Error(fault.reason));
+  }
+
+  #breakUpstream(fault: Fault): void {
+    this.#fail(fault);
+    this.#controller?.abort(new Error(fault.reason));
+  }
+
+  /** The upstream did not keep its side. What the client has seen of it decides what can still be said. */
+  #fail(fault: Fault): void {
+    this.#end(this.#downstream.headSent ? "truncated" : "failed", fault);
+  }
+
+  #end(outcome: Ending["outcome"], fault: Fault | undefined): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#letGo();
+    if (!this.#tell("stop")) return;
+    const downstream = this.#downstream;
+    const tokens = outcome === "relayed" ? this.#tail?.usage() : undefined;
+    this.#resolve({
+      kind: "ended",
+      ending: { outcome, status: this.#status, tokens },
+      fault,
+      firstByteAfterMs: this.#firstByteAfterMs,
+      bytes: this.#bytes,
+      headSent: downstream.headSent,
+      finish: () => downstream.finish(),
+      destroy: () => downstream.destroy(),
+    });
+  }
+
+  /** A throw would be lost in undici's callbacks, with the client waiting and its money held for ever. */
+  #tell(what: "begin" | "stop"): boolean {
+    try {
+      this.#job.held?.[what]();
+      return true;
+    } catch (bug) {
+      this.#state = "ended";
+      this.#letGo();
+      this.#controller?.abort(new Error("the gateway made a mistake"));
+      this.#reject(bug);
+      return false;
+    }
+  }
+
+  #unsent(why: UnsentWhy, cause: Error): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#letGo();
+    const isUpstreams = why === "unreachable" || why === "unsendable";
+    this.#resolve({ kind: "unsent", why, replayable: isUpstreams && this.#job.request.body.canSend, cause });
+  }
+
+  #letGo(): void {
+    this.#deadlines.stop();
+    this.#job.response.req.socket.off("close", this.#onClientGone);
+    this.#job.response.off("drain", this.#onDrain);
+    this.#job.signal.removeEventListener("abort", this.#onSignal);
+  }
+}
+
+const EXPIRED: Record<Expired, string> = {
+  connect: "the upstream did not accept a connection within",
+  first_byte: "the upstream did not begin to reply within",
+  idle: "the upstream sent nothing for",
+  client: "the client took nothing for",
+  total: "the request took longer than",
+};
+
+/** undici's words for a request that it will not put on a wire. */
+const UNSENDABLE: readonly string[] = ["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"];
+
+/** A reason phrase is text that nobody may be led on by. */
+function printable(reason: string | undefined): string {
+  return (reason ?? "").replace(/[^\t -~]/g, "?").slice(0, 200);
+}
+
+function textOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}

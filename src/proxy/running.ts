@@ -1,0 +1,29 @@
+// The requests that run or wait, so that one of them can be cancelled by its id: ComfyUI's interrupt never
+// closes the node's socket. As many as there are connections; it knows nothing else about them.
+
+export class Running {
+  readonly #controls = new Map<string, AbortController>();
+
+  get size(): number {
+    return this.#controls.size;
+  }
+
+  /** `signal` ends the request; `leave` must be called when it is over. */
+  enter(id: string): { readonly signal: AbortSignal; leave(): void } {
+    const control = new AbortController();
+    this.#controls.set(id, control);
+    return { signal: control.signal, leave: () => void this.#controls.delete(id) };
+  }
+
+  /** False where no such request runs. `reason` says who cancelled; "cut" is a budget's word alone. */
+  cancel(id: string, reason: string): boolean {
+    const control = this.#controls.get(id);
+    control?.abort(reason === "cut" ? "cancelled" : reason);
+    return control !== undefined;
+  }
+
+  /** At shutdown, once the time to end by themselves is over. */
+  cancelAll(reason: string): void {
+    for (const id of [...this.#controls.keys()]) this.cancel(id, reason);
+  }
+}

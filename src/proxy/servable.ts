@@ -1,0 +1,43 @@
+// Whether a model can be served at all under the mode in force, and by which upstream: for readiness, and
+// for requests that cost nothing. No budget is asked: one that is spent still answers, with its 402.
+
+import type { Model, Policy, Upstream } from "../policy/policy.ts";
+import { type Candidate, quoteOf, rank } from "../policy/rank.ts";
+import type { Task } from "../policy/task.ts";
+
+/** The upstream that a plain request would be offered first; undefined where none may serve. */
+export function servable(
+  policy: Policy,
+  model: Model,
+  candidates: readonly Candidate[],
+): Upstream | undefined {
+  const asked: Task = { ...ANYONE, model: model.id };
+  const quotes = candidates.map((candidate) => quoteOf(asked, model, candidate));
+  return rank(policy, model, asked, quotes).quotes[0]?.upstream;
+}
+
+const ANYONE: Omit<Task, "model"> = {
+  id: "",
+  clientRequestId: undefined,
+  at: 0 as Task["at"],
+  labels: {
+    user: "unknown",
+    workflow: undefined,
+    session: undefined,
+    task: undefined,
+    node: undefined,
+    project: undefined,
+    tag: undefined,
+  },
+  work: {
+    images: 1,
+    width: undefined,
+    height: undefined,
+    steps: undefined,
+    maxTokens: undefined,
+    bytes: undefined,
+    stream: false,
+  },
+  provider: undefined,
+  gpuTier: undefined,
+};

@@ -1,0 +1,94 @@
+// Keeping a request held, over a reservation and timers made by hand: virtual time, no sockets.
+
+import test from "ava";
+import { type DurationUs, type Instant, instantUs, later, SECOND } from "../../src/metering/time.ts";
+import type { Reservation } from "../../src/policy/admission.ts";
+import { keepHeld } from "../../src/proxy/holding.ts";
+import type { Timers } from "../../src/proxy/timers.ts";
+
+/** An end for a test of what never ends. */
+const MOST = 1000;
+
+type Answer = Awaited<ReturnType<Reservation["extend"]>>;
+
+/** Runs `keepHeld` for so many virtual seconds on a hold of four; says what it asked and whether it cut. */
+async function run(seconds: number, answer: () => { answer: Answer; adds: number }, cuts: boolean) {
+  let now = instantUs(0);
+  let horizon = later(now, (4 * SECOND) as DurationUs);
+  let next: { at: Instant; call: () => void } | undefined;
+  const seen = { asked: [] as number[], cutAt: undefined as number | undefined };
+  const timers: Timers = {
+    now: () => now,
+    after: (delay, call) => {
+      next = { at: later(now, delay), call };
+      return () => {
+        next = undefined;
+      };
+    },
+  };
+  const held = {
+    cuts,
+    get horizon() {
+      return horizon;
+    },
+    extend: async () => {
+      seen.asked.push(now / SECOND);
+      const { answer: said, adds } = answer();
+      horizon = later(horizon, (adds * SECOND) as DurationUs);
+      return said;
+    },
+  };
+  const end = keepHeld(held as unknown as Reservation, timers, () => {
+    seen.cutAt = now / SECOND;
+  });
+  for (
+    let due = next;
+    due !== undefined && due.at <= seconds * SECOND && seen.asked.length < MOST;
+    due = next
+  ) {
+    now = due.at;
+    next = undefined;
+    due.call();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  end();
+  return seen;
+}
+
+test("the next slice is asked for three seconds before the held money ends", async (t) => {
+  const { asked, cutAt } = await run(12, () => ({ answer: "extended", adds: 5 }), true);
+  t.deepEqual(asked, [1, 6, 11]);
+  t.is(cutAt, undefined);
+});
+
+test("refused by a budget that cuts, it asks on and is cut two seconds before the held money ends", async (t) => {
+  const { asked, cutAt } = await run(12, () => ({ answer: "refused", adds: 0 }), true);
+  t.deepEqual(asked, [1, 1.25, 1.5, 1.75]);
+  t.is(cutAt, 2);
+});
+
+test("refused by a budget that cuts, it goes on when money is given back before the cut", async (t) => {
+  const answers = ["refused", "unavailable", "extended"] as const;
+  let at = 0;
+  const { asked, cutAt } = await run(
+    7,
+    () => {
+      const answer = answers[at++] ?? "extended";
+      return { answer, adds: answer === "extended" ? 5 : 0 };
+    },
+    true,
+  );
+  t.deepEqual(asked, [1, 1.25, 1.5, 6]);
+  t.is(cutAt, undefined);
+});
+
+test("refused by a budget that lets work finish, it asks again every second", async (t) => {
+  const { asked, cutAt } = await run(4, () => ({ answer: "refused", adds: 0 }), false);
+  t.deepEqual(asked, [1, 2, 3, 4]);
+  t.is(cutAt, undefined);
+});
+
+test("a request that still waits for its connection does not ask in every tick", async (t) => {
+  const { asked } = await run(5, () => ({ answer: "extended", adds: 0 }), true);
+  t.true(asked.length < 100, `asked ${asked.length} times in five seconds`);
+});

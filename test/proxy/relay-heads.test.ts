@@ -1,0 +1,142 @@
+// What an upstream and a client see of each other's heads: the bytes themselves.
+
+import test, { type ExecutionContext } from "ava";
+import { nanoUsd } from "../../src/metering/money.ts";
+import type { Upstream } from "../../src/policy/policy.ts";
+import { Running } from "../../src/proxy/running.ts";
+import { VIA } from "../../src/proxy/via.ts";
+import { type RigOptions, relayRig } from "../support/relay-rig.ts";
+import { rawClient, rawUpstream } from "../support/sockets.ts";
+
+const NODE_BODY = '{"width": 64, "height": 64, "text_prompts": [{"text": "x"}], "mode": "base", "seed": 7}';
+
+interface Seen {
+  readonly head: string;
+  readonly reply: string;
+}
+
+/** Sends what a ComfyUI node sends, with `extra` headers; the upstream answers `reply`. */
+async function cross(
+  t: ExecutionContext,
+  reply: string,
+  extra = "",
+  options: RigOptions = {},
+): Promise<Seen> {
+  let head = "";
+  const upstream = await rawUpstream((socket, text) => {
+    head = text;
+    socket.write(reply);
+  });
+  const rig = await relayRig(upstream.url, {
+    ...options,
+    upstream: { ...options.upstream, url: `${upstream.url}/base` },
+  });
+  t.teardown(async () => {
+    await rig.close();
+    await upstream.close();
+  });
+  const client = await rawClient(
+    rig.port,
+    `POST /v1/infer?a=b HTTP/1.1\r\nHost: localhost:${rig.port}\r\nUser-Agent: python-requests/2.34.2\r\n` +
+      `Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n` +
+      `Content-Length: ${NODE_BODY.length}\r\nContent-Type: application/json\r\n${extra}\r\n${NODE_BODY}`,
+  );
+  await rig.next();
+  return { head, reply: await client.until(/\r\n\r\n(?:ok|\{.*\})?$/s) };
+}
+
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
+
+test("the upstream gets the request of the ComfyUI node under its own name and path", async (t) => {
+  const { head } = await cross(t, `${OK}\r\nok`);
+  const [first, ...headers] = (head.split("\r\n\r\n")[0] ?? "").split("\r\n");
+  t.is(first, "POST /base/v1/infer?a=b HTTP/1.1");
+  t.regex(headers[0] ?? "", /^host: 127\.0\.0\.1:\d+$/);
+  t.deepEqual(headers.slice(1), [
+    "connection: keep-alive",
+    "User-Agent: python-requests/2.34.2",
+    "Accept-Encoding: gzip, deflate",
+    "Accept: */*",
+    "Content-Type: application/json",
+    "X-Request-Id: r-test",
+    `${VIA[0]}: ${VIA[1]}`,
+    `content-length: ${NODE_BODY.length}`,
+  ]);
+});
+
+test("no credential of a client reaches an upstream, and the upstream's own does", async (t) => {
+  const auth: Upstream["auth"] = { kind: "bearer", secret: { kind: "env", name: "KEY" } };
+  const { head } = await cross(
+    t,
+    `${OK}\r\nok`,
+    "Authorization: Bearer canary\r\nCookie: canary\r\nX-API-Key: canary\r\nProxy-Authorization: canary\r\n" +
+      "X-BudgetGuard-User: canary\r\n",
+    { upstream: { auth }, job: { secretOf: () => "upstream-key\n" } },
+  );
+  t.notRegex(head, /canary/);
+  t.regex(head, /Authorization: Bearer upstream-key\r\n/);
+});
+
+test("an upstream whose secret is missing gets nothing, and the answer says which", async (t) => {
+  const auth: Upstream["auth"] = { kind: "bearer", secret: { kind: "env", name: "KEY" } };
+  const { head, reply } = await cross(t, `${OK}\r\nok`, "", { upstream: { auth } });
+  t.is(head, "");
+  t.regex(reply, /^HTTP\/1.1 502 .*env KEY/);
+});
+
+test("a client sees the upstream's headers as they are, without cookies and CORS, and ours behind them", async (t) => {
+  const { reply } = await cross(
+    t,
+    `${OK}X-ODD-Case: Yes\r\nSet-Cookie: a=b\r\nAccess-Control-Allow-Origin: *\r\nX-Two: 1\r\nX-Two: 2\r\n` +
+      "Date: Sun, 22 Nov 2026 10:00:00 GMT\r\nTrailer: x\r\n\r\nok",
+  );
+  t.is(
+    reply,
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-ODD-Case: Yes\r\nX-Two: 1\r\nX-Two: 2\r\n" +
+      "Date: Sun, 22 Nov 2026 10:00:00 GMT\r\nX-BudgetGuard-Upstream: up\r\n" +
+      "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nok",
+  );
+});
+
+test("an upstream's own error passes with its status, reason and body; a redirect is not followed", async (t) => {
+  const error = await cross(t, "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 2\r\n\r\nok");
+  t.regex(error.reply, /^HTTP\/1.1 422 Unprocessable Content\r\n/);
+  const redirect = await cross(
+    t,
+    "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
+  );
+  t.regex(redirect.reply, /^HTTP\/1.1 302 Found\r\n/);
+});
+
+test("where tokens are priced the reply is asked for uncompressed and its usage is read", async (t) => {
+  const body = '{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}';
+  let head = "";
+  const upstream = await rawUpstream((socket, text) => {
+    head = text;
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  });
+  const million = nanoUsd(1_000_000_000n);
+  const price = { kind: "tokens", input: million, output: million, source: { kind: "policy" } } as const;
+  const rig = await relayRig(upstream.url, { upstream: { price } });
+  t.teardown(async () => {
+    await rig.close();
+    await upstream.close();
+  });
+  await rawClient(
+    rig.port,
+    `GET /v1/x HTTP/1.1\r\nHost: localhost:${rig.port}\r\nAccept-Encoding: gzip\r\n\r\n`,
+  );
+  t.like(await rig.next(), { relayed: { ending: { tokens: { input: 3, output: 4 } } } });
+  t.notRegex(head, /accept-encoding/i);
+});
+
+test("a running request is cancelled by its id, and nobody but a budget can say cut", (t) => {
+  const running = new Running();
+  const { signal, leave } = running.enter("r-1");
+  t.false(running.cancel("r-2", "by hand"));
+  t.true(running.cancel("r-1", "cut"));
+  t.is(signal.reason, "cancelled");
+  leave();
+  t.is(running.size, 0);
+  t.false(running.cancel("r-1", "by hand"));
+});
