@@ -1,0 +1,212 @@
+// The counts and the state of the house as Prometheus text. Everything is made anew at each scrape, with a
+// registry of its own; money and time are divided here, once, from exact integers.
+
+import { Registry } from "prom-client";
+import { available } from "../metering/balance.ts";
+import { formatUsd, type NanoUsd } from "../metering/money.ts";
+import type { PriceSource } from "../metering/price.ts";
+import { between, FOREVER, type Instant, instantUs, SECOND } from "../metering/time.ts";
+import type { Counts } from "./counts.ts";
+import type { BudgetState, House } from "./house.ts";
+import { type Page, pageOf, type Sample } from "./page.ts";
+
+/** What a scrape reads from the house. */
+export type Readings = Pick<House, "status" | "policy">;
+
+export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+export function exposition(counts: Counts, readings: Readings): Promise<string> {
+  const registry = new Registry();
+  const page = pageOf(registry);
+  writeRequests(page, counts);
+  writeGenerations(page, counts);
+  writeBudgets(page, counts, readings);
+  writePolicy(page, readings);
+  writeHouse(page, counts, readings);
+  return registry.metrics();
+}
+
+/** The float nearest to the exact decimal: whoever reads the text gets the same nano-dollars back. */
+function dollars(amount: NanoUsd): number {
+  return Number(formatUsd(amount));
+}
+
+const alone = (value: number): readonly Sample[] => [{ labels: {}, value }];
+
+function writeRequests(page: Page, { series, overhead }: Counts): void {
+  const all = [...series.values()];
+  page.counter(
+    "budgetguard_requests_total",
+    "Requests that ended, by model, upstream and how they ended (relayed, failed, aborted, truncated, cut, " +
+      "refused, no_upstream, unsent, unknown). upstream is none where none was chosen.",
+    all.flatMap(({ labels, outcomes }) =>
+      [...outcomes].map(([outcome, value]) => ({ labels: { ...labels, outcome }, value })),
+    ),
+  );
+  page.histogram(
+    "budgetguard_request_duration_seconds",
+    "Time from a request's arrival at the gateway to the last byte of its reply, since the gateway started.",
+    all.map(({ labels, duration }) => ({ labels: { ...labels }, distribution: duration })),
+  );
+  page.histogram(
+    "budgetguard_overhead_seconds",
+    "The part of a request's time that the gateway itself took: deciding, holding money, relaying. " +
+      "Since the gateway started.",
+    [{ labels: {}, distribution: overhead }],
+  );
+  page.counter(
+    "budgetguard_cost_usd_total",
+    "Money spent in US dollars, exact to the nano-dollar, by model, upstream and what it was for: " +
+      "kind=request is work, the others are containers' own. Corrections downwards are in the ledger only: " +
+      "a counter cannot fall.",
+    all.flatMap(({ labels, costs }) =>
+      [...costs].map(([kind, amount]) => ({ labels: { ...labels, kind }, value: dollars(amount) })),
+    ),
+  );
+}
+
+function writeGenerations(page: Page, { generations }: Counts): void {
+  const { succeeded, failed, latency, cost, images } = generations;
+  const byModel = (counts: ReadonlyMap<string, number>, status: string) =>
+    [...counts].map(([model, value]) => ({ labels: { status, model }, value }));
+  page.counter(
+    "generation_total",
+    "Generations by status (succeeded, failed) and model; requests refused before they were sent are none.",
+    [...byModel(succeeded, "succeeded"), ...byModel(failed, "failed")],
+  );
+  page.histogram(
+    "generation_latency_seconds",
+    "Time of generations that succeeded, since the gateway started.",
+    [{ labels: {}, distribution: latency }],
+  );
+  page.counter(
+    "generation_cost_usd_total",
+    "What all generations have cost in US dollars.",
+    alone(dollars(cost)),
+  );
+  page.gauge(
+    "generation_cost_usd_per_image",
+    "What all generations have cost in US dollars, divided by the pictures made; absent before the first.",
+    images === 0 ? [] : alone(dollars(cost) / images),
+  );
+}
+
+const CLOSEST = "Of a budget counted per user (or other value), the balance closest to its limit.";
+
+function writeBudgets(page: Page, { decisions }: Counts, readings: Readings): void {
+  const budgets = closest(readings.status().budgets);
+  const gauge = (name: string, help: string, amount: (state: BudgetState) => NanoUsd) => {
+    const samples = budgets.map((state) => ({
+      labels: { budget: state.budget.id },
+      value: dollars(amount(state)),
+    }));
+    page.gauge(name, `${help} ${CLOSEST}`, samples);
+  };
+  gauge(
+    "budgetguard_budget_limit_usd",
+    "The budget's limit in US dollars for its current period.",
+    ({ limit }) => limit,
+  );
+  gauge(
+    "budgetguard_budget_settled_usd",
+    "What ended work has cost of the budget in its current period.",
+    ({ settled }) => settled,
+  );
+  gauge(
+    "budgetguard_budget_held_usd",
+    "What is set aside of the budget for work under way.",
+    ({ held }) => held,
+  );
+  gauge(
+    "budgetguard_budget_remaining_usd",
+    "Limit less settled less held; negative when costs that cannot be refused went past the limit.",
+    (state) => available(state.limit, state),
+  );
+  const turning = budgets.filter(({ period }) => period.end !== FOREVER);
+  page.gauge(
+    "budgetguard_budget_resets_timestamp_seconds",
+    "When the budget's current period ends, in Unix seconds; absent for budgets that never reset.",
+    turning.map(({ budget, period }) => ({ labels: { budget: budget.id }, value: unixSeconds(period.end) })),
+  );
+  page.counter(
+    "budgetguard_decisions_total",
+    "How often a budget's action took effect, by action (warn: let through with a warning; block: " +
+      "refused; and so on) and budget.",
+    [...decisions.values()].map(({ action, budget, count }) => ({
+      labels: { action, budget },
+      value: count,
+    })),
+  );
+}
+
+/** One balance a budget: labels never carry values that clients choose. */
+function closest(states: readonly BudgetState[]): readonly BudgetState[] {
+  const found = new Map<string, BudgetState>();
+  for (const state of states) {
+    const known = found.get(state.budget.id);
+    if (known === undefined || available(state.limit, state) < available(known.limit, known)) {
+      found.set(state.budget.id, state);
+    }
+  }
+  return [...found.values()];
+}
+
+function writePolicy(page: Page, readings: Readings): void {
+  const { policy, loadedAt, problems } = readings.policy();
+  page.gauge(
+    "budgetguard_policy_valid",
+    "1 if the policy file on disk is in force; 0 if it has problems and the last good one stays in force.",
+    alone(problems.length === 0 ? 1 : 0),
+  );
+  page.gauge(
+    "budgetguard_policy_loaded_timestamp_seconds",
+    "When the policy in force was loaded, in Unix seconds.",
+    alone(unixSeconds(loadedAt)),
+  );
+  const { at } = readings.status();
+  const ages = [...policy.upstreams.values()].flatMap(({ id, price }) => {
+    const from = listedAt(price.source);
+    const age = from === undefined ? [] : [Math.max(0, between(from, at))];
+    return age.map((us) => ({ labels: { upstream: id }, value: us / SECOND }));
+  });
+  page.gauge(
+    "budgetguard_price_age_seconds",
+    "How old the list price is that an upstream is charged by; absent for prices that the policy states.",
+    ages,
+  );
+}
+
+/** The start of the day (UTC) that a list price is of; undefined where the policy or nobody states a day. */
+function listedAt(source: PriceSource): Instant | undefined {
+  if (source.kind !== "rate_card" && source.kind !== "live") return undefined;
+  const day = Date.parse(source.asOf);
+  return Number.isNaN(day) ? undefined : instantUs(day * 1000);
+}
+
+function writeHouse(page: Page, { commit, ledgerErrors, unmetered }: Counts, readings: Readings): void {
+  const { inFlight, version } = readings.status();
+  page.gauge("budgetguard_inflight_requests", "Requests under way.", alone(inFlight));
+  page.histogram(
+    "budgetguard_ledger_commit_seconds",
+    "How long the ledger took to make a group of entries durable, since the gateway started.",
+    [{ labels: {}, distribution: commit }],
+  );
+  page.counter(
+    "budgetguard_ledger_errors_total",
+    "Writes to the ledger that failed since the gateway started.",
+    alone(ledgerErrors),
+  );
+  page.counter(
+    "budgetguard_unmetered_requests_total",
+    "Requests relayed on paths that are passed through without being metered, since the gateway started.",
+    alone(unmetered),
+  );
+  const build = { version, node: process.versions.node };
+  page.gauge("budgetguard_build_info", "Always 1; its labels say which version runs on which Node.", [
+    { labels: build, value: 1 },
+  ]);
+}
+
+function unixSeconds(at: Instant): number {
+  return at / SECOND;
+}

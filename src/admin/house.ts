@@ -1,0 +1,181 @@
+// What the admin surface needs of the rest of the house. daemon/main.ts makes one from the ledger, the policy
+// and the proxy; tests make one from functions. Values are the core's own; wire.ts writes them as JSON.
+
+import type { NanoUsd } from "../metering/money.ts";
+import type { Period } from "../metering/period.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Outcome } from "../policy/admission.ts";
+import type { Decision, Explanation } from "../policy/decision.ts";
+import type { Budget, Mode, Note, Policy, Role } from "../policy/policy.ts";
+import type { Labels } from "../policy/task.ts";
+import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
+
+export interface House {
+  status(): HouseStatus;
+  ready(): Ready;
+  policy(): PolicyState;
+  /** Parses without adopting. */
+  check(text: string): Checked;
+  mode(): ModeSwitch;
+  /** Resolves when the switch is durable. */
+  setMode(mode: Mode): Promise<ModeSwitch>;
+  spend(query: SpendAsked): Promise<SpendFound>;
+  /** Newest first, at most `limit`. */
+  requests(query: RequestsAsked): Promise<RequestsFound>;
+  request(id: string): Promise<RequestRecord | undefined>;
+  /** Decides on live balances; holds nothing. */
+  estimate(query: EstimateAsked): Promise<Decision | UnknownModel>;
+  /** Ends a waiting or running request; false when no such request is under way. */
+  cancel(id: string): boolean;
+  createToken(id: string, role: Role): Promise<TokenMade>;
+}
+
+export interface HouseStatus {
+  readonly version: string;
+  readonly at: Instant;
+  readonly startedAt: Instant;
+  readonly inFlight: number;
+  readonly listeners: readonly { readonly address: string; readonly model: string | undefined }[];
+  readonly budgets: readonly BudgetState[];
+  readonly upstreams: readonly UpstreamState[];
+}
+
+/** One balance: a budget's, or that of one value of a `per` budget. */
+export interface BudgetState {
+  readonly budget: Budget;
+  readonly value: string | undefined;
+  readonly period: Period;
+  readonly limit: NanoUsd;
+  readonly settled: NanoUsd;
+  readonly held: NanoUsd;
+}
+
+export interface UpstreamState {
+  readonly id: string;
+  readonly provider: string;
+  readonly models: readonly string[];
+  /** "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-07-20" */
+  readonly price: string;
+  readonly inFlight: number;
+}
+
+export type Ready = { readonly ready: true } | { readonly ready: false; readonly why: string };
+
+export interface PolicyState {
+  readonly path: string;
+  /** In force. */
+  readonly policy: Policy;
+  readonly text: string;
+  readonly loadedAt: Instant;
+  /** Of the file as last read; empty when that is the one in force. */
+  readonly problems: readonly Note[];
+}
+
+export interface Checked {
+  readonly problems: readonly Note[];
+  readonly notes: readonly Note[];
+}
+
+export interface ModeSwitch {
+  readonly inForce: Mode;
+  readonly policyMode: Mode;
+  /** undefined while the file's mode is in force. */
+  readonly switchedAt: Instant | undefined;
+}
+
+export interface SpendAsked {
+  readonly period: SpendPeriod;
+  readonly by: Dimension;
+  /** Only what matches all of these. */
+  readonly where: { readonly provider?: string; readonly model?: string; readonly user?: string };
+}
+
+export interface Sums {
+  readonly requests: number;
+  readonly images: number;
+  readonly elapsed: DurationUs;
+  readonly amount: NanoUsd;
+}
+
+export interface SpendFound {
+  readonly period: Period;
+  readonly timezone: string;
+  readonly total: Sums;
+  /** `value` is "" where a request had none. One row for "total", with the value "total". */
+  readonly rows: readonly (Sums & { readonly value: string })[];
+}
+
+export interface RequestsAsked {
+  readonly limit: number;
+  /** Only requests older than this one; unknown ids find nothing. */
+  readonly before: string | undefined;
+  readonly where: {
+    readonly model?: string;
+    readonly upstream?: string;
+    readonly provider?: string;
+    readonly user?: string;
+    readonly workflow?: string;
+    readonly outcome?: RequestState;
+  };
+}
+
+export interface RequestsFound {
+  readonly rows: readonly RequestRow[];
+  /** Whether older ones follow. */
+  readonly more: boolean;
+}
+
+export type RequestState = Outcome | "running";
+
+export interface RequestRow {
+  readonly id: string;
+  readonly clientRequestId: string | undefined;
+  readonly at: Instant;
+  readonly endedAt: Instant | undefined;
+  readonly model: string;
+  readonly upstream: string | undefined;
+  readonly provider: string | undefined;
+  readonly labels: Labels;
+  readonly outcome: RequestState;
+  /** The upstream's. */
+  readonly status: number | undefined;
+  readonly estimate: NanoUsd | undefined;
+  readonly hold: NanoUsd | undefined;
+  readonly charged: NanoUsd | undefined;
+  readonly elapsed: DurationUs | undefined;
+}
+
+export interface RequestRecord extends RequestRow {
+  readonly explanation: Explanation;
+  /** Covering budgets as they stood when it ended; empty while it runs. */
+  readonly after: readonly BalanceAfter[];
+}
+
+export interface BalanceAfter {
+  readonly budget: string;
+  readonly limit: NanoUsd;
+  readonly settled: NanoUsd;
+  readonly held: NanoUsd;
+}
+
+export interface EstimateAsked {
+  readonly model: string;
+  readonly images: number;
+  readonly width: number | undefined;
+  readonly height: number | undefined;
+  readonly steps: number | undefined;
+  readonly maxTokens: number | undefined;
+  readonly provider: string | undefined;
+  readonly gpuTier: string | undefined;
+  readonly labels: Labels;
+}
+
+export interface UnknownModel {
+  readonly kind: "unknown_model";
+  readonly models: readonly string[];
+}
+
+export type TokenMade =
+  | { readonly kind: "created"; readonly token: string; readonly at: Instant }
+  /** The id is used by the policy's `clients` or by an earlier token. */
+  | { readonly kind: "taken" };

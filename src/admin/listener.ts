@@ -1,0 +1,147 @@
+// The admin surface's own sockets: loopback addresses, short timeouts, small headers. It knows nothing of
+// what is served.
+
+import { createServer, type Server, STATUS_CODES } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import { PROBLEM_TYPE, problemBody } from "./problem.ts";
+import { SECURITY_HEADERS, type Sender } from "./safety.ts";
+
+export interface Address {
+  /** "127.0.0.1" or "::1" */
+  readonly host: string;
+  /** 0: any free one; the first address picks it for those after it. */
+  readonly port: number;
+}
+
+export type Listening =
+  | { readonly kind: "listening"; readonly addresses: readonly Address[] }
+  /** A sentence that says what to do. Nothing listens then. */
+  | { readonly kind: "failed"; readonly text: string };
+
+const MOST_CONNECTIONS = 256;
+const SERVER_LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16 * 1024,
+};
+/** How long open requests may take to end once the daemon stops. */
+const CLOSING_MS = 2_000;
+
+type Fetch = (request: Request, sender: Sender) => Response | Promise<Response>;
+
+export class Listener {
+  readonly #fetch: Fetch;
+  readonly #servers: Server[] = [];
+
+  constructor(fetch: Fetch) {
+    this.#fetch = fetch;
+  }
+
+  ports(): readonly number[] {
+    return this.#servers.map((server) => addressOf(server).port);
+  }
+
+  async listen(addresses: readonly Address[]): Promise<Listening> {
+    for (const { host, port } of addresses) {
+      const wanted = port === 0 ? (this.ports()[0] ?? 0) : port;
+      const server = serverOf(this.#fetch);
+      const error = await opened(server, host, wanted);
+      if (error === undefined) this.#servers.push(server);
+      else if (!(isOptional(host, error) && this.#servers.length > 0)) {
+        await this.close();
+        return { kind: "failed", text: sentence(host, wanted, error) };
+      }
+    }
+    const open = this.#servers.map(addressOf);
+    return { kind: "listening", addresses: open.map(({ address, port }) => ({ host: address, port })) };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.splice(0).map(closed));
+  }
+}
+
+function serverOf(fetch: Fetch): Server {
+  const listener = getRequestListener((request, { incoming }) => fetch(request, { incoming }), {
+    hostname: "localhost",
+    errorHandler: unreadable,
+  });
+  const server = createServer(SERVER_LIMITS, (incoming, outgoing) => {
+    void listener(incoming, outgoing);
+  });
+  server.maxConnections = MOST_CONNECTIONS;
+  server.on("clientError", refuseSocket);
+  return server;
+}
+
+/** Requests of which not even an address can be made: a broken Host header or target. */
+function unreadable(): Response {
+  const headers = { ...SECURITY_HEADERS, "content-type": PROBLEM_TYPE };
+  return new Response(JSON.stringify(broken(400)), { status: 400, headers });
+}
+
+function broken(status: number) {
+  return problemBody(status, { code: "bad_request", detail: "this is not a request that can be read" });
+}
+
+const STATUS_OF: Record<string, number> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
+
+function refuseSocket(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const status = STATUS_OF[error.code ?? ""] ?? 400;
+  const body = JSON.stringify(broken(status));
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n`;
+  const about = `content-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`;
+  socket.end(`${head}${about}\r\n${body}`);
+}
+
+function opened(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    server.once("error", resolve);
+    server.listen({ host, port }, () => {
+      server.off("error", resolve);
+      resolve(undefined);
+    });
+  });
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("a listening server has an address");
+  return address;
+}
+
+/** Machines without IPv6 have no ::1, and are served on 127.0.0.1 alone. */
+function isOptional(host: string, error: NodeJS.ErrnoException): boolean {
+  return host === "::1" && (error.code === "EADDRNOTAVAIL" || error.code === "EAFNOSUPPORT");
+}
+
+function sentence(host: string, port: number, error: NodeJS.ErrnoException): string {
+  const where = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const choose = "choose another with --admin localhost:PORT";
+  switch (error.code) {
+    case "EADDRINUSE":
+      return `the admin address ${where} is taken by another program; end it, or ${choose}`;
+    case "EACCES":
+      return `this user may not listen on ${where}; ${choose} above 1023`;
+    default:
+      return `cannot listen on the admin address ${where} (${error.code ?? error.message}); ${choose}`;
+  }
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const patience = setTimeout(() => server.closeAllConnections(), CLOSING_MS);
+    server.close(() => {
+      clearTimeout(patience);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,108 @@
+// Counts what happens, for Prometheus. Counting is a few additions, because it stands in every request's way;
+// everything else waits until somebody scrapes.
+
+import { add, type NanoUsd } from "../metering/money.ts";
+import type { DurationUs } from "../metering/time.ts";
+import type { Outcome } from "../policy/admission.ts";
+import type { Action } from "../policy/policy.ts";
+import { addCost, addCount, type CostKind, noCounts, type SeriesLabels, seriesOf } from "./counts.ts";
+import { EXPOSITION_TYPE, exposition, type Readings } from "./exposition.ts";
+
+/** One request that has ended, however it ended. */
+export interface Observation extends Ended {
+  /** From its arrival to its last byte. */
+  readonly duration: DurationUs;
+  /** The part of it that was the gateway's own; undefined where nothing was sent. */
+  readonly overhead: DurationUs | undefined;
+  readonly charged: NanoUsd;
+}
+
+interface Ended {
+  readonly model: string;
+  /** undefined: no upstream was chosen. */
+  readonly provider: string | undefined;
+  readonly upstream: string | undefined;
+  readonly outcome: Outcome;
+  /** Relayed whole, with a 2xx. */
+  readonly succeeded: boolean;
+  /** Pictures that it made: 0 unless it succeeded. */
+  readonly images: number;
+}
+
+/** What the ledger remembers at start, so that counters go on where they stopped. */
+export interface Remembered {
+  readonly requests: readonly (Ended & { readonly count: number; readonly charged: NanoUsd })[];
+  readonly charges: readonly (SeriesLabels & { readonly kind: CostKind; readonly amount: NanoUsd })[];
+  readonly decisions: readonly { readonly action: Action; readonly budget: string; readonly count: number }[];
+}
+
+/** Outcomes of requests of which no byte was sent: they are no generation, good or bad. */
+const UNSENT: ReadonlySet<Outcome> = new Set(["refused", "no_upstream", "unsent"]);
+
+export class Metrics {
+  readonly contentType = EXPOSITION_TYPE;
+  readonly #counts = noCounts();
+
+  observe(event: Observation): void {
+    this.#count(event, 1, event.charged);
+    seriesOf(this.#counts, labelsOf(event)).duration.observe(event.duration);
+    if (event.overhead !== undefined) this.#counts.overhead.observe(event.overhead);
+    if (event.succeeded) this.#counts.generations.latency.observe(event.duration);
+  }
+
+  /** Money of a container that no request carries. Amounts < 0 correct the ledger, not these counters. */
+  charge(kind: CostKind, labels: SeriesLabels, amount: NanoUsd): void {
+    if (amount > 0n) addCost(seriesOf(this.#counts, labels), kind, amount);
+  }
+
+  /** A budget's action took effect: it warned, refused and so on. */
+  decision(action: Action, budget: string, count = 1): void {
+    const { decisions } = this.#counts;
+    const key = `${action}\n${budget}`;
+    const known = decisions.get(key);
+    if (known === undefined) decisions.set(key, { action, budget, count });
+    else known.count += count;
+  }
+
+  commit(elapsed: DurationUs): void {
+    this.#counts.commit.observe(elapsed);
+  }
+
+  ledgerError(): void {
+    this.#counts.ledgerErrors += 1;
+  }
+
+  unmetered(): void {
+    this.#counts.unmetered += 1;
+  }
+
+  /** Called once, before the first request. */
+  restore({ requests, charges, decisions }: Remembered): void {
+    for (const row of requests) this.#count(row, row.count, row.charged);
+    for (const row of charges) this.charge(row.kind, labelsOf(row), row.amount);
+    for (const row of decisions) this.decision(row.action, row.budget, row.count);
+  }
+
+  render(readings: Readings): Promise<string> {
+    return exposition(this.#counts, readings);
+  }
+
+  #count(event: Ended, count: number, charged: NanoUsd): void {
+    const series = seriesOf(this.#counts, labelsOf(event));
+    addCount(series.outcomes, event.outcome, count);
+    addCost(series, "request", charged);
+    const { generations } = this.#counts;
+    generations.cost = add(generations.cost, charged);
+    generations.images += event.images;
+    if (event.succeeded) addCount(generations.succeeded, series.labels.model, count);
+    else if (!UNSENT.has(event.outcome)) addCount(generations.failed, series.labels.model, count);
+  }
+}
+
+function labelsOf({
+  model,
+  provider = "none",
+  upstream = "none",
+}: Pick<Ended, "model" | "provider" | "upstream">) {
+  return { model, provider, upstream };
+}

@@ -1,0 +1,175 @@
+// Core values to wire values: amounts become decimal strings, instants RFC 3339, absence null. It decides
+// nothing but the level of a budget, which is a matter of showing.
+
+import { available } from "../metering/balance.ts";
+import { formatUsd, type NanoUsd } from "../metering/money.ts";
+import { EPOCH, FOREVER, formatInstant, type Instant } from "../metering/time.ts";
+import type { Alternative, Breach, CandidateExplanation, Explanation } from "../policy/decision.ts";
+import { isEnforcing, type Note } from "../policy/policy.ts";
+import type * as decision from "../sdk/decision.ts";
+import type * as policy from "../sdk/policy.ts";
+import type * as requests from "../sdk/requests.ts";
+import type * as spend from "../sdk/spend.ts";
+import type * as status from "../sdk/status.ts";
+import type { BudgetState, ModeSwitch, RequestRecord, RequestRow, Sums } from "./house.ts";
+
+export function instantOrNull(at: Instant | undefined): string | null {
+  return at === undefined || at === FOREVER ? null : formatInstant(at);
+}
+
+function usdOrNull(amount: NanoUsd | undefined): string | null {
+  return amount === undefined ? null : formatUsd(amount);
+}
+
+export function modeWire(mode: ModeSwitch): status.ModeState {
+  return { mode: mode.inForce, policy_mode: mode.policyMode, switched_at: instantOrNull(mode.switchedAt) };
+}
+
+export function budgetWire(state: BudgetState): status.BudgetStatus {
+  const { budget, period, limit, settled, held } = state;
+  return {
+    id: budget.id,
+    description: budget.description,
+    per: budget.per ?? null,
+    value: state.value ?? null,
+    action: budget.onLimit,
+    period: budget.period,
+    starts_at: period.start === EPOCH ? null : formatInstant(period.start),
+    resets_at: instantOrNull(period.end),
+    limit_usd: formatUsd(limit),
+    settled_usd: formatUsd(settled),
+    held_usd: formatUsd(held),
+    remaining_usd: formatUsd(available(limit, state)),
+    level: levelOf(state),
+    enforcing: isEnforcing(budget),
+    shadow: budget.shadow,
+  };
+}
+
+const MILLION = 1_000_000n;
+
+/** By what is settled and held; thresholds are compared in millionths, without a float of money. */
+function levelOf(state: BudgetState): status.BudgetStatus["level"] {
+  const used = (state.settled + state.held) * MILLION;
+  const reaches = (share: number) => used >= state.limit * BigInt(Math.round(share * 1_000_000));
+  if (reaches(1)) return "spent";
+  if (reaches(state.budget.criticalAt)) return "critical";
+  return reaches(state.budget.warnAt) ? "warning" : "ok";
+}
+
+export function sumsWire(sums: Sums): spend.Spend["total"] {
+  return {
+    requests: sums.requests,
+    images: sums.images,
+    elapsed_us: sums.elapsed,
+    amount_usd: formatUsd(sums.amount),
+  };
+}
+
+export function rowWire(row: RequestRow): requests.RequestSummary {
+  const { labels } = row;
+  return {
+    id: row.id,
+    client_request_id: row.clientRequestId ?? null,
+    at: formatInstant(row.at),
+    ended_at: instantOrNull(row.endedAt),
+    model: row.model,
+    upstream: row.upstream ?? null,
+    provider: row.provider ?? null,
+    labels: {
+      user: labels.user,
+      workflow: labels.workflow ?? null,
+      session: labels.session ?? null,
+      task: labels.task ?? null,
+      node: labels.node ?? null,
+      project: labels.project ?? null,
+      tag: labels.tag ?? null,
+    },
+    outcome: row.outcome,
+    status: row.status ?? null,
+    estimate_usd: usdOrNull(row.estimate),
+    hold_usd: usdOrNull(row.hold),
+    charged_usd: usdOrNull(row.charged),
+    elapsed_us: row.elapsed ?? null,
+  };
+}
+
+export function detailWire(record: RequestRecord, timezone: string): requests.RequestDetail {
+  return {
+    ...rowWire(record),
+    timezone,
+    explanation: explanationWire(record.explanation),
+    budgets_after: record.after.map((after) => ({
+      budget: after.budget,
+      limit_usd: formatUsd(after.limit),
+      settled_usd: formatUsd(after.settled),
+      held_usd: formatUsd(after.held),
+      remaining_usd: formatUsd(available(after.limit, after)),
+    })),
+  };
+}
+
+export function explanationWire(explanation: Explanation): decision.Explanation {
+  return {
+    at: formatInstant(explanation.at),
+    mode: explanation.mode,
+    policy_digest: explanation.policy,
+    rule: explanation.rule,
+    chosen: explanation.chosen ?? null,
+    candidates: explanation.candidates.map(candidateWire),
+    alternatives: explanation.alternatives.map(alternativeWire),
+  };
+}
+
+function candidateWire(candidate: CandidateExplanation): decision.CandidateQuote {
+  return {
+    upstream: candidate.upstream,
+    provider: candidate.provider,
+    estimate_usd: formatUsd(candidate.estimate),
+    hold_usd: formatUsd(candidate.hold),
+    rank_usd: formatUsd(candidate.rank),
+    time_us: candidate.time,
+    in_flight: candidate.inFlight,
+    price: candidate.price,
+    left_out: candidate.leftOut ?? null,
+    budgets: candidate.budgets.map((budget) => ({
+      budget: budget.budget,
+      action: budget.action,
+      limit_usd: formatUsd(budget.limit),
+      settled_usd: formatUsd(budget.settled),
+      held_usd: formatUsd(budget.held),
+      needed_usd: formatUsd(budget.needed),
+      fits: budget.fits,
+      shadow: budget.shadow,
+      resets_at: instantOrNull(budget.resets),
+    })),
+  };
+}
+
+function alternativeWire(alternative: Alternative): decision.Alternative {
+  const { upstream, provider } = alternative;
+  return { upstream, provider, estimate_usd: formatUsd(alternative.estimate) };
+}
+
+export function breachWire(breach: Breach): decision.Breach {
+  return {
+    budget: breach.budget,
+    action: breach.action,
+    limit_usd: formatUsd(breach.limit),
+    settled_usd: formatUsd(breach.settled),
+    held_usd: formatUsd(breach.held),
+    needed_usd: formatUsd(breach.needed),
+    resets_at: instantOrNull(breach.resets),
+    timezone: breach.timezone,
+  };
+}
+
+export function noteWire({ line, column, path, text }: Note): policy.PolicyNote {
+  return { line, column, path, text };
+}
+
+/** The same without its undefined members: what was not asked for is absent, not undefined. */
+export function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,198 @@
+// The TypeScript client of the admin API: one method for each resource, over the global fetch, so that it
+// works in Node and in browsers. Every reply is checked against the schema that the server was typed by.
+
+import { z } from "zod";
+import { Estimate, type EstimateRequest } from "./estimate.ts";
+import { PolicyCheck, PolicyInForce } from "./policy.ts";
+import { Problem } from "./problem.ts";
+import { Cancelled, RequestDetail, RequestPage, type RequestsQuery } from "./requests.ts";
+import { Spend, type SpendQuery, Usage, type UsageQuery } from "./spend.ts";
+import { Health, type ModeChange, ModeState, Readiness, Status } from "./status.ts";
+import { TokenCreated, type TokenRequest } from "./tokens.ts";
+
+export type { Breach, CandidateQuote, Explanation } from "./decision.ts";
+export type { Estimate, EstimateRequest } from "./estimate.ts";
+export type { PolicyCheck, PolicyInForce, PolicyNote } from "./policy.ts";
+export type { Problem } from "./problem.ts";
+export type { Cancelled, RequestDetail, RequestPage, RequestSummary, RequestsQuery } from "./requests.ts";
+export type { Spend, SpendQuery, SpendRow, Usage, UsageQuery } from "./spend.ts";
+export type { BudgetStatus, Health, ModeState, Readiness, Status, UpstreamStatus } from "./status.ts";
+export type { TokenCreated, TokenRequest } from "./tokens.ts";
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+export interface ClientOptions {
+  /** "http://127.0.0.1:7071" */
+  readonly baseUrl: string;
+  /** The admin token or a client's; reads on the same machine need none. */
+  readonly token?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** The daemon answered, and not with what was asked for. `body` says why where it could be read. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly body: Problem | undefined;
+
+  constructor(status: number, body: Problem | undefined) {
+    super(body?.detail ?? `the daemon answered ${status} without saying why`);
+    this.status = status;
+    this.body = body;
+  }
+}
+
+/** Nobody answers at the address, or not in time. */
+export class DaemonUnreachable extends Error {
+  override readonly name = "DaemonUnreachable";
+}
+
+/** Something answers that does not speak this API: another program, or another version. */
+export class UnexpectedReply extends Error {
+  override readonly name = "UnexpectedReply";
+}
+
+export class BudgetGuardClient {
+  readonly #baseUrl: string;
+  readonly #token: string | undefined;
+  readonly #timeoutMs: number;
+
+  constructor({ baseUrl, token, timeoutMs = DEFAULT_TIMEOUT_MS }: ClientOptions) {
+    this.#baseUrl = baseUrl.replace(/\/+$/, "");
+    this.#token = token;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  status(): Promise<Status> {
+    return this.#get("/api/v1/status", Status);
+  }
+
+  spend(query: SpendQuery = {}): Promise<Spend> {
+    return this.#get(`/api/v1/spend${searchOf(query)}`, Spend);
+  }
+
+  usage(query: UsageQuery = {}): Promise<Usage> {
+    return this.#get(`/api/v1/usage${searchOf(query)}`, Usage);
+  }
+
+  requests(query: RequestsQuery = {}): Promise<RequestPage> {
+    return this.#get(`/api/v1/requests${searchOf(query)}`, RequestPage);
+  }
+
+  request(id: string): Promise<RequestDetail> {
+    return this.#get(`/api/v1/requests/${encodeURIComponent(id)}`, RequestDetail);
+  }
+
+  cancel(id: string): Promise<Cancelled> {
+    return this.#send("POST", `/api/v1/requests/${encodeURIComponent(id)}/cancel`, {}, Cancelled);
+  }
+
+  estimate(request: EstimateRequest): Promise<Estimate> {
+    return this.#send("POST", "/api/v1/estimate", request, Estimate);
+  }
+
+  mode(): Promise<ModeState> {
+    return this.#get("/api/v1/mode", ModeState);
+  }
+
+  setMode(mode: ModeChange["mode"]): Promise<ModeState> {
+    return this.#send("PUT", "/api/v1/mode", { mode }, ModeState);
+  }
+
+  policy(): Promise<PolicyInForce> {
+    return this.#get("/api/v1/policy", PolicyInForce);
+  }
+
+  checkPolicy(text: string): Promise<PolicyCheck> {
+    return this.#send("POST", "/api/v1/policy/check", { text }, PolicyCheck);
+  }
+
+  createToken(request: TokenRequest): Promise<TokenCreated> {
+    return this.#send("POST", "/api/v1/tokens", request, TokenCreated);
+  }
+
+  health(): Promise<Health> {
+    return this.#get("/healthz", Health);
+  }
+
+  /** Answers also when the daemon is not ready: that is what is asked. */
+  async readiness(): Promise<Readiness> {
+    const response = await this.#fetch("GET", "/readyz", undefined);
+    return parsed(await textOf(response), Readiness);
+  }
+
+  /** The Prometheus text. */
+  async metrics(): Promise<string> {
+    const response = await this.#fetch("GET", "/metrics", undefined);
+    const text = await textOf(response);
+    if (!response.ok) throw new ApiError(response.status, problemOf(text));
+    return text;
+  }
+
+  #get<T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T>> {
+    return this.#send("GET", path, undefined, schema);
+  }
+
+  async #send<T extends z.ZodType>(
+    method: string,
+    path: string,
+    body: unknown,
+    schema: T,
+  ): Promise<z.infer<T>> {
+    const response = await this.#fetch(method, path, body);
+    const text = await textOf(response);
+    if (!response.ok) throw new ApiError(response.status, problemOf(text));
+    return parsed(text, schema);
+  }
+
+  async #fetch(method: string, path: string, body: unknown): Promise<Response> {
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      // A redirect would carry the token to wherever it points.
+      return await fetch(this.#baseUrl + path, { method, headers, signal, redirect: "error", ...sent });
+    } catch (cause) {
+      throw new DaemonUnreachable(`no daemon answers at ${this.#baseUrl}; start it with: budgetguard serve`, {
+        cause,
+      });
+    }
+  }
+}
+
+async function textOf(response: Response): Promise<string> {
+  try {
+    return await response.text();
+  } catch (cause) {
+    throw new DaemonUnreachable("the daemon went away in the middle of its answer", { cause });
+  }
+}
+
+function parsed<T extends z.ZodType>(text: string, schema: T): z.infer<T> {
+  const result = schema.safeParse(jsonOf(text));
+  if (result.success) return result.data;
+  const wrong = z.prettifyError(result.error);
+  throw new UnexpectedReply(`what answers is not this version of BudgetGuard's API: ${wrong}`);
+}
+
+function problemOf(text: string): Problem | undefined {
+  return Problem.safeParse(jsonOf(text)).data;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON is a finding of the schema, which says so in the same words as any other mismatch.
+    return undefined;
+  }
+}
+
+function searchOf(query: Record<string, string | number | undefined>): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
+  const text = search.toString();
+  return text === "" ? "" : `?${text}`;
+}

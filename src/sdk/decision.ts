@@ -1,0 +1,73 @@
+// The explanation of a decision, as `requests/{id}` and `estimate` show it: who could have served, at what
+// price and from which source, what each budget said, and which rule chose.
+
+import { z } from "zod";
+import { count, durationUs, instant, usd } from "./scalars.ts";
+import { ACTIONS, MODES } from "./vocabulary.ts";
+
+export const BudgetBefore = z
+  .object({
+    budget: z.string(),
+    action: z.enum(ACTIONS),
+    limit_usd: usd,
+    settled_usd: usd,
+    held_usd: usd,
+    needed_usd: usd.describe("What this request asks of the budget."),
+    fits: z.boolean(),
+    shadow: z.boolean(),
+    resets_at: instant.nullable(),
+  })
+  .meta({ id: "BudgetBefore" });
+
+export const CandidateQuote = z
+  .object({
+    upstream: z.string(),
+    provider: z.string(),
+    estimate_usd: usd,
+    hold_usd: usd.describe("What is set aside before the request is sent."),
+    rank_usd: usd.describe("What candidates are compared by."),
+    time_us: durationUs.describe("How long it is expected to take."),
+    in_flight: count,
+    price: z.string().describe("The price and where the figure comes from."),
+    left_out: z
+      .string()
+      .nullable()
+      .describe("Why it was not chosen; null for the chosen one and those ranked after it."),
+    budgets: z.array(BudgetBefore),
+  })
+  .meta({ id: "CandidateQuote" });
+export type CandidateQuote = z.infer<typeof CandidateQuote>;
+
+export const Alternative = z
+  .object({ upstream: z.string(), provider: z.string(), estimate_usd: usd })
+  .meta({ id: "Alternative" });
+export type Alternative = z.infer<typeof Alternative>;
+
+export const Explanation = z
+  .object({
+    at: instant,
+    mode: z.enum(MODES),
+    policy_digest: z.string(),
+    rule: z.string().describe("One sentence: the rule that fired."),
+    chosen: z.string().nullable(),
+    candidates: z.array(CandidateQuote).describe("In rank order, those that were left out last."),
+    alternatives: z
+      .array(Alternative)
+      .describe("What budgets would have let through, whatever the mode says."),
+  })
+  .meta({ id: "Explanation" });
+export type Explanation = z.infer<typeof Explanation>;
+
+export const Breach = z
+  .object({
+    budget: z.string(),
+    action: z.enum(ACTIONS),
+    limit_usd: usd,
+    settled_usd: usd,
+    held_usd: usd,
+    needed_usd: usd,
+    resets_at: instant.nullable(),
+    timezone: z.string(),
+  })
+  .meta({ id: "Breach" });
+export type Breach = z.infer<typeof Breach>;

@@ -1,0 +1,99 @@
+// What is in force right now: readiness, mode, balances of budgets, upstreams. Nothing here is history.
+
+import { z } from "zod";
+import { count, durationUs, instant, usd } from "./scalars.ts";
+import { ACTIONS, MODES, PERIODS } from "./vocabulary.ts";
+
+export const LEVELS = ["ok", "warning", "critical", "spent"] as const;
+
+export const BudgetStatus = z
+  .object({
+    id: z.string(),
+    description: z.string(),
+    per: z
+      .string()
+      .nullable()
+      .describe("What the budget is counted per, if it is: user, workflow and so on."),
+    value: z.string().nullable().describe("Of a budget per user: the user whose balance this is."),
+    action: z.enum(ACTIONS).describe("What happens at the limit."),
+    period: z.enum(PERIODS),
+    starts_at: instant.nullable(),
+    resets_at: instant.nullable().describe("null where the period never turns."),
+    limit_usd: usd,
+    settled_usd: usd.describe("What work that has ended has cost in this period."),
+    held_usd: usd.describe("What is set aside for work under way."),
+    remaining_usd: usd.describe(
+      "limit - settled - held; negative when something that cannot be refused went past it.",
+    ),
+    level: z.enum(LEVELS),
+    enforcing: z.boolean().describe("Whether it can refuse work."),
+    shadow: z.boolean(),
+  })
+  .meta({ id: "BudgetStatus" });
+export type BudgetStatus = z.infer<typeof BudgetStatus>;
+
+export const UpstreamStatus = z
+  .object({
+    id: z.string(),
+    provider: z.string(),
+    models: z.array(z.string()),
+    price: z.string().describe("The price and where the figure comes from."),
+    in_flight: count,
+  })
+  .meta({ id: "UpstreamStatus" });
+export type UpstreamStatus = z.infer<typeof UpstreamStatus>;
+
+export const ModeState = z
+  .object({
+    mode: z.enum(MODES).describe("The mode in force."),
+    policy_mode: z
+      .enum(MODES)
+      .describe("The mode of the policy file; a switch wins until the file's mode changes."),
+    switched_at: instant.nullable().describe("When it was switched; null while the file's mode is in force."),
+  })
+  .meta({ id: "ModeState" });
+export type ModeState = z.infer<typeof ModeState>;
+
+export const ModeChange = z.strictObject({ mode: z.enum(MODES) }).meta({ id: "ModeChange" });
+export type ModeChange = z.infer<typeof ModeChange>;
+
+export const Status = z
+  .object({
+    version: z.string(),
+    at: instant,
+    started_at: instant,
+    ready: z.boolean(),
+    not_ready_because: z.string().nullable(),
+    mode: ModeState,
+    policy: z.object({
+      path: z.string(),
+      digest: z.string().describe("SHA-256 of the policy in force, hex."),
+      timezone: z.string().describe("What budgets turn in: an IANA name."),
+      loaded_at: instant,
+      valid: z
+        .boolean()
+        .describe("false: the file on disk has problems and the last good policy stays in force."),
+      problems: count,
+    }),
+    listeners: z.array(
+      z.object({
+        address: z.string(),
+        model: z.string().nullable().describe("null: the gateway's own address."),
+      }),
+    ),
+    in_flight: count.describe("Requests under way."),
+    budgets: z.array(BudgetStatus),
+    upstreams: z.array(UpstreamStatus),
+  })
+  .meta({ id: "Status" });
+export type Status = z.infer<typeof Status>;
+
+export const Health = z
+  .object({ status: z.literal("ok"), version: z.string(), uptime_us: durationUs })
+  .meta({ id: "Health" });
+export type Health = z.infer<typeof Health>;
+
+export const Readiness = z
+  .object({ ready: z.boolean(), why: z.string().nullable().describe("What is missing; null when ready.") })
+  .meta({ id: "Readiness" });
+export type Readiness = z.infer<typeof Readiness>;

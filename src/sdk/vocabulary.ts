@@ -1,0 +1,33 @@
+// The words of the wire that are closed lists. The core has the same ones; the client repeats them so that it
+// stands alone, and a test holds the two together.
+
+export const MODES = ["manual", "lowest_price", "local"] as const;
+
+export const ACTIONS = ["ignore", "warn", "soft_limit", "degrade", "queue", "block"] as const;
+
+export const PERIODS = [
+  "hourly",
+  "daily",
+  "weekly",
+  "monthly",
+  "yearly",
+  "infinite",
+  "per_session",
+  "per_task",
+] as const;
+
+export const ROLES = ["use", "read", "operate", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** How a request can end. */
+export const OUTCOMES = [
+  "relayed",
+  "failed",
+  "aborted",
+  "truncated",
+  "cut",
+  "refused",
+  "no_upstream",
+  "unsent",
+  "unknown",
+] as const;

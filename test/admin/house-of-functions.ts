@@ -1,0 +1,234 @@
+// A house made of functions, with amounts that would show a float or a rounding, and an admin surface over it.
+
+import { type Admin, createAdmin } from "../../src/admin/admin.ts";
+import type { House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
+import { Metrics } from "../../src/admin/metrics.ts";
+import type { Caller } from "../../src/admin/safety.ts";
+import { hourlyRate, type NanoUsd, nanoUsd } from "../../src/metering/money.ts";
+import { durationUs, FOREVER, type Instant, instantUs } from "../../src/metering/time.ts";
+import type { Explanation } from "../../src/policy/decision.ts";
+import type { Mode, Policy } from "../../src/policy/policy.ts";
+import { budget, policy as policyOf, upstream } from "../support/policies.ts";
+
+export const usd = (nanos: number): NanoUsd => nanoUsd(BigInt(nanos));
+/** 2026-11-22T10:15:00.000001Z */
+export const NOW: Instant = instantUs(1_795_342_500_000_001);
+const MIDNIGHT: Instant = instantUs(1_795_305_600_000_000);
+const NEXT_MIDNIGHT: Instant = instantUs(1_795_392_000_000_000);
+export const today = { start: MIDNIGHT, end: NEXT_MIDNIGHT };
+export const always = { start: instantUs(0), end: FOREVER };
+
+export const TOKENS: Record<string, Caller> = {
+  "admin-token": { role: "admin", id: "admin" },
+  "alice-token": { role: "use", id: "alice" },
+  "reader-token": { role: "read", id: "grafana" },
+  "operator-token": { role: "operate", id: "olga" },
+};
+export const TOKEN_PATH = "/data/admin-token";
+
+export const studioDay = budget("studio-day", { limit_usd: "20.00", description: "the studio's day" });
+
+const source = {
+  kind: "rate_card" as const,
+  rate: "aws/us-east-1/g5.xlarge",
+  asOf: "2026-11-20",
+  source: "list",
+};
+
+export const policy: Policy = policyOf({
+  upstreams: [upstream("flux-aws", { price: { kind: "hour", rate: hourlyRate(1_006_000_000n), source } })],
+  timezone: "Europe/Berlin",
+  budgets: [studioDay],
+  hosts: ["studio.example"],
+  origins: ["http://comfy.example:8188"],
+  notes: [{ line: 3, column: 1, path: "alerts", text: "not active yet" }],
+});
+
+export const explanation: Explanation = {
+  at: NOW,
+  mode: "lowest_price",
+  policy: policy.digest,
+  chosen: "flux-aws",
+  rule: "the lowest price whose budgets fit",
+  alternatives: [{ upstream: "flux-local", provider: "local", estimate: usd(0) }],
+  candidates: [
+    {
+      upstream: "flux-aws",
+      provider: "aws",
+      estimate: usd(3_353_334),
+      hold: usd(3_353_334),
+      rank: usd(3_353_334),
+      time: durationUs(12_000_000),
+      inFlight: 0,
+      price: "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-11-20",
+      leftOut: undefined,
+      budgets: [
+        {
+          budget: "studio-day",
+          action: "block",
+          limit: usd(20_000_000_000),
+          settled: usd(1),
+          held: usd(0),
+          needed: usd(3_353_334),
+          fits: true,
+          shadow: false,
+          resets: NEXT_MIDNIGHT,
+        },
+      ],
+    },
+  ],
+};
+
+const nobody = { session: undefined, task: undefined, node: undefined, project: undefined, tag: undefined };
+
+export function requestOf(id: string, changes: Partial<RequestRecord> = {}): RequestRecord {
+  return {
+    id,
+    clientRequestId: "c-1",
+    at: NOW,
+    endedAt: instantUs(NOW + 12_000_000),
+    model: "flux-dev",
+    upstream: "flux-aws",
+    provider: "aws",
+    labels: { user: "alice", workflow: "poster", ...nobody },
+    outcome: "relayed",
+    status: 200,
+    estimate: usd(3_353_334),
+    hold: usd(3_353_334),
+    charged: usd(3_353_333),
+    elapsed: durationUs(12_000_000),
+    explanation,
+    after: [{ budget: "studio-day", limit: usd(20_000_000_000), settled: usd(3_353_334), held: usd(0) }],
+    ...changes,
+  };
+}
+
+/** What was asked of the house, for tests that say what must not happen. */
+export interface Heard {
+  readonly spend: SpendAsked[];
+  readonly modes: Mode[];
+  readonly cancelled: string[];
+  readonly tokens: string[];
+}
+
+export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } {
+  const heard: Heard = { spend: [], modes: [], cancelled: [], tokens: [] };
+  const records = [
+    requestOf("r-3", {
+      outcome: "running",
+      endedAt: undefined,
+      charged: undefined,
+      elapsed: undefined,
+      after: [],
+    }),
+    requestOf("r-2", { labels: { user: "bob", workflow: undefined, ...nobody } }),
+    requestOf("r-1"),
+  ];
+  const sums = { requests: 3, images: 2, elapsed: durationUs(24_000_000), amount: usd(6_706_666) };
+  return {
+    heard,
+    status: () => ({
+      version: "0.1.0",
+      at: NOW,
+      startedAt: MIDNIGHT,
+      inFlight: 1,
+      listeners: [{ address: "127.0.0.1:7070", model: undefined }],
+      budgets: [
+        {
+          budget: studioDay,
+          value: undefined,
+          period: today,
+          limit: usd(20_000_000_000),
+          settled: usd(3_353_333),
+          held: usd(1),
+        },
+      ],
+      upstreams: [
+        {
+          id: "flux-aws",
+          provider: "aws",
+          models: ["flux-dev"],
+          price: "1.006 USD/h, rate card",
+          inFlight: 1,
+        },
+      ],
+    }),
+    ready: () => ({ ready: true }),
+    policy: () => ({
+      path: "/etc/policy.yaml",
+      policy,
+      text: "version: 1\n",
+      loadedAt: MIDNIGHT,
+      problems: [],
+    }),
+    check: (text) => ({
+      problems: text.includes("bad")
+        ? [{ line: 1, column: 2, path: "version", text: "what is allowed: 1" }]
+        : [],
+      notes: [],
+    }),
+    mode: () => ({
+      inForce: heard.modes.at(-1) ?? "lowest_price",
+      policyMode: "lowest_price",
+      switchedAt: undefined,
+    }),
+    async setMode(mode) {
+      heard.modes.push(mode);
+      return { inForce: mode, policyMode: "lowest_price", switchedAt: NOW };
+    },
+    async spend(asked) {
+      heard.spend.push(asked);
+      return { period: today, timezone: "Europe/Berlin", total: sums, rows: [{ value: "aws", ...sums }] };
+    },
+    async requests({ limit, before, where }) {
+      const older =
+        before === undefined ? records : records.slice(records.findIndex(({ id }) => id === before) + 1);
+      const found = older.filter(({ labels }) => where.user === undefined || labels.user === where.user);
+      return { rows: found.slice(0, limit), more: found.length > limit };
+    },
+    request: async (id) => records.find((record) => record.id === id),
+    async estimate({ model }) {
+      if (model !== "flux-dev") return { kind: "unknown_model", models: ["flux-dev"] };
+      return { kind: "no_upstream", reason: "no upstream is local", explanation };
+    },
+    cancel(id) {
+      const isRunning = id === "r-3";
+      if (isRunning) heard.cancelled.push(id);
+      return isRunning;
+    },
+    async createToken(id) {
+      if (id === "alice") return { kind: "taken" };
+      heard.tokens.push(id);
+      return { kind: "created", token: "bg-secret", at: NOW };
+    },
+    ...changes,
+  };
+}
+
+export interface OpenAdmin {
+  readonly admin: Admin;
+  readonly metrics: Metrics;
+  readonly port: number;
+  readonly baseUrl: string;
+  readonly bugs: unknown[];
+}
+
+export async function openAdmin(
+  house: House,
+  anonymous: "loopback" | "nobody" = "loopback",
+): Promise<OpenAdmin> {
+  const bugs: unknown[] = [];
+  const metrics = new Metrics();
+  const admin = createAdmin(house, {
+    metrics,
+    version: "0.1.0",
+    authenticate: (token) => (Object.hasOwn(TOKENS, token) ? TOKENS[token] : undefined),
+    tokenPath: TOKEN_PATH,
+    anonymous,
+    onBug: (error) => bugs.push(error),
+  });
+  const listening = await admin.listen([{ host: "127.0.0.1", port: 0 }]);
+  if (listening.kind === "failed") throw new Error(listening.text);
+  const port = listening.addresses[0]?.port ?? 0;
+  return { admin, metrics, port, baseUrl: `http://127.0.0.1:${port}`, bugs };
+}

@@ -1,0 +1,83 @@
+// Opening and closing the admin surface's sockets.
+
+import { createServer } from "node:net";
+import test from "ava";
+import { createAdmin } from "../../src/admin/admin.ts";
+import { Metrics } from "../../src/admin/metrics.ts";
+import { houseOf, openAdmin } from "./house-of-functions.ts";
+
+const idle = () => {
+  const options = {
+    metrics: new Metrics(),
+    version: "0",
+    authenticate: () => undefined,
+    tokenPath: "",
+    anonymous: "loopback" as const,
+    onBug: () => {},
+  };
+  return createAdmin(houseOf(), options);
+};
+
+test("a taken port is a sentence that says what to do, and leaves nothing open", async (t) => {
+  const { admin: first, port } = await openAdmin(houseOf());
+  t.teardown(() => first.close());
+  const second = idle();
+  const listening = await second.listen([
+    { host: "127.0.0.1", port: 0 },
+    { host: "127.0.0.1", port },
+  ]);
+  t.deepEqual(listening, {
+    kind: "failed",
+    text: `the admin address 127.0.0.1:${port} is taken by another program; end it, or choose another with --admin localhost:PORT`,
+  });
+  const third = idle();
+  const again = await third.listen([{ host: "127.0.0.1", port: 0 }]);
+  t.is(again.kind, "listening");
+  await third.close();
+});
+
+test("localhost is 127.0.0.1 and, where the machine has it, ::1, on one port", async (t) => {
+  const admin = idle();
+  t.teardown(() => admin.close());
+  const listening = await admin.listen([
+    { host: "127.0.0.1", port: 0 },
+    { host: "::1", port: 0 },
+  ]);
+  if (listening.kind === "failed") return t.fail(listening.text);
+  const ports = new Set(listening.addresses.map(({ port }) => port));
+  t.is(ports.size, 1);
+  for (const { host, port } of listening.addresses) {
+    const name = host.includes(":") ? `[${host}]` : host;
+    t.is((await fetch(`http://${name}:${port}/healthz`)).status, 200);
+  }
+});
+
+test("an address that this machine does not have is a sentence too", async (t) => {
+  const listening = await idle().listen([{ host: "192.0.2.1", port: 0 }]);
+  t.is(listening.kind, "failed");
+  t.regex(
+    listening.kind === "failed" ? listening.text : "",
+    /^cannot listen on the admin address 192\.0\.2\.1:0 /,
+  );
+});
+
+test("closing ends idle connections at once and frees the port", async (t) => {
+  const { admin, baseUrl, port } = await openAdmin(houseOf());
+  await (await fetch(`${baseUrl}/healthz`)).text();
+  const began = performance.now();
+  await admin.close();
+  t.true(performance.now() - began < 1_500);
+  const heir = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  heir.once("error", reject);
+  heir.listen(port, "127.0.0.1", resolve);
+  await t.notThrowsAsync(promise);
+  heir.close();
+});
+
+test("the same surface answers without a socket only to its own names", async (t) => {
+  const reply = await idle().fetch(
+    new Request("http://127.0.0.1:7071/healthz", { headers: { host: "127.0.0.1:7071" } }),
+  );
+  t.is(reply.status, 421);
+});
