@@ -1,0 +1,99 @@
+// Who could have served, at what price, from which source and how old; and what each budget said. Shared by
+// `estimate`, which looks ahead, and `explain`, which looks back.
+
+import type { Breach, CandidateQuote, Explanation } from "../sdk/client.ts";
+import { daysFrom, elapsed, turn } from "./moment.ts";
+import { type Cell, type Column, table } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `chosen`: how the chosen one is marked: "chosen", "would serve". */
+export function candidateTable(explanation: Explanation, chosen: string, { out }: Terminal): string {
+  if (explanation.candidates.length === 0) return "No upstream was a candidate.";
+  return table(
+    out,
+    [
+      { title: "candidate" },
+      { title: "provider" },
+      { title: "estimate USD", align: "point" },
+      { title: "time", align: "right" },
+      { title: "price", wraps: true },
+      { title: "source", wraps: true },
+      { title: "age", wraps: true },
+      { title: "outcome", wraps: true },
+    ],
+    explanation.candidates.map((candidate): readonly Cell[] => {
+      const [price, source] = priceAndSource(candidate.price);
+      return [
+        candidate.upstream,
+        candidate.provider,
+        candidate.estimate_usd,
+        elapsed(candidate.time_us),
+        price,
+        source,
+        ageOf(source, explanation.at),
+        outcomeOf(candidate, explanation, chosen),
+      ];
+    }),
+  );
+}
+
+function outcomeOf({ upstream, left_out }: CandidateQuote, { chosen }: Explanation, mark: string): Cell {
+  if (upstream === chosen) return { text: mark, style: "green" };
+  return left_out === null ? "ranked after it" : `left out: ${left_out}`;
+}
+
+/** "1.006 USD/h, rate card …" in its two parts; a price of tokens has a comma of its own. */
+function priceAndSource(text: string): readonly [string, string] {
+  const [, price, source] = /^(.*?USD[^,]*), (.*)$/.exec(text) ?? [];
+  return price === undefined || source === undefined ? [text, ""] : [price, source];
+}
+
+function ageOf(source: string, at: string): string {
+  const day = / of (\d{4}-\d{2}-\d{2})/.exec(source)?.[1];
+  if (day === undefined) return / of unknown\b/.test(source) ? "unknown" : "";
+  const days = daysFrom(day, at);
+  return days === 1 ? "1 day" : `${days} days`;
+}
+
+/** Of the chosen candidate or, where none was, of all: that is where the reason is. */
+export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZone }: Terminal): string {
+  const told = candidates.filter(({ upstream }) => chosen === null || upstream === chosen);
+  const rows = told.flatMap(({ upstream, budgets }) =>
+    budgets.map((budget): readonly Cell[] => [
+      chosen === null && told.length > 1 ? upstream : "",
+      budget.shadow ? `${budget.budget} (shadow)` : budget.budget,
+      budget.limit_usd,
+      budget.settled_usd,
+      budget.held_usd,
+      budget.needed_usd,
+      budget.fits ? { text: "yes", style: "green" } : { text: "no", style: "red" },
+      budget.resets_at === null ? "never" : turn(budget.resets_at, timeZone),
+    ]),
+  );
+  const columns: readonly Column[] = [
+    { title: "candidate" },
+    { title: "budget", wraps: true },
+    { title: "limit USD", align: "point" },
+    { title: "settled", align: "point" },
+    { title: "held", align: "point" },
+    { title: "needed", align: "point" },
+    { title: "fits" },
+    { title: "resets", wraps: true },
+  ];
+  return rows.length === 0 ? "No budget covers it." : table(out, columns, rows);
+}
+
+export function breachText({ budget, action, ...breach }: Breach): string {
+  const { limit_usd, settled_usd, held_usd, needed_usd, resets_at, timezone } = breach;
+  const resets = resets_at === null ? "it never resets" : `it resets ${turn(resets_at, timezone)}`;
+  return (
+    `budget ${budget} (on_limit: ${action}) has ${settled_usd} settled and ${held_usd} held of ` +
+    `${limit_usd} USD, this needs ${needed_usd}; ${resets}`
+  );
+}
+
+export function alternativesText({ alternatives }: Explanation): string {
+  if (alternatives.length === 0) return "Budgets would have let nothing through.";
+  const each = alternatives.map(({ upstream, estimate_usd }) => `${upstream} (${estimate_usd} USD)`);
+  return `Budgets would have let through: ${each.join(", ")}.`;
+}

@@ -1,0 +1,101 @@
+// `budgetguard check`: every problem of a policy file, one a line, as editors and CI understand it. Needs no
+// daemon and changes nothing.
+
+import { createHash } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { formatNote, type ParsedPolicy, type PolicyContext, parsePolicy } from "../policy/parse.ts";
+import type { Note, Policy } from "../policy/policy.ts";
+import { parseRates } from "../policy/schema/rates.ts";
+import type { DefineCommand } from "./commands.ts";
+import { choosePolicy, DEFAULT_ADMIN, DEFAULT_LISTEN, given, shippedPath } from "./default-paths.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { hostPort } from "./host-port.ts";
+import { printable } from "./printable.ts";
+import { paint, say, sayJson, type Terminal } from "./terminal.ts";
+
+export const defineCheck: DefineCommand = (command, terminal, end) => {
+  command
+    .argument("[file]", "the policy; without it, the one that serve would use")
+    .option("--listen <host:port>", `where clients will come in (BUDGETGUARD_LISTEN; ${DEFAULT_LISTEN})`)
+    .option("--admin <host:port>", `where the API will be (BUDGETGUARD_ADMIN; ${DEFAULT_ADMIN})`)
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExits with 1 if there is a problem.\nExample:\n  $ budgetguard check policy.yaml",
+    )
+    .action((file: string | undefined, options: CheckOptions) => end(check(terminal, file, options)));
+};
+
+interface CheckOptions {
+  readonly listen?: string;
+  readonly admin?: string;
+  readonly json?: true;
+}
+
+/** Bytes; serve reads no larger file either. */
+const LARGEST = 256 * 1024;
+
+function check(terminal: Terminal, named: string | undefined, options: CheckOptions): ExitCode {
+  const { path } = choosePolicy(terminal, named);
+  const parsed = readPolicy(path, listenOf(terminal, options));
+  const file = named ?? path;
+  if (options.json) sayJson(terminal.out, jsonOf(file, parsed));
+  else for (const line of linesOf(terminal, file, parsed)) say(terminal.out, line);
+  return parsed.kind === "policy" ? EXIT.ok : EXIT.problem;
+}
+
+function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy {
+  let text: string;
+  try {
+    const { size } = statSync(path);
+    if (size > LARGEST) return unreadable(`has ${size} bytes: a policy may have ${LARGEST}`);
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    return unreadable(`this file cannot be read (${error.code}): name another`);
+  }
+  return parsePolicy(text, {
+    file: path,
+    digest: createHash("sha256").update(text).digest("hex"),
+    rates: parseRates(readFileSync(shippedPath("rates.yaml"), "utf8")),
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    listen,
+  });
+}
+
+function unreadable(text: string): ParsedPolicy {
+  return { kind: "problems", problems: [{ line: 1, column: 1, path: "", text }] };
+}
+
+/** An upstream that is the gateway itself is a problem, so its own addresses must be known. */
+function listenOf({ environment }: Terminal, { listen, admin }: CheckOptions): PolicyContext["listen"] {
+  const all = [
+    hostPort("--listen", given(listen, environment.BUDGETGUARD_LISTEN) ?? DEFAULT_LISTEN),
+    hostPort("--admin", given(admin, environment.BUDGETGUARD_ADMIN) ?? DEFAULT_ADMIN),
+  ];
+  return all.flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
+}
+
+function linesOf({ out }: Terminal, file: string, parsed: ParsedPolicy): readonly string[] {
+  const show = (note: Note) => printable(formatNote(file, note));
+  if (parsed.kind === "problems") return parsed.problems.map(show);
+  const { policy } = parsed;
+  return [`${printable(file)}: ${paint(out, "green", "ok")}, ${summary(policy)}`, ...policy.notes.map(show)];
+}
+
+function summary({ models, upstreams, budgets, mode }: Policy): string {
+  const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+  const parts = [
+    counted(models.size, "model"),
+    counted(upstreams.size, "upstream"),
+    counted(budgets.length, "budget"),
+  ];
+  return `${parts.join(", ")}, mode ${mode}`;
+}
+
+function jsonOf(file: string, parsed: ParsedPolicy): object {
+  if (parsed.kind === "problems") return { file, valid: false, problems: parsed.problems, notes: [] };
+  const { models, upstreams, budgets, mode, notes } = parsed.policy;
+  const counts = { models: models.size, upstreams: upstreams.size, budgets: budgets.length };
+  return { file, valid: true, problems: [], notes, ...counts, mode };
+}

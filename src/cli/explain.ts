@@ -1,0 +1,140 @@
+// `budgetguard explain ID`: the story of one request, from who asked to what it cost; of a budget's id, how
+// the budget stands.
+
+import type { BudgetGuardClient, BudgetStatus, RequestDetail } from "../sdk/client.ts";
+import { alternativesText, budgetsBefore, candidateTable } from "./candidate-table.ts";
+import type { DefineCommand } from "./commands.ts";
+import { addConnectionOptions, ask, type ConnectionOptions, complain, show } from "./connection.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { elapsed, moment } from "./moment.ts";
+import { budgetTable } from "./status.ts";
+import { table } from "./table.ts";
+import { paint, say, type Terminal } from "./terminal.ts";
+import { inZone } from "./zone.ts";
+
+export const defineExplain: DefineCommand = (command, terminal, end) => {
+  addConnectionOptions(command)
+    .argument("<id>", "of a request (X-BudgetGuard-Request, or your own X-Request-Id), last, or of a budget")
+    .addHelpText("after", "\nExample:\n  $ budgetguard explain last")
+    .action(async (id: string, options: ConnectionOptions) =>
+      end(await ask(terminal, options, "read", (client) => explain(terminal, client, id, options))),
+    );
+};
+
+async function explain(
+  terminal: Terminal,
+  client: BudgetGuardClient,
+  id: string,
+  options: ConnectionOptions,
+): Promise<ExitCode> {
+  const wanted = id === "last" ? (await client.requests({ limit: 1 })).items[0]?.id : id;
+  if (wanted === undefined) {
+    say(terminal.err, "there are no requests yet");
+    return EXIT.problem;
+  }
+  const { ApiError } = await import("../sdk/client.ts");
+  try {
+    show(terminal, options, await client.request(wanted), (found) => requestText(found, terminal));
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+    const status = await client.status();
+    const budgets = status.budgets.filter((budget) => budget.id === wanted);
+    if (budgets.length === 0) {
+      const { body } = error;
+      const complaint = { status: 404, code: body?.code, detail: none(wanted) };
+      return complain(terminal, options, EXIT.problem, complaint);
+    }
+    show(terminal, options, budgets, (found) => budgetText(found, inZone(terminal, status.policy.timezone)));
+  }
+  return EXIT.ok;
+}
+
+function none(wanted: string): string {
+  return (
+    `no request has the id ${wanted}, no client sent it as X-Request-Id, and no budget with a balance has ` +
+    "that id: budgetguard explain last tells of the newest request, budgetguard status lists the budgets"
+  );
+}
+
+export function requestText(request: RequestDetail, screen: Terminal): string {
+  const terminal = inZone(screen, request.timezone);
+  const { out } = terminal;
+  const { explanation } = request;
+  const policy = explanation.policy_digest.slice(0, 12);
+  const bold = (text: string) => paint(out, "bold", text);
+  const before = explanation.chosen === null ? "" : `, for ${explanation.chosen}`;
+  return [
+    asked(request, terminal.timeZone),
+    ending(request),
+    "",
+    `${bold("Rule")}  ${explanation.rule} (mode ${explanation.mode}, policy ${policy})`,
+    alternativesText(explanation),
+    "",
+    candidateTable(explanation, "chosen", terminal),
+    "",
+    bold(`Budgets before${before}`),
+    budgetsBefore(explanation, terminal),
+    ...(request.budgets_after.length === 0
+      ? []
+      : ["", bold("Budgets after"), budgetsAfter(request, terminal)]),
+    "",
+    `${bold("Cost")}  ${costText(request)}`,
+  ].join("\n");
+}
+
+function asked({ id, client_request_id, at, model, labels }: RequestDetail, timeZone: string): string {
+  const { user, ...others } = labels;
+  const known = Object.entries(others).filter(([, value]) => value !== null);
+  const more = known.map(([name, value]) => `, ${name} ${value}`).join("");
+  const own = client_request_id === null ? "" : ` (the client's ${client_request_id})`;
+  return `Request ${id}${own}\n${user} asked for ${model} on ${moment(at, timeZone)}${more}.`;
+}
+
+function ending({ outcome, upstream, provider, status, elapsed_us }: RequestDetail): string {
+  const where = upstream === null ? "" : ` by ${upstream} (${provider})`;
+  const answered = status === null ? "" : `, which answered ${status}`;
+  const after = elapsed_us === null ? "" : `, after ${elapsed(elapsed_us)}`;
+  switch (outcome) {
+    case "running":
+      return `It is being served${where}.`;
+    case "relayed":
+      return `It was served${where}${answered}${after}.`;
+    default:
+      return `It ended as ${outcome}${where}${answered}${after}.`;
+  }
+}
+
+function costText({ outcome, charged_usd, estimate_usd, hold_usd, elapsed_us }: RequestDetail): string {
+  const held = hold_usd === null ? "" : `, ${hold_usd} USD held`;
+  const guess = estimate_usd === null ? "" : `; estimated ${estimate_usd} USD${held}`;
+  if (outcome === "running") return `not known while it runs${guess}`;
+  if (charged_usd === null) return "nothing was sent, and nothing is charged";
+  return `${charged_usd} USD${elapsed_us === null ? "" : ` for ${elapsed(elapsed_us)} of work`}${guess}`;
+}
+
+function budgetsAfter({ budgets_after }: RequestDetail, { out }: Terminal): string {
+  return table(
+    out,
+    [
+      { title: "budget", wraps: true },
+      { title: "limit USD", align: "point" },
+      { title: "settled", align: "point" },
+      { title: "held", align: "point" },
+      { title: "left", align: "point" },
+    ],
+    budgets_after.map(({ budget, limit_usd, settled_usd, held_usd, remaining_usd }) => [
+      budget,
+      limit_usd,
+      settled_usd,
+      held_usd,
+      remaining_usd,
+    ]),
+  );
+}
+
+function budgetText(budgets: readonly BudgetStatus[], terminal: Terminal): string {
+  const [first] = budgets;
+  const about = first?.description ? `: ${first.description}` : "";
+  const force = first?.enforcing ? "It can refuse work." : "It refuses no work.";
+  return [`Budget ${first?.id}${about}`, force, "", budgetTable(budgets, terminal)].join("\n");
+}

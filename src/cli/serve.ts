@@ -1,0 +1,127 @@
+// `budgetguard serve`: finds out what to start, starts the daemon, and passes signals on to it. Standard
+// output is the daemon's log; what this says goes to standard error.
+
+import { Option } from "commander";
+import type { DefineCommand } from "./commands.ts";
+import { choosePolicy, DEFAULT_ADMIN, DEFAULT_LISTEN, dataFolder, given } from "./default-paths.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { hostPort } from "./host-port.ts";
+import { printable } from "./printable.ts";
+import { type Host, untilStopped } from "./signals.ts";
+import { say, type Terminal } from "./terminal.ts";
+import { packageVersion } from "./version.ts";
+
+export const defineServe: DefineCommand = (command, terminal, end) => {
+  command
+    .option("--policy <file>", "the policy (BUDGETGUARD_POLICY; ./policy.yaml, else the one that is shipped)")
+    .option("--data <folder>", "where the ledger and the admin token are (BUDGETGUARD_DATA)")
+    .option("--listen <host:port>", `where clients come in (BUDGETGUARD_LISTEN; ${DEFAULT_LISTEN})`)
+    .option("--admin <host:port>", `the API and /metrics (BUDGETGUARD_ADMIN; ${DEFAULT_ADMIN})`)
+    .option("--behind-proxy", "a server in front speaks TLS: all need tokens (BUDGETGUARD_BEHIND_PROXY=1)")
+    .addOption(
+      new Option("--log-level <level>", "what is logged").choices(["debug", "info", "warn", "error"]),
+    )
+    .option("--json", "write JSON only")
+    .addHelpText(
+      "after",
+      "\nCtrl-C or SIGTERM lets running requests end first; SIGHUP reads the policy again.\n" +
+        "Example:\n  $ budgetguard serve --policy config/policy.yaml",
+    )
+    .action(async (options: ServeOptions) => {
+      const { startDaemon } = await import("../daemon/main.ts");
+      end(await serve(terminal, options, { start: startDaemon, host: process }));
+    });
+};
+
+export interface ServeOptions {
+  readonly policy?: string;
+  readonly data?: string;
+  readonly listen?: string;
+  readonly admin?: string;
+  readonly behindProxy?: true;
+  readonly logLevel?: string;
+  readonly json?: true;
+}
+
+/** What is needed of a running daemon. */
+export interface RunningDaemon {
+  readonly listening: readonly { readonly address: string; readonly model: string | undefined }[];
+  readonly admin: string;
+  reload(): Promise<void>;
+  stop(): Promise<void>;
+  readonly died: Promise<unknown>;
+}
+
+export type Start = (options: {
+  readonly policyPath: string;
+  readonly dataPath: string;
+  readonly listen: string;
+  readonly admin: string;
+  readonly version: string;
+  readonly behindProxy: boolean;
+  readonly logLevel?: string;
+}) => Promise<
+  | { readonly kind: "started"; readonly daemon: RunningDaemon }
+  | { readonly kind: "refused"; readonly lines: readonly string[] }
+>;
+
+/** How long what is left open after stop() may keep the process alive. */
+const LINGER_MS = 2_000;
+
+export async function serve(
+  terminal: Terminal,
+  options: ServeOptions,
+  { start, host }: { readonly start: Start; readonly host: Host },
+): Promise<ExitCode> {
+  const { err, environment } = terminal;
+  const policy = choosePolicy(terminal, options.policy);
+  const dataPath = dataFolder(terminal, options.data);
+  const listen = given(options.listen, environment.BUDGETGUARD_LISTEN) ?? DEFAULT_LISTEN;
+  const admin = given(options.admin, environment.BUDGETGUARD_ADMIN) ?? DEFAULT_ADMIN;
+  hostPort("--listen", listen);
+  hostPort("--admin", admin);
+  if (!options.json) say(err, `policy   ${printable(policy.path)} (${policy.why})`);
+  const started = await start({
+    policyPath: policy.path,
+    dataPath,
+    listen,
+    admin,
+    version: packageVersion(),
+    behindProxy: options.behindProxy ?? environment.BUDGETGUARD_BEHIND_PROXY === "1",
+    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+  });
+  if (started.kind === "refused") return refused(terminal, options, started.lines);
+  const { daemon } = started;
+  if (!options.json) announce(terminal, daemon, dataPath);
+  host.on("SIGHUP", () => {
+    void daemon.reload().catch((error) => say(err, `the policy could not be read again: ${error}`));
+  });
+  const died = daemon.died.then((why) => ({ why }));
+  const ended = await Promise.race([untilStopped(host), died]);
+  if (ended !== undefined) {
+    say(err, printable(`the gateway stopped, so as not to be wrong about money: ${messageOf(ended.why)}`));
+    host.exit(EXIT.problem);
+    return EXIT.problem;
+  }
+  await daemon.stop();
+  setTimeout(() => host.exit(EXIT.ok), LINGER_MS).unref();
+  return EXIT.ok;
+}
+
+function refused({ out, err }: Terminal, { json }: ServeOptions, lines: readonly string[]): ExitCode {
+  if (json) say(out, JSON.stringify({ refused: lines }));
+  for (const line of lines) say(err, printable(line));
+  return EXIT.problem;
+}
+
+function announce({ err }: Terminal, { listening, admin }: RunningDaemon, dataPath: string): void {
+  for (const { address, model } of listening) {
+    say(err, `${model === undefined ? "gateway " : "model   "} ${address}${model ? ` ${model}` : ""}`);
+  }
+  say(err, `admin    ${admin}`);
+  say(err, `data     ${printable(dataPath)}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,120 @@
+// `budgetguard status`: everything that is in force now, on one screen.
+
+import type { BudgetStatus, Status } from "../sdk/client.ts";
+import type { DefineCommand } from "./commands.ts";
+import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
+import { EXIT } from "./exit-code.ts";
+import { moment, turn } from "./moment.ts";
+import { type Cell, table } from "./table.ts";
+import { paint, type Style, type Terminal } from "./terminal.ts";
+import { inZone } from "./zone.ts";
+
+export const defineStatus: DefineCommand = (command, terminal, end) => {
+  addConnectionOptions(command)
+    .addHelpText(
+      "after",
+      "\nExits with 1 when requests are not served, or the policy file on disk has problems.\n" +
+        "Example:\n  $ budgetguard status",
+    )
+    .action(async (options: ConnectionOptions) =>
+      end(
+        await ask(terminal, options, "read", async (client) => {
+          const status = await client.status();
+          show(terminal, options, status, (found) => statusText(found, terminal));
+          return status.ready && status.policy.valid ? EXIT.ok : EXIT.problem;
+        }),
+      ),
+    );
+};
+
+export function statusText(status: Status, screen: Terminal): string {
+  const terminal = inZone(screen, status.policy.timezone);
+  const { out, timeZone } = terminal;
+  const { policy } = status;
+  const ready = status.ready
+    ? paint(out, "green", "ready")
+    : paint(out, "red", `not ready: ${status.not_ready_because ?? "it does not say why"}`);
+  const trouble = policy.valid
+    ? ""
+    : `; ${paint(out, "red", `the file on disk has problems (${policy.problems})`)}, so the last good one ` +
+      `stays in force: budgetguard check ${policy.path}`;
+  const listeners = status.listeners.map(({ address, model }) => (model ? `${address} (${model})` : address));
+  return [
+    `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,
+    `mode       ${modeText(status.mode, timeZone)}`,
+    `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}`,
+    `listening  ${listeners.join(", ") || "nowhere"}`,
+    `in flight  ${status.in_flight}`,
+    "",
+    status.budgets.length === 0 ? "no budgets: nothing is limited" : budgetTable(status.budgets, terminal),
+    "",
+    status.upstreams.length === 0 ? "no upstreams: nothing can be served" : upstreamTable(status, terminal),
+  ].join("\n");
+}
+
+export function modeText(mode: Status["mode"], timeZone: string): string {
+  if (mode.switched_at === null) return mode.mode;
+  const when = moment(mode.switched_at, timeZone);
+  return `${mode.mode}, switched ${when}; the policy file says ${mode.policy_mode}`;
+}
+
+const LEVEL_STYLE: Record<BudgetStatus["level"], Style> = {
+  ok: "green",
+  warning: "yellow",
+  critical: "red",
+  spent: "red",
+};
+
+export function budgetTable(budgets: readonly BudgetStatus[], { out, timeZone }: Terminal): string {
+  return table(
+    out,
+    [
+      { title: "budget", wraps: true },
+      { title: "level" },
+      { title: "limit USD", align: "point" },
+      { title: "settled", align: "point" },
+      { title: "held", align: "point" },
+      { title: "left", align: "point" },
+      { title: "at limit" },
+      { title: "period" },
+      { title: "resets", wraps: true },
+    ],
+    budgets.map((budget): readonly Cell[] => [
+      budget.value === null ? budget.id : `${budget.id} (${scopeOf(budget)} ${budget.value})`,
+      { text: budget.level, style: LEVEL_STYLE[budget.level] },
+      budget.limit_usd,
+      budget.settled_usd,
+      budget.held_usd,
+      budget.remaining_usd,
+      budget.shadow ? `${budget.action} (shadow)` : budget.action,
+      budget.period,
+      budget.resets_at === null ? "never" : turn(budget.resets_at, timeZone),
+    ]),
+  );
+}
+
+/** What the balances of a budget are told apart by; its period may say it too. */
+function scopeOf({ per, period }: BudgetStatus): string {
+  if (period === "per_task") return "task";
+  return period === "per_session" ? "session" : (per ?? "of");
+}
+
+function upstreamTable({ upstreams }: Status, { out }: Terminal): string {
+  return table(
+    out,
+    [
+      { title: "upstream" },
+      { title: "provider" },
+      { title: "models", wraps: true },
+      { title: "in flight", align: "right" },
+      { title: "price", wraps: true },
+    ],
+    upstreams.map(({ id, provider, models, in_flight, price }) => [
+      id,
+      provider,
+      models.join(", "),
+      String(in_flight),
+      price,
+    ]),
+  );
+}

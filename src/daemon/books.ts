@@ -1,0 +1,64 @@
+// The ledger room, opened: accounts over SQLite, with a heartbeat, and a death that is told when what is
+// on disk can no longer be trusted.
+
+import type { Metrics } from "../admin/metrics.ts";
+import { LocalAccounts } from "../ledger/accounts.ts";
+import type { LedgerClock } from "../ledger/clock.ts";
+import { openStored } from "../ledger/open.ts";
+import { LedgerReader } from "../ledger/reader.ts";
+import { SqliteStore } from "../ledger/sqlite.ts";
+import type { Stored } from "../ledger/sqlite-read.ts";
+import { StoreError } from "../ledger/store.ts";
+import { seconds } from "../metering/time.ts";
+import type { Policy } from "../policy/policy.ts";
+import { systemClock } from "./clock.ts";
+import type { Logger } from "./log.ts";
+import { remembered } from "./restore.ts";
+
+const HEARTBEAT_MS = 1000;
+
+export interface Books {
+  readonly accounts: LocalAccounts;
+  readonly clock: LedgerClock;
+  readonly store: SqliteStore;
+  readonly reader: LedgerReader;
+  readonly stored: Stored;
+  /** Resolves when it must not go on. */
+  readonly died: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Throws with a sentence when the ledger cannot be opened. */
+export async function openBooks(
+  folder: string,
+  policy: Policy,
+  metrics: Metrics,
+  log: Logger,
+): Promise<Books> {
+  const { clock, stored, recovered } = openStored(folder, systemClock, policy);
+  if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
+  const death = Promise.withResolvers<unknown>();
+  const onTrouble = (error: unknown) => {
+    metrics.ledgerError();
+    log.error({ err: error }, "the ledger could not be written");
+    if (error instanceof StoreError && error.fatal) death.resolve(error);
+  };
+  const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
+  const reader = new LedgerReader(folder);
+  const { balances, tracked } = stored;
+  const accounts = new LocalAccounts({ store, clock, policy, balances, tracked, onTrouble });
+  const adopt = await accounts.prepare(policy);
+  adopt();
+  metrics.restore(await remembered(reader));
+  const beat = setInterval(() => {
+    // What failed is kept, told by onTrouble, and tried again with the next beat.
+    accounts.heartbeat().catch(() => undefined);
+  }, HEARTBEAT_MS);
+  const close = async () => {
+    clearInterval(beat);
+    await accounts.heartbeat().catch(() => undefined);
+    await reader.close();
+    await store.close();
+  };
+  return { accounts, clock, store, reader, stored, died: death.promise, close };
+}

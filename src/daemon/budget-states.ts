@@ -1,0 +1,41 @@
+// Each enabled budget's balances as they stand now, one a value where a budget counts per user or the like:
+// what `status`, /metrics and the dashboard show.
+
+import type { BudgetState } from "../admin/house.ts";
+import type { Book } from "../ledger/book.ts";
+import type { Instant } from "../metering/time.ts";
+import { groundsOf, periodFor } from "../policy/match.ts";
+import type { Policy } from "../policy/policy.ts";
+
+/** The gateway's own id of a request, which a request without a task is counted by. */
+const OWN_TASK = /^r-[0-9a-f]{32}$/;
+/** Of one `per` budget at most this many balances are shown: those that hold or have spent most. */
+const MOST_VALUES = 200;
+
+export function budgetStates(policy: Policy, book: Book, at: Instant): readonly BudgetState[] {
+  return groundsOf(policy).flatMap((ground): readonly BudgetState[] => {
+    const period = periodFor(ground, at);
+    const { budget, limit } = ground;
+    if (ground.per === undefined) {
+      return [{ budget, value: undefined, period, limit, ...book.balance(ground.key, period.start) }];
+    }
+    const isTask = ground.per === "task";
+    const isPassing = isTask || budget.period === "per_session";
+    const prefix = `${ground.key}=`;
+    const states: BudgetState[] = [];
+    for (const { account, start, balance } of book.all()) {
+      if (start !== period.start || !account.startsWith(prefix)) continue;
+      const value = account.slice(prefix.length);
+      // Tasks and sessions never end by themselves: those that do nothing now would only pile up here.
+      if (isPassing && balance.held === 0n) continue;
+      if (isTask && OWN_TASK.test(value)) continue;
+      states.push({ budget, value, period, limit, ...balance });
+    }
+    return states.sort(mostUsedFirst).slice(0, MOST_VALUES);
+  });
+}
+
+function mostUsedFirst(a: BudgetState, b: BudgetState): number {
+  const used = b.settled + b.held - a.settled - a.held;
+  return used === 0n ? 0 : used > 0n ? 1 : -1;
+}

@@ -1,0 +1,127 @@
+// The data plane as one thing that opens, follows the policy and closes: listeners, front, pools.
+
+import type { Metrics } from "../admin/metrics.ts";
+import type { Fleet } from "../cloud/fleet.ts";
+import { type DurationUs, milliseconds } from "../metering/time.ts";
+import type { Policy } from "../policy/policy.ts";
+import { Front } from "../proxy/front.ts";
+import { Listeners, type Wanted } from "../proxy/listener.ts";
+import type { Running } from "../proxy/running.ts";
+import type { Books } from "./books.ts";
+import type { InForce } from "./in-force.ts";
+import type { AccessLog, Logger } from "./log.ts";
+import { observePassed, observeTask } from "./observe.ts";
+import { Secrets } from "./secrets.ts";
+import type { Tokens } from "./tokens.ts";
+
+export interface DataPlaneParts {
+  readonly inForce: InForce;
+  readonly books: Books;
+  readonly fleet: Fleet;
+  readonly running: Running;
+  readonly tokens: Tokens;
+  readonly metrics: Metrics;
+  readonly accessLog: AccessLog;
+  readonly log: Logger;
+  /** The gateway's own address. */
+  readonly listen: string;
+}
+
+/** After the drain, what was broken off has this long to be settled. */
+const SETTLE_MS = 10_000;
+
+export class DataPlane {
+  readonly #parts: DataPlaneParts;
+  readonly #front: Front;
+  readonly #listeners: Listeners;
+
+  constructor(parts: DataPlaneParts) {
+    this.#parts = parts;
+    this.#front = makeFront(parts);
+    const { inForce, log } = parts;
+    this.#listeners = new Listeners(
+      (request, response, place, path) => this.#front.serve(request, response, place, path),
+      () => {
+        const { hosts, origins, limits } = inForce.policy;
+        return { hosts, origins, body: limits.body, connections: limits.connections };
+      },
+      (text) => log.info(text),
+    );
+  }
+
+  /** The sentences of what could not be opened. */
+  async open(): Promise<readonly string[]> {
+    return (await this.#listeners.adopt(this.#wanted())).map(({ text }) => text);
+  }
+
+  /** Opens and closes what a new policy asks for; connections to upstreams it no longer names end. */
+  async follow(policy: Policy): Promise<readonly string[]> {
+    const urls = [...policy.upstreams.values()].flatMap(({ url }) =>
+      url === undefined ? [] : [new URL(url).origin],
+    );
+    this.#front.pools.retain(new Set(urls));
+    return this.open();
+  }
+
+  listening(): readonly { readonly address: string; readonly model: string | undefined }[] {
+    const models = new Map(this.#wanted().map(({ address, model }) => [address, model]));
+    return this.#listeners.addresses().map(({ wanted, host, port }) => ({
+      address: `${host.includes(":") ? `[${host}]` : host}:${port}`,
+      model: models.get(wanted),
+    }));
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await this.#listeners.close(graceMs);
+    this.#parts.running.cancelAll("the gateway is stopping");
+    const { accounts } = this.#parts.books;
+    for (let waited = 0; accounts.open > 0 && waited < SETTLE_MS; waited += 20) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await this.#front.pools.destroy();
+  }
+
+  #wanted(): readonly Wanted[] {
+    const { inForce, listen } = this.#parts;
+    const ports = [...inForce.policy.models.values()].flatMap(({ id, port }) =>
+      port === undefined ? [] : [{ address: `localhost:${port}`, model: id }],
+    );
+    return [{ address: listen }, ...ports];
+  }
+}
+
+function makeFront(parts: DataPlaneParts): Front {
+  const { inForce, books, fleet, running, tokens, log } = parts;
+  const now = () => books.clock.now();
+  const secrets = new Secrets((why) => log.warn(`a secret of the policy is missing: ${why}`));
+  const observer = { metrics: parts.metrics, accessLog: parts.accessLog, now };
+  return new Front({
+    policy: () => inForce.policy,
+    accounts: books.accounts,
+    candidates: (policy, model) => fleet.candidates(policy, model),
+    enter: (upstream) => fleet.enter(upstream),
+    timers: { now, after },
+    running,
+    tokens: (sha256) => tokens.find(sha256),
+    secretOf: (ref) => secrets.of(ref),
+    ended: (event) => observeTask(observer, event),
+    passed: (event) => observePassed(observer, event),
+    bug: (error) => log.error({ err: error }, "the gateway made a mistake"),
+  });
+}
+
+/** setTimeout takes no more than 31 bits, and calls back at once for more. */
+const LONGEST_WAIT_MS = 2_147_483_647;
+
+/** Waits as long as it is told, however long that is. */
+export function after(delay: DurationUs, call: () => void): () => void {
+  let leftMs = milliseconds(delay);
+  let timer: NodeJS.Timeout;
+  const arm = () => {
+    const waitMs = Math.min(leftMs, LONGEST_WAIT_MS);
+    leftMs -= waitMs;
+    timer = setTimeout(leftMs > 0 ? arm : call, waitMs);
+  };
+  arm();
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,199 @@
+// The house as the admin surface sees it: made of the policy in force, the accounts, the ledger's reader
+// and the running requests. It decides nothing of its own.
+
+import { createHash, randomBytes } from "node:crypto";
+import type {
+  EstimateAsked,
+  House,
+  ModeSwitch,
+  RequestsAsked,
+  SpendAsked,
+  SpendFound,
+  Sums,
+  TokenMade,
+} from "../admin/house.ts";
+import type { Fleet } from "../cloud/fleet.ts";
+import type { LocalAccounts } from "../ledger/accounts.ts";
+import type { LedgerReader } from "../ledger/reader.ts";
+import type { SqliteStore } from "../ledger/sqlite.ts";
+import { ZERO_USD } from "../metering/money.ts";
+import { type Period, periodOf } from "../metering/period.ts";
+import { durationUs, type Instant } from "../metering/time.ts";
+import { decide } from "../policy/decide.ts";
+import { describePrice } from "../policy/explain.ts";
+import type { Mode, Role } from "../policy/policy.ts";
+import type { Running } from "../proxy/running.ts";
+import { newTaskId } from "../proxy/task-id.ts";
+import { budgetStates } from "./budget-states.ts";
+import type { InForce } from "./in-force.ts";
+import { type PolicyContext, parseText } from "./policy-file.ts";
+import { requestRecord, requestRow } from "./records.ts";
+import type { Tokens } from "./tokens.ts";
+
+export interface HouseParts {
+  readonly version: string;
+  readonly policyPath: string;
+  readonly policyContext: PolicyContext;
+  readonly startedAt: Instant;
+  readonly inForce: InForce;
+  readonly accounts: LocalAccounts;
+  readonly store: SqliteStore;
+  readonly reader: LedgerReader;
+  readonly fleet: Fleet;
+  readonly running: Running;
+  readonly tokens: Tokens;
+  listeners(): readonly { readonly address: string; readonly model: string | undefined }[];
+  now(): Instant;
+  /** True while the daemon stops. */
+  isStopping(): boolean;
+}
+
+export function makeHouse(parts: HouseParts): House {
+  const { inForce, reader } = parts;
+  return {
+    status: () => status(parts),
+    ready: () => ready(parts),
+    policy: () => ({
+      path: parts.policyPath,
+      policy: inForce.file.policy,
+      text: inForce.file.text,
+      loadedAt: inForce.loadedAt,
+      problems: inForce.problems,
+    }),
+    check: (text) => {
+      const read = parseText(text, parts.policyPath, parts.policyContext);
+      if (read.kind === "problems") return { problems: read.problems, notes: [] };
+      return { problems: [], notes: read.read.policy.notes };
+    },
+    mode: () => modeOf(inForce),
+    setMode: (mode) => setMode(parts, mode),
+    spend: (query) => spend(parts, query),
+    requests: (query) => requests(reader, query),
+    request: async (id) => {
+      const found = await reader.record(id);
+      return found === undefined ? undefined : requestRecord(found);
+    },
+    estimate: async (asked) => estimate(parts, asked),
+    cancel: (id) => parts.running.cancel(id, "cancelled"),
+    createToken: (id, role) => createToken(parts, id, role),
+  };
+}
+
+function status(parts: HouseParts) {
+  const { inForce, fleet } = parts;
+  const { policy } = inForce;
+  const at = parts.now();
+  return {
+    version: parts.version,
+    at,
+    startedAt: parts.startedAt,
+    inFlight: parts.running.size,
+    listeners: parts.listeners(),
+    budgets: budgetStates(policy, parts.accounts.book, at),
+    upstreams: [...policy.upstreams.values()].map((upstream) => ({
+      id: upstream.id,
+      provider: upstream.provider,
+      models: [...policy.models.values()]
+        .filter((model) => model.upstreams.includes(upstream.id))
+        .map(({ id }) => id),
+      price: describePrice(upstream.price),
+      inFlight: fleet.inFlight(upstream.id),
+    })),
+  };
+}
+
+function ready({ accounts, isStopping }: HouseParts) {
+  if (isStopping()) return { ready: false, why: "the gateway is stopping" } as const;
+  if (accounts.outbox.kept > 0)
+    return { ready: false, why: "the ledger cannot be written: see the log" } as const;
+  return { ready: true } as const;
+}
+
+function modeOf(inForce: InForce): ModeSwitch {
+  return {
+    inForce: inForce.policy.mode,
+    policyMode: inForce.file.policy.mode,
+    switchedAt: inForce.modeSwitch?.at,
+  };
+}
+
+/** Durable before it counts: a restart must not undo what an operator was told. */
+async function setMode({ inForce, store, now }: HouseParts, mode: Mode): Promise<ModeSwitch> {
+  const at = now();
+  const fileMode = inForce.file.policy.mode;
+  const value = mode === fileMode ? "" : JSON.stringify({ mode, fileMode, at });
+  await store.setSwitch("mode", value, "admin", at);
+  inForce.switchMode(mode, at);
+  return modeOf(inForce);
+}
+
+async function spend({ inForce, reader, now }: HouseParts, query: SpendAsked): Promise<SpendFound> {
+  const { timezone } = inForce.policy;
+  const period = currentPeriod(query.period, timezone, now());
+  const asked = { from: period.start, to: period.end, where: query.where };
+  const [totals, rows] = await Promise.all([
+    reader.sums({ ...asked, by: "total" }),
+    query.by === "total" ? [] : reader.sums({ ...asked, by: query.by }),
+  ]);
+  const total = totals[0] ?? NOTHING;
+  return { period, timezone, total, rows: query.by === "total" ? [{ ...total, value: "total" }] : rows };
+}
+
+const NOTHING: Sums = { requests: 0, images: 0, elapsed: durationUs(0), amount: ZERO_USD };
+
+function currentPeriod(kind: SpendAsked["period"], timezone: string, at: Instant): Period {
+  return periodOf(kind === "today" ? "daily" : kind, timezone, 1, at);
+}
+
+async function requests(reader: LedgerReader, query: RequestsAsked) {
+  const found = await reader.records({ limit: query.limit, before: query.before, where: query.where });
+  return { rows: found.slice(0, query.limit).map(requestRow), more: found.length > query.limit };
+}
+
+function estimate({ inForce, fleet, accounts, now }: HouseParts, asked: EstimateAsked) {
+  const { policy } = inForce;
+  const model = policy.models.get(asked.model);
+  if (model === undefined) return { kind: "unknown_model", models: [...policy.models.keys()] } as const;
+  const task = {
+    id: newTaskId(),
+    clientRequestId: undefined,
+    at: now(),
+    model: model.id,
+    labels: asked.labels,
+    provider: asked.provider,
+    gpuTier: asked.gpuTier,
+    work: {
+      images: asked.images,
+      width: asked.width,
+      height: asked.height,
+      steps: asked.steps,
+      maxTokens: asked.maxTokens,
+      bytes: undefined,
+      stream: false,
+    },
+  };
+  return decide(
+    { policy, model, task, candidates: fleet.candidates(policy, model), unreachable: [] },
+    accounts.view(),
+  );
+}
+
+async function createToken(
+  { inForce, store, tokens, now }: HouseParts,
+  id: string,
+  role: Role,
+): Promise<TokenMade> {
+  if (inForce.policy.clients.has(id) || tokens.has(id)) return { kind: "taken" };
+  const token = `bg-${randomBytes(24).toString("hex")}`;
+  const sha256 = createHash("sha256").update(token).digest("hex");
+  const at = now();
+  // Taken before it is written: a second call with the same id finds it, and nobody knows the token yet.
+  tokens.add(sha256, { id, role });
+  try {
+    await store.addToken(sha256, id, role, at);
+  } catch (error) {
+    tokens.remove(sha256);
+    throw error;
+  }
+  return { kind: "created", token, at };
+}

@@ -1,0 +1,204 @@
+// Puts the house together: the only file that knows all the rooms. It opens them in an order in which each
+// can refuse with a clear sentence, and closes them in one in which nothing is lost.
+
+import "./temporal.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Admin, createAdmin } from "../admin/admin.ts";
+import { Metrics } from "../admin/metrics.ts";
+import { Fleet } from "../cloud/fleet.ts";
+import type { Instant } from "../metering/time.ts";
+import { formatNote } from "../policy/parse.ts";
+import { parseRates } from "../policy/schema/rates.ts";
+import { parseAddress } from "../proxy/listen-address.ts";
+import { Running } from "../proxy/running.ts";
+import { type Books, openBooks } from "./books.ts";
+import { type DataFolder, openDataFolder } from "./data-folder.ts";
+import { DataPlane } from "./data-plane.ts";
+import { isExposed, NEEDS_PROXY } from "./exposure.ts";
+import { makeHouse } from "./house.ts";
+import { InForce, parseModeSwitch } from "./in-force.ts";
+import { AccessLog, type Logger, makeLog } from "./log.ts";
+import { makeNotifier } from "./notify.ts";
+import type { Daemon, DaemonOptions, Started } from "./options.ts";
+import { type PolicyContext, PolicyFile, type ReadPolicy, readPolicyFile } from "./policy-file.ts";
+import { Reload } from "./reload.ts";
+import { authenticator, Tokens } from "./tokens.ts";
+
+export type { Daemon, DaemonOptions, Started } from "./options.ts";
+
+/** Refuses in sentences, never by throwing, for whatever an operator can put right. */
+export async function startDaemon(options: DaemonOptions): Promise<Started> {
+  const listen = parseAddress(options.listen);
+  const admin = parseAddress(options.admin);
+  if (listen === undefined) return refused(`--listen ${options.listen} is no address: write HOST:PORT`);
+  if (admin === undefined) return refused(`--admin ${options.admin} is no address: write HOST:PORT`);
+  const needsTokens = isExposed([listen, admin]);
+  if (needsTokens && options.behindProxy !== true) return refused(NEEDS_PROXY);
+  const own = [listen, admin].flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
+  const context: PolicyContext = { rates: shippedRates(), listen: own, needsTokens };
+  const read = readPolicyFile(options.policyPath, context);
+  if (read.kind === "problems") {
+    return refused(...read.problems.map((problem) => formatNote(options.policyPath, problem)));
+  }
+  const opened = openDataFolder(options.dataPath);
+  if (opened.kind === "refused") return refused(opened.why);
+  const log = makeLog(options.logLevel ?? "info");
+  const metrics = new Metrics();
+  let books: Books;
+  try {
+    books = await openBooks(opened.folder.path, read.read.policy, metrics, log);
+  } catch (error) {
+    opened.folder.lock.release();
+    return refused(`the ledger in ${options.dataPath} cannot be opened: ${messageOf(error)}`);
+  }
+  const parts: Parts = { options, context, folder: opened.folder, books, metrics, log, read: read.read };
+  return openRooms(parts, admin);
+}
+
+interface Parts {
+  readonly options: DaemonOptions;
+  readonly context: PolicyContext;
+  readonly folder: DataFolder;
+  readonly books: Books;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly read: ReadPolicy;
+}
+
+async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
+  const { options, books, log, read } = parts;
+  const now = () => books.clock.now();
+  const stored = parseModeSwitch(books.stored.switches.get("mode"));
+  const inForce = new InForce(read, stored, now());
+  const rooms: Rooms = {
+    ...parts,
+    inForce,
+    now,
+    tokens: new Tokens(books.stored.tokens),
+    fleet: new Fleet(),
+  };
+  const accessLog = new AccessLog(options.accessLog);
+  const running = new Running();
+  const plane = new DataPlane({ ...rooms, running, accessLog, listen: options.listen });
+  const life = { isStopping: false };
+  const admin = openAdmin(rooms, plane, running, life);
+  const close = async (graceMs: number) => {
+    life.isStopping = true;
+    await plane.close(graceMs);
+    await admin.close();
+    await books.close();
+    accessLog.flush();
+    parts.folder.lock.release();
+  };
+  const problems = await plane.open();
+  const listening = await admin.listen(at.hosts.map((host) => ({ host, port: at.port })));
+  if (problems.length > 0 || listening.kind === "failed") {
+    await close(0);
+    return refused(...problems, ...(listening.kind === "failed" ? [listening.text] : []));
+  }
+  const endSwitch = () => books.store.setSwitch("mode", "", "policy file", now());
+  if (stored !== undefined && inForce.modeSwitch === undefined) await endSwitch();
+  const reloading = {
+    inForce,
+    accounts: books.accounts,
+    plane,
+    log,
+    path: options.policyPath,
+    now,
+    endSwitch,
+  };
+  const reload = new Reload(reloading);
+  const file = new PolicyFile(options.policyPath, read.policy, parts.context, reload, now);
+  await file.watch();
+  reload.welcome(read.policy);
+  return { kind: "started", daemon: makeDaemon(rooms, plane, file, urlOf(listening.addresses[0]), close) };
+}
+
+interface AdminAddress {
+  readonly hosts: readonly string[];
+  readonly port: number;
+}
+
+interface Rooms extends Parts {
+  readonly inForce: InForce;
+  readonly tokens: Tokens;
+  readonly fleet: Fleet;
+  now(): Instant;
+}
+
+function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isStopping: boolean }): Admin {
+  const { options, context, books, inForce, tokens, metrics, log } = rooms;
+  const house = makeHouse({
+    ...rooms,
+    running,
+    version: options.version,
+    startedAt: rooms.now(),
+    accounts: books.accounts,
+    store: books.store,
+    reader: books.reader,
+    policyPath: options.policyPath,
+    policyContext: context,
+    listeners: () => plane.listening(),
+    isStopping: () => life.isStopping,
+  });
+  return createAdmin(house, {
+    metrics,
+    version: options.version,
+    authenticate: authenticator(rooms.folder.adminToken, tokens, () => inForce.policy),
+    tokenPath: join(rooms.folder.path, "admin-token"),
+    anonymous: options.behindProxy === true ? "nobody" : "loopback",
+    onBug: (error, where) => log.error({ err: error, where }, "the admin surface made a mistake"),
+  });
+}
+
+function makeDaemon(
+  { books, log, folder, inForce, options, read }: Rooms,
+  plane: DataPlane,
+  file: PolicyFile,
+  admin: string,
+  close: (graceMs: number) => Promise<void>,
+): Daemon {
+  const notifier = makeNotifier(process.env, {
+    trouble: () => (books.accounts.outbox.kept > 0 ? "the ledger cannot be written: see the log" : undefined),
+    onError: (error) => log.warn({ err: error }, "systemd could not be told"),
+  });
+  log.info({ listening: plane.listening(), admin, policy: options.policyPath }, "ready");
+  notifier.ready(`serving ${read.policy.models.size} models`);
+  return {
+    listening: plane.listening(),
+    admin,
+    adminToken: folder.adminToken,
+    policy: () => inForce.policy,
+    reload: () => file.reload(),
+    stop: async () => {
+      notifier.stopping();
+      log.info("stopping: no new requests, those under way may end");
+      await file.close();
+      await close(DRAIN_MS);
+      notifier.close();
+    },
+    died: books.died,
+  };
+}
+
+function urlOf(address: { readonly host: string; readonly port: number } | undefined): string {
+  if (address === undefined) throw new Error("the admin surface listens nowhere");
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `http://${host}:${address.port}`;
+}
+
+/** How long requests under way may take to end once the daemon stops; what runs longer is cut and charged. */
+const DRAIN_MS = 30_000;
+
+function shippedRates() {
+  return parseRates(readFileSync(new URL("../../config/rates.yaml", import.meta.url), "utf8"));
+}
+
+function refused(...lines: readonly string[]): Started {
+  return { kind: "refused", lines };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

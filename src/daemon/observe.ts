@@ -1,0 +1,99 @@
+// What is told of a task that has ended: the counters of /metrics and its one access line.
+
+import type { Metrics } from "../admin/metrics.ts";
+import { between, type Instant } from "../metering/time.ts";
+import type { Outcome } from "../policy/admission.ts";
+import { chargedFor, overheadOf, type Passed, type TaskEnded } from "../proxy/front.ts";
+import type { AccessLog } from "./log.ts";
+
+export interface Observer {
+  readonly metrics: Metrics;
+  readonly accessLog: AccessLog;
+  now(): Instant;
+}
+
+export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEnded): void {
+  const { task, exchanged } = event;
+  const at = now();
+  const sent = exchanged.kind === "sent" ? exchanged : undefined;
+  const upstream = sent?.decision.quote.upstream;
+  const outcome = outcomeOf(event);
+  const charged = chargedFor(exchanged);
+  const succeeded =
+    outcome === "relayed" && sent?.ending.status !== undefined && isSuccess(sent.ending.status);
+  if (exchanged.kind === "refused") metrics.decision(exchanged.breach.action, exchanged.breach.budget);
+  for (const { budget } of sent?.decision.warnings ?? []) metrics.decision("warn", budget);
+  metrics.observe({
+    model: task.model,
+    provider: upstream?.provider,
+    upstream: upstream?.id,
+    outcome,
+    succeeded,
+    images: succeeded ? task.work.images : 0,
+    duration: between(event.at, at),
+    overhead: overheadOf(event, at),
+    charged,
+  });
+  accessLog.line({
+    at,
+    request: task.id,
+    clientRequestId: task.clientRequestId,
+    method: event.method,
+    path: event.path,
+    status: event.status,
+    outcome,
+    model: task.model,
+    upstream: upstream?.id,
+    provider: upstream?.provider,
+    user: task.labels.user,
+    workflow: task.labels.workflow,
+    charged: sent === undefined ? undefined : charged,
+    duration: between(event.at, at),
+  });
+}
+
+/** What no task was made of: answered by the gateway, passed on unmetered, or turned away. */
+export function observePassed({ metrics, accessLog, now }: Observer, event: Passed): void {
+  if (event.kind === "unmetered") metrics.unmetered();
+  // Health is polled once a second by every waiting client: a line for each would bury the others.
+  if (event.kind === "own") return;
+  const at = now();
+  accessLog.line({
+    ...NOBODY,
+    at,
+    method: event.method,
+    path: event.path,
+    status: event.status,
+    outcome: event.kind,
+    duration: between(event.at, at),
+  });
+}
+
+const NOBODY = {
+  request: "",
+  clientRequestId: undefined,
+  model: undefined,
+  upstream: undefined,
+  provider: undefined,
+  user: undefined,
+  workflow: undefined,
+  charged: undefined,
+};
+
+function outcomeOf({ exchanged }: TaskEnded): Outcome {
+  switch (exchanged.kind) {
+    case "sent":
+      return exchanged.ending.outcome;
+    case "refused":
+      return "refused";
+    case "no_upstream":
+      return "no_upstream";
+    case "unsent":
+    case "ledger_unavailable":
+      return "unsent";
+  }
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}

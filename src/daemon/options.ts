@@ -1,0 +1,36 @@
+// What a daemon is started with, and what comes of starting it.
+
+import type { Policy } from "../policy/policy.ts";
+
+export interface DaemonOptions {
+  readonly policyPath: string;
+  readonly dataPath: string;
+  /** HOST:PORT; "localhost" is both loopback addresses. */
+  readonly listen: string;
+  readonly admin: string;
+  readonly version: string;
+  /** A server in front speaks TLS. Then a caller at a loopback address may be anybody. */
+  readonly behindProxy?: boolean;
+  readonly logLevel?: string;
+  /** Where the access log goes; standard output if not said. */
+  readonly accessLog?: (text: string) => void;
+}
+
+export type Started =
+  | { readonly kind: "started"; readonly daemon: Daemon }
+  /** One clear line for each thing that is wrong, each with what to do. */
+  | { readonly kind: "refused"; readonly lines: readonly string[] };
+
+export interface Daemon {
+  readonly listening: readonly { readonly address: string; readonly model: string | undefined }[];
+  /** "http://127.0.0.1:7071" */
+  readonly admin: string;
+  readonly adminToken: string;
+  policy(): Policy;
+  /** Reads the policy file again; resolves when it is in force or refused. */
+  reload(): Promise<void>;
+  /** Takes no more requests, lets those under way end up to a bound, settles, closes. */
+  stop(): Promise<void>;
+  /** Resolves with the reason when it can no longer go on: it must not be wrong about money. */
+  readonly died: Promise<unknown>;
+}

@@ -1,0 +1,62 @@
+// Puts a new policy in force: what its new budgets would have counted is folded first, then limits, texts
+// and routing change in one tick, and the listeners follow. What changed is logged in words.
+
+import type { Instant } from "../metering/time.ts";
+import type { Accounts } from "../policy/admission.ts";
+import { diffPolicies } from "../policy/diff.ts";
+import { formatNote } from "../policy/parse.ts";
+import type { Note, Policy } from "../policy/policy.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { InForce } from "./in-force.ts";
+import type { Logger } from "./log.ts";
+import type { PolicyListener, ReadPolicy } from "./policy-file.ts";
+
+export interface ReloadParts {
+  readonly inForce: InForce;
+  readonly accounts: Accounts;
+  readonly plane: DataPlane;
+  readonly log: Logger;
+  readonly path: string;
+  now(): Instant;
+  /** Forgets the stored mode switch: else a restart would bring it back. */
+  endSwitch(): Promise<void>;
+}
+
+export class Reload implements PolicyListener {
+  readonly #parts: ReloadParts;
+
+  constructor(parts: ReloadParts) {
+    this.#parts = parts;
+  }
+
+  /** Says at start what the policy notes, as a reload does. */
+  welcome(policy: Policy): void {
+    for (const note of policy.notes) this.#parts.log.info(formatNote(this.#parts.path, note));
+  }
+
+  async adopt(read: ReadPolicy): Promise<void> {
+    const { inForce, accounts, plane, log, now } = this.#parts;
+    const before = inForce.file.policy;
+    const putInForce = await accounts.prepare(read.policy);
+    // Limits and routing turn in the same tick: no request is decided by one and held by the other.
+    putInForce();
+    const hasSwitchEnded = inForce.adopt(read, now());
+    if (hasSwitchEnded) await this.#parts.endSwitch();
+    log.info({ changes: diffPolicies(before, read.policy) }, "the new policy is in force");
+    this.welcome(read.policy);
+    const problems = await plane.follow(read.policy);
+    for (const text of problems) log.error(text);
+    inForce.refuse(problems.map((text) => ({ line: 1, column: 1, path: "models", text })));
+  }
+
+  hasProblems(): boolean {
+    return this.#parts.inForce.problems.length > 0;
+  }
+
+  refused(problems: readonly Note[]): void {
+    const { inForce, log, path } = this.#parts;
+    inForce.refuse(problems);
+    const lines = problems.map((problem) => formatNote(path, problem));
+    log.error({ problems: lines }, "the policy file has problems; the last good policy stays in force");
+  }
+}

@@ -1,0 +1,114 @@
+// `budgetguard check`, over real files.
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { cli, spawned, temporaryFolder } from "../support/cli.ts";
+
+const TEN_MISTAKES = `version: 2
+timezone: Mars/Base
+mode: cheapest
+upstreams:
+  flux-local: { provider: local, url: "http://127.0.0.1:7070" }
+  flux-aws: { provider: aws, url: "http://10.0.0.1:8000", gpu_tier: a10g, timeouts: { connect: 5 } }
+models:
+  flux-dev: { port: 7100, upstreams: [flux-lokal] }
+budgets:
+  - { id: Studio Day, limit_usd: 20 }
+  - { id: studio-week, limit_usd: 1e3 }
+  - { id: x, limit_usd: 5, period: fortnightly }
+  - { id: y, limit_usd: 5, colour: red }
+`;
+
+const SOUND = `version: 1
+mode: lowest_price
+upstreams: { flux: { provider: local, url: "http://127.0.0.1:8000", concurrency: 1 } }
+models: { flux-dev: { upstreams: [flux] } }
+budgets: [{ id: studio-day, limit_usd: 20 }]
+`;
+
+async function policy(t: ExecutionContext, text: string): Promise<string> {
+  const folder = await temporaryFolder(t);
+  await writeFile(join(folder, "policy.yaml"), text);
+  return folder;
+}
+
+test("ten mistakes are ten lines, each with its line and column, and the exit is 1", async (t) => {
+  const cwd = await policy(t, TEN_MISTAKES);
+  const { code, stdout, stderr } = await cli(["check", "policy.yaml"], { cwd });
+  t.is(code, 1);
+  t.is(stderr, "");
+  const lines = stdout.trimEnd().split("\n");
+  t.deepEqual(
+    lines.map((line) => /^policy\.yaml:(\d+:\d+ \S+): .{10}/.exec(line)?.[1]),
+    [
+      "1:10 version",
+      "2:11 timezone",
+      "3:7 mode",
+      "5:39 upstreams.flux-local.url",
+      "6:96 upstreams.flux-aws.timeouts.connect",
+      "8:39 models.flux-dev.upstreams[0]",
+      "10:11 budgets[0].id",
+      "11:35 budgets[1].limit_usd",
+      "12:36 budgets[2].period",
+      "13:28 budgets[3].colour",
+    ],
+  );
+});
+
+test("the real command prints the same lines", async (t) => {
+  const cwd = await policy(t, TEN_MISTAKES);
+  const file = join(cwd, "policy.yaml");
+  const [ran, inside] = await Promise.all([spawned(["check", file]), cli(["check", file])]);
+  t.deepEqual(ran, inside);
+});
+
+test("a sound policy is one line, and each note one more", async (t) => {
+  const cwd = await policy(t, SOUND);
+  const { code, stdout } = await cli(["check", "policy.yaml"], { cwd });
+  t.is(code, 0);
+  const [summary, ...notes] = stdout.trimEnd().split("\n");
+  t.is(summary, "policy.yaml: ok, 1 model, 1 upstream, 1 budget, mode lowest_price");
+  t.true(notes.length > 0);
+  for (const note of notes) t.regex(note, /^policy\.yaml:\d+:\d+ \S+: not active yet/);
+});
+
+test("without a name it checks what serve would use: here, or the shipped one", async (t) => {
+  const cwd = await policy(t, SOUND);
+  t.regex((await cli(["check"], { cwd })).stdout, new RegExp(`^${cwd}/policy.yaml: ok`));
+  const elsewhere = await temporaryFolder(t);
+  t.regex((await cli(["check"], { cwd: elsewhere })).stdout, /\/config\/policy\.yaml: ok/);
+  const environment = { BUDGETGUARD_POLICY: join(cwd, "policy.yaml") };
+  t.regex((await cli(["check"], { cwd: elsewhere, environment })).stdout, new RegExp(`^${cwd}`));
+});
+
+test("--json says the same to a program", async (t) => {
+  const bad = await policy(t, TEN_MISTAKES);
+  const lines = (await cli(["check", "policy.yaml"], { cwd: bad })).stdout.trimEnd().split("\n");
+  const found = JSON.parse((await cli(["check", "policy.yaml", "--json"], { cwd: bad })).stdout);
+  t.false(found.valid);
+  t.is(found.problems.length, lines.length);
+  const good = await policy(t, SOUND);
+  const sound = JSON.parse((await cli(["check", "policy.yaml", "--json"], { cwd: good })).stdout);
+  t.like(sound, { valid: true, problems: [], models: 1, upstreams: 1, budgets: 1, mode: "lowest_price" });
+});
+
+test("a file that is not there, is a folder, or is too large, is a problem and no crash", async (t) => {
+  const cwd = await policy(t, `version: 1 # ${"x".repeat(300_000)}\n`);
+  for (const [file, text] of [
+    ["nowhere.yaml", /^nowhere\.yaml:1:1: this file cannot be read \(ENOENT\)/],
+    [".", /EISDIR/],
+    ["policy.yaml", /a policy may have 262144/],
+  ] as const) {
+    const { code, stdout } = await cli(["check", file], { cwd });
+    t.is(code, 1, file);
+    t.regex(stdout, text);
+  }
+});
+
+test("the gateway's own addresses are those that are given", async (t) => {
+  const cwd = await policy(t, SOUND);
+  const self = ["check", "policy.yaml", "--listen", "localhost:8000"];
+  t.regex((await cli(self, { cwd })).stdout, /is the gateway itself/);
+  t.is((await cli(["check", "policy.yaml", "--listen", "8000"], { cwd })).code, 2);
+});

@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import test, { type ExecutionContext } from "ava";
+import { startNim } from "../src/demo/nim.ts";
+import { run } from "./support/program.ts";
+import { readmeBlocks, readmeTranscript, withoutFigures } from "./support/readme.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+test("the transcript in the README is what the demo says, but for its figures", async (t) => {
+  const { code, stdout, stderr } = await run(process.execPath, ["bin/budgetguard.js", "demo", "--once"], {
+    cwd: ROOT,
+  });
+  t.is(code, 0, stderr);
+  t.is(withoutFigures(readmeTranscript()), withoutFigures(stdout));
+});
+
+test("every command of the README runs, in its order, on its own files", async (t) => {
+  const nim = await startNim({ scale: 0.01, models: ["flux.1-dev", "llama"] });
+  t.teardown(() => nim.close());
+  const place = await makePlace(nim.url);
+  for (const block of readmeBlocks()) {
+    if (block.about.startsWith("file=")) {
+      writeFileSync(join(place.folder, block.about.slice("file=".length)), place.own(block.text));
+    } else if (block.about === "serve") {
+      const daemon = spawn("sh", ["-c", `exec ${place.own(block.text)}`], place.options);
+      t.teardown(() => ended(daemon));
+      await reachable(place.admin);
+    } else if (block.language === "sh") {
+      for (const line of block.text.trim().split("\n")) await checkLine(t, line, place);
+    }
+  }
+});
+
+test("the budgets that the README shows are budgets that check accepts", async (t) => {
+  const policy = readmeBlocks().find(({ about }) => about === "file=policy.yaml")?.text ?? "";
+  const others = readmeBlocks().filter(({ language, about }) => language === "yaml" && about === "");
+  t.true(others.length > 0);
+  const place = await makePlace("http://127.0.0.1:8000");
+  for (const { text } of others) {
+    const file = join(place.folder, "budgets.yaml");
+    writeFileSync(file, policy.replace(/^budgets:\n[\s\S]*/m, text));
+    const { code, stdout } = await run(process.execPath, ["bin/budgetguard.js", "check", file], {
+      cwd: ROOT,
+    });
+    t.is(code, 0, stdout);
+  }
+});
+
+interface Place {
+  readonly folder: string;
+  readonly admin: string;
+  readonly options: { cwd: string; env: NodeJS.ProcessEnv; stdio: "pipe" };
+  /** The README's text with this place's ports, upstream and command. */
+  own(text: string): string;
+}
+
+/** Under node_modules, so that a file of the README finds the packages it imports. */
+async function makePlace(upstream: string): Promise<Place> {
+  const cache = join(ROOT, "node_modules", ".cache");
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, "readme-"));
+  const [listen, admin, flux, llama] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const env = {
+    ...process.env,
+    BUDGETGUARD_LISTEN: `localhost:${listen}`,
+    BUDGETGUARD_ADMIN: `localhost:${admin}`,
+    BUDGETGUARD_DATA: join(folder, "data"),
+  };
+  const own = (text: string) =>
+    text
+      .replaceAll("./bin/budgetguard.js", `"${process.execPath}" "${ROOT}bin/budgetguard.js"`)
+      .replaceAll(/http:\/\/(127\.0\.0\.1|10\.0\.3\.\d):8000/g, upstream)
+      .replaceAll("7070", String(listen))
+      .replaceAll("7071", String(admin))
+      .replaceAll("7100", String(flux))
+      .replaceAll("7101", String(llama))
+      .replace(/^node /, `"${process.execPath}" `);
+  return { folder, admin: `http://127.0.0.1:${admin}`, options: { cwd: folder, env, stdio: "pipe" }, own };
+}
+
+async function checkLine(t: ExecutionContext, line: string, place: Place): Promise<void> {
+  // What npm installed is what runs here; the two commands themselves are CI's and the first test's.
+  if (line.startsWith("npm ci")) {
+    t.regex(line, /^npm ci && npm (run demo|test)$/);
+    return;
+  }
+  const { code, stdout, stderr } = await run("sh", ["-c", place.own(line)], place.options);
+  t.is(code, 0, `${line}\n${stdout}\n${stderr}`);
+  t.not(stdout.trim() === "" && !line.includes(" -o "), true, `${line} said nothing`);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" ? (address?.port ?? 0) : 0));
+    });
+  });
+}
+
+async function reachable(admin: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const isUp = await fetch(`${admin}/readyz`).then(
+      (reply) => reply.ok,
+      () => false,
+    );
+    if (isUp) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`no daemon answers at ${admin}`);
+}
+
+function ended(daemon: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    daemon.once("exit", () => resolve());
+    daemon.kill("SIGTERM");
+  });
+}
