@@ -44,9 +44,9 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const reader = new LedgerReader(folder);
   const { balances, tracked } = stored;
   const accounts = new LocalAccounts({ store, clock, policy, balances, tracked, onTrouble });
+  const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   const adopt = await accounts.prepare(policy);
   adopt();
   metrics.restore(await remembered(reader));

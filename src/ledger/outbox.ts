@@ -1,5 +1,6 @@
 // What leaves for the disk. A write that must not be lost is kept when the disk refuses it and tried again
-// with each heartbeat; one that only counts once it is written is given up and said to be.
+// with each heartbeat; one that only counts once it is written is given up and said to be. It knows what is
+// still on its way, so that a question can wait for it.
 
 import type { LedgerClock } from "./clock.ts";
 import { type Store, StoreError, type Write } from "./store.ts";
@@ -11,6 +12,7 @@ export class Outbox {
   readonly #clock: LedgerClock;
   readonly #onTrouble: (error: unknown) => void;
   readonly #kept: Write[] = [];
+  readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(store: Store, clock: LedgerClock, onTrouble: (error: unknown) => void) {
     this.#store = store;
@@ -28,12 +30,22 @@ export class Outbox {
     return this.#put(this.#stamp(write));
   }
 
+  /** The same, after something else was written or refused. Nobody waits for it. */
+  writeAfter(first: Promise<unknown>, write: () => Unstamped): void {
+    this.#follow(first.then(() => this.#put(this.#stamp(write())))).catch(() => undefined);
+  }
+
+  /** Resolves once all that was handed over is written or refused: who reads then finds it. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
   /** For what does not count when it could not be written. Throws nothing but bugs. */
   async tryWrite(
     write: Unstamped,
   ): Promise<{ readonly written: true } | { readonly written: false; cause: Error }> {
     try {
-      await this.#store.write(this.#stamp(write));
+      await this.#follow(this.#store.write(this.#stamp(write)));
       return { written: true };
     } catch (error) {
       this.#onTrouble(error);
@@ -55,12 +67,19 @@ export class Outbox {
 
   async #put(write: Write): Promise<void> {
     try {
-      await this.#store.write(write);
+      await this.#follow(this.#store.write(write));
     } catch (error) {
       this.#kept.push(write);
       this.#onTrouble(error);
       throw error;
     }
+  }
+
+  #follow<T>(writing: Promise<T>): Promise<T> {
+    const over = () => void this.#underWay.delete(writing);
+    this.#underWay.add(writing);
+    writing.then(over, over);
+    return writing;
   }
 
   #stamp(write: Unstamped): Write {

@@ -1,5 +1,7 @@
-// The daemon's side of the reading thread: questions out, answers back by number.
+// The daemon's side of the reading thread: questions out, answers back by number. A question waits for what
+// was handed to the writer before it was asked, so that whoever has a reply in hand finds its record.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { FullRecord, RecordRow, RecordsQuestion, SumsQuestion, SumsRow } from "./queries.ts";
 import type { Answer, Asked, Question } from "./reader-worker.ts";
@@ -9,12 +11,17 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+const LONGEST_WAIT_MS = 1000;
+
 export class LedgerReader {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #written: () => Promise<unknown>;
   #asked = 0;
 
-  constructor(folder: string) {
+  /** `written` resolves once what was handed to the writer so far is on disk, or refused. */
+  constructor(folder: string, written: () => Promise<unknown>) {
+    this.#written = written;
     const file = new URL(import.meta.url.replace(/reader\.(ts|js)/, "reader-worker.$1"));
     this.#worker = new Worker(file, { workerData: { folder } });
     this.#worker.on("message", (answer: Answer) => this.#answered(answer));
@@ -41,7 +48,9 @@ export class LedgerReader {
     await exited;
   }
 
-  #ask(question: Question): Promise<unknown> {
+  async #ask(question: Question): Promise<unknown> {
+    // A disk that stalls must not take the pages with it: they then show what it had.
+    await Promise.race([this.#written(), sleep(LONGEST_WAIT_MS, undefined, { ref: false })]);
     this.#asked += 1;
     const asked: Asked = { id: this.#asked, question };
     return new Promise((resolve, reject) => {

@@ -141,15 +141,15 @@ export class LocalReservation implements Reservation {
    */
   async #end(write: Unstamped & { readonly entries: readonly Entry[] }): Promise<void> {
     const hold = this.#hold;
-    const put = () =>
-      this.#accounts.outbox.write({
-        ...write,
-        ...this.#overdue(),
-        entries: [...(hold.unwritten?.entries ?? []), ...write.entries],
-        unhold: [hold.row.id],
-      });
-    if (hold.reserving === undefined) return put();
-    hold.reserving.then(put).catch(() => undefined);
+    const { outbox } = this.#accounts;
+    const ending = () => ({
+      ...write,
+      ...this.#overdue(),
+      entries: [...(hold.unwritten?.entries ?? []), ...write.entries],
+      unhold: [hold.row.id],
+    });
+    if (hold.reserving === undefined) return outbox.write(ending());
+    outbox.writeAfter(hold.reserving, ending);
   }
 
   /** What is written of an ending; balances that were this request's alone end with it. */

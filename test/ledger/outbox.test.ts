@@ -3,7 +3,7 @@
 import test from "ava";
 import { SECOND } from "../../src/metering/time.ts";
 import { begun, charges, houseOf, RELAYED, restarted, stored } from "../support/ledger.ts";
-import { budget, policy, task, upstream, usd } from "../support/policies.ts";
+import { budget, perHour, policy, task, upstream, usd } from "../support/policies.ts";
 
 const paid = policy({ upstreams: [upstream("aws")], budgets: [budget("day", { limit_usd: "10" })] });
 
@@ -49,4 +49,30 @@ test("what was begun during an outage is known to the disk after it", async (t) 
     charges(house.folder).map(({ amount }) => amount),
     [usd("0.007")],
   );
+});
+
+const free = policy({ upstreams: [upstream("aws", { price: perHour("0") })] });
+
+test("who asks once all is settled finds the ending of work that nobody waited for", async (t) => {
+  const house = await houseOf(t, free);
+  const held = await begun(house, task());
+  house.disk.shut();
+  await held.settle(RELAYED);
+  let isSettled = false;
+  const settled = house.accounts.outbox.settled().then(() => {
+    isSettled = true;
+  });
+  await new Promise(setImmediate);
+  t.false(isSettled, "nothing is on disk yet");
+  await house.disk.open();
+  await settled;
+  t.is(charges(house.folder).length, 1);
+});
+
+test("a refused write is settled too: nobody waits for it for ever", async (t) => {
+  const house = await houseOf(t, paid);
+  house.disk.refuses = () => true;
+  const admission = house.admit(task());
+  await house.accounts.outbox.settled();
+  t.is((await admission).kind, "ledger_unavailable");
 });
