@@ -15,7 +15,7 @@ export interface House {
   ready(): Ready;
   policy(): PolicyState;
   /** Parses without adopting. */
-  check(text: string): Checked;
+  check(text: string): Promise<Checked>;
   mode(): ModeSwitch;
   /** Resolves when the switch is durable. */
   setMode(mode: Mode): Promise<ModeSwitch>;

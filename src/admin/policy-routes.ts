@@ -38,8 +38,8 @@ export function addPolicyRoutes(api: Api, { house, safety }: Room): void {
     request: body(PolicyText),
     responses: { 200: ok(PolicyCheck, "What was found: a text with problems answers 200 too."), ...problems },
   });
-  api.openapi(check, (c) => {
-    const found = house.check(c.req.valid("json").text);
+  api.openapi(check, async (c) => {
+    const found = await house.check(c.req.valid("json").text);
     const wrong = found.problems.map(noteWire);
     return c.json({ valid: wrong.length === 0, problems: wrong, notes: found.notes.map(noteWire) }, 200);
   });

@@ -26,14 +26,14 @@ import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { InForce } from "./in-force.ts";
-import { type PolicyContext, parseText } from "./policy-file.ts";
+import type { PolicyParser } from "./policy-parser.ts";
 import { requestRecord, requestRow } from "./records.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface HouseParts {
   readonly version: string;
   readonly policyPath: string;
-  readonly policyContext: PolicyContext;
+  readonly parser: PolicyParser;
   readonly startedAt: Instant;
   readonly inForce: InForce;
   readonly accounts: LocalAccounts;
@@ -60,8 +60,8 @@ export function makeHouse(parts: HouseParts): House {
       loadedAt: inForce.loadedAt,
       problems: inForce.problems,
     }),
-    check: (text) => {
-      const read = parseText(text, parts.policyPath, parts.policyContext);
+    check: async (text) => {
+      const read = await parts.parser.parse(text);
       if (read.kind === "problems") return { problems: read.problems, notes: [] };
       return { problems: [], notes: read.read.policy.notes };
     },

@@ -3,7 +3,7 @@
 
 import type { Instant } from "../metering/time.ts";
 import { MODES, type Mode, type Note, type Policy } from "../policy/policy.ts";
-import type { ReadPolicy } from "./policy-file.ts";
+import type { ReadPolicy } from "./policy-text.ts";
 
 /** The mode that was switched to, and what the file said then. */
 export interface ModeSwitch {

@@ -2,14 +2,12 @@
 // can refuse with a clear sentence, and closes them in one in which nothing is lost.
 
 import "./temporal.ts";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Admin, createAdmin } from "../admin/admin.ts";
 import { Metrics } from "../admin/metrics.ts";
 import { Fleet } from "../cloud/fleet.ts";
 import type { Instant } from "../metering/time.ts";
 import { formatNote } from "../policy/parse.ts";
-import { parseRates } from "../policy/schema/rates.ts";
 import { parseAddress } from "../proxy/listen-address.ts";
 import { Running } from "../proxy/running.ts";
 import { type Books, openBooks } from "./books.ts";
@@ -21,7 +19,9 @@ import { InForce, parseModeSwitch } from "./in-force.ts";
 import { AccessLog, type Logger, makeLog } from "./log.ts";
 import { makeNotifier } from "./notify.ts";
 import type { Daemon, DaemonOptions, Started } from "./options.ts";
-import { type PolicyContext, PolicyFile, type ReadPolicy, readPolicyFile } from "./policy-file.ts";
+import { PolicyFile } from "./policy-file.ts";
+import { PolicyParser } from "./policy-parser.ts";
+import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
 import { Reload } from "./reload.ts";
 import { authenticator, Tokens } from "./tokens.ts";
 
@@ -36,8 +36,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   const needsTokens = isExposed([listen, admin]);
   if (needsTokens && options.behindProxy !== true) return refused(NEEDS_PROXY);
   const own = [listen, admin].flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
-  const context: PolicyContext = { rates: shippedRates(), listen: own, needsTokens };
-  const read = readPolicyFile(options.policyPath, context);
+  const surroundings: Surroundings = { path: options.policyPath, listen: own, needsTokens };
+  const found = readText(options.policyPath);
+  const read = found.kind === "problems" ? found : makeParse(surroundings)(found.text);
   if (read.kind === "problems") {
     return refused(...read.problems.map((problem) => formatNote(options.policyPath, problem)));
   }
@@ -52,13 +53,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
     opened.folder.lock.release();
     return refused(`the ledger in ${options.dataPath} cannot be opened: ${messageOf(error)}`);
   }
-  const parts: Parts = { options, context, folder: opened.folder, books, metrics, log, read: read.read };
+  const parser = new PolicyParser(surroundings);
+  const parts: Parts = { options, parser, folder: opened.folder, books, metrics, log, read: read.read };
   return openRooms(parts, admin);
 }
 
 interface Parts {
   readonly options: DaemonOptions;
-  readonly context: PolicyContext;
+  readonly parser: PolicyParser;
   readonly folder: DataFolder;
   readonly books: Books;
   readonly metrics: Metrics;
@@ -87,6 +89,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     life.isStopping = true;
     await plane.close(graceMs);
     await admin.close();
+    await parts.parser.close();
     await books.close();
     accessLog.flush();
     parts.folder.lock.release();
@@ -109,7 +112,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     endSwitch,
   };
   const reload = new Reload(reloading);
-  const file = new PolicyFile(options.policyPath, read.policy, parts.context, reload, now);
+  const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
+  parts.parser.warm();
   await file.watch();
   reload.welcome(read.policy);
   return { kind: "started", daemon: makeDaemon(rooms, plane, file, urlOf(listening.addresses[0]), close) };
@@ -128,7 +132,7 @@ interface Rooms extends Parts {
 }
 
 function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isStopping: boolean }): Admin {
-  const { options, context, books, inForce, tokens, metrics, log } = rooms;
+  const { options, parser, books, inForce, tokens, metrics, log } = rooms;
   const house = makeHouse({
     ...rooms,
     running,
@@ -138,7 +142,7 @@ function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isS
     store: books.store,
     reader: books.reader,
     policyPath: options.policyPath,
-    policyContext: context,
+    parser,
     listeners: () => plane.listening(),
     isStopping: () => life.isStopping,
   });
@@ -190,10 +194,6 @@ function urlOf(address: { readonly host: string; readonly port: number } | undef
 
 /** How long requests under way may take to end once the daemon stops; what runs longer is cut and charged. */
 const DRAIN_MS = 30_000;
-
-function shippedRates() {
-  return parseRates(readFileSync(new URL("../../config/rates.yaml", import.meta.url), "utf8"));
-}
 
 function refused(...lines: readonly string[]): Started {
   return { kind: "refused", lines };

@@ -9,7 +9,8 @@ import type { Note, Policy } from "../policy/policy.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
-import type { PolicyListener, ReadPolicy } from "./policy-file.ts";
+import type { PolicyListener } from "./policy-file.ts";
+import type { ReadPolicy } from "./policy-text.ts";
 
 export interface ReloadParts {
   readonly inForce: InForce;

@@ -161,7 +161,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       loadedAt: MIDNIGHT,
       problems: [],
     }),
-    check: (text) => ({
+    check: async (text) => ({
       problems: text.includes("bad")
         ? [{ line: 1, column: 2, path: "version", text: "what is allowed: 1" }]
         : [],

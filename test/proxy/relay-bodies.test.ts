@@ -144,11 +144,12 @@ test("a client that reads slowly pauses the upstream: memory stays bounded", asy
   });
   const client = await rawClient(rig.port, `GET /v1/x HTTP/1.1\r\nHost: localhost:${rig.port}\r\n\r\n`);
   client.socket.pause();
-  await sleep(400);
-  const early = written;
-  await sleep(300);
-  t.is(written, early, "the upstream went on while nobody read");
-  t.true(early < 40, `${early} MB were taken from the upstream`);
+  let early = -1;
+  while (early !== written) {
+    early = written;
+    await sleep(1000);
+  }
+  t.true(early > 0 && early < 40, `${early} MB were taken from the upstream`);
   client.socket.destroy();
   t.like(await rig.next(), { relayed: { ending: { outcome: "aborted" } } });
 });

@@ -1,0 +1,68 @@
+// What a policy text becomes: the frozen policy, or its problems. Synchronous, and for a large text slow: at
+// start it runs where it stands, afterwards in a thread of its own (policy-parser.ts).
+
+import { createHash } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { type PolicyContext as ParseContext, parsePolicy } from "../policy/parse.ts";
+import type { Note, Policy } from "../policy/policy.ts";
+import { parseRates } from "../policy/schema/rates.ts";
+import { tokensProblem } from "./exposure.ts";
+
+const LARGEST_BYTES = 256 * 1024;
+
+export interface ReadPolicy {
+  readonly policy: Policy;
+  readonly text: string;
+}
+
+export type PolicyRead =
+  | { readonly kind: "policy"; readonly read: ReadPolicy }
+  | { readonly kind: "problems"; readonly problems: readonly Note[] };
+
+/** What a policy is read against. Plain: it goes to another thread. */
+export interface Surroundings {
+  readonly path: string;
+  readonly listen: ParseContext["listen"];
+  /** Other machines can come in: whoever asks must have a token. */
+  readonly needsTokens: boolean;
+}
+
+export type PolicyText =
+  | { readonly kind: "text"; readonly text: string }
+  | Extract<PolicyRead, { kind: "problems" }>;
+
+/** Never throws: a file that is not there is a problem of it, at 1:1. */
+export function readText(path: string): PolicyText {
+  try {
+    const size = statSync(path).size;
+    if (size > LARGEST_BYTES)
+      return unusable(`the file has ${size} bytes; at most ${LARGEST_BYTES} are read`);
+    return { kind: "text", text: readFileSync(path, "utf8") };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return unusable(`the policy file cannot be read (${code}): name another with --policy`);
+  }
+}
+
+export function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** `parse` is made once: it reads the shipped price list. */
+export function makeParse({ path, listen, needsTokens }: Surroundings): (text: string) => PolicyRead {
+  const rates = parseRates(readFileSync(new URL("../../config/rates.yaml", import.meta.url), "utf8"));
+  return (text) => {
+    const digest = digestOf(text);
+    const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const parsed = parsePolicy(text, { rates, listen, file: path, digest, timezone });
+    if (parsed.kind === "problems") return parsed;
+    if (needsTokens && parsed.policy.identity !== "token") {
+      return { kind: "problems", problems: [tokensProblem(text)] };
+    }
+    return { kind: "policy", read: { policy: parsed.policy, text } };
+  };
+}
+
+function unusable(text: string): Extract<PolicyRead, { kind: "problems" }> {
+  return { kind: "problems", problems: [{ line: 1, column: 1, path: "", text }] };
+}
