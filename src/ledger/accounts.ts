@@ -20,10 +20,10 @@ import type { LedgerClock } from "./clock.ts";
 import { Folding } from "./folding.ts";
 import { type HeldRow, OpenHold } from "./held.ts";
 import { Leases } from "./leases.ts";
-import { Outbox, type Unstamped } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import { LocalReservation, type Till } from "./reservation.ts";
 import { decisionRow, reservedEntry } from "./rows.ts";
-import type { Store } from "./store.ts";
+import type { Store, Unstamped } from "./store.ts";
 
 /** Thrown when a hold no longer fits what was decided a moment ago: in this ledger always a bug. */
 export class ConflictError extends Error {}

@@ -13,7 +13,7 @@ import { claimKey } from "../policy/claims.ts";
 import type { AccountKey, Claim } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
 import type { BalanceChange } from "./book.ts";
-import type { Unstamped } from "./outbox.ts";
+import type { Unstamped } from "./store.ts";
 
 /** As it is stored; enough to settle it without the policy that made it. */
 export interface HeldRow {

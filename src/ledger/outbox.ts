@@ -3,9 +3,7 @@
 // still on its way, so that a question can wait for it.
 
 import type { LedgerClock } from "./clock.ts";
-import { type Store, StoreError, type Write } from "./store.ts";
-
-export type Unstamped = Omit<Write, "at" | "wall">;
+import { type Store, StoreError, type Unstamped, type Write } from "./store.ts";
 
 export class Outbox {
   readonly #store: Store;

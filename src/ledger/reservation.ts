@@ -14,9 +14,9 @@ import type { BalanceChange, Book } from "./book.ts";
 import { type Charge, chargeOf } from "./charge.ts";
 import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
-import type { Outbox, Unstamped } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
 import { extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
-import { type Entry, StoreError, UnwrittenSettlement } from "./store.ts";
+import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
 
 /** What a reservation needs of the accounts that made it. */
 export interface Till {

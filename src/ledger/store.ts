@@ -91,6 +91,9 @@ export interface Write {
   readonly wall: Instant;
 }
 
+/** Before it is handed over: when that is, the outbox says. */
+export type Unstamped = Omit<Write, "at" | "wall">;
+
 /** What a new budget would have counted: asked in write order, so that nothing is missed or doubled. */
 export interface FoldQuestion {
   readonly key: string;
