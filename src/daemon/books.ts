@@ -38,9 +38,12 @@ export async function openBooks(
   const { clock, stored, recovered } = openStored(folder, systemClock, policy);
   if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
   const death = Promise.withResolvers<unknown>();
+  let refused = 0;
   const onTrouble = (error: unknown) => {
     metrics.ledgerError();
-    log.error({ err: error }, "the ledger could not be written");
+    refused += 1;
+    // One line an outage: the disk that is full may be the one that the log goes to.
+    if (refused === 1) log.error({ err: error }, "the ledger cannot be written");
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
@@ -50,9 +53,13 @@ export async function openBooks(
   const adopt = await accounts.prepare(policy);
   adopt();
   metrics.restore(await remembered(reader));
+  const healed = () => {
+    if (refused > 0) log.info({ refused }, "the ledger can be written again");
+    refused = 0;
+  };
   const beat = setInterval(() => {
     // What failed is kept, told by onTrouble, and tried again with the next beat.
-    accounts.heartbeat().catch(() => undefined);
+    accounts.heartbeat().then(healed, () => undefined);
   }, HEARTBEAT_MS);
   const close = async () => {
     clearInterval(beat);

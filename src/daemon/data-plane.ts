@@ -27,7 +27,7 @@ export interface DataPlaneParts {
   readonly listen: string;
 }
 
-/** After the drain, what was broken off has this long to be settled. */
+/** After the drain, what was broken off has this long to be settled and told. */
 const SETTLE_MS = 10_000;
 
 export class DataPlane {
@@ -71,9 +71,11 @@ export class DataPlane {
     }));
   }
 
+  /** Who is still served after `graceMs` is told so where nothing was sent yet, and broken off elsewhere. */
   async close(graceMs: number): Promise<void> {
-    await this.#listeners.close(graceMs);
-    this.#parts.running.cancelAll("the gateway is stopping");
+    const last = setTimeout(() => this.#parts.running.cancelAll("because the gateway is stopping"), graceMs);
+    await this.#listeners.close(graceMs + SETTLE_MS);
+    clearTimeout(last);
     const { accounts } = this.#parts.books;
     for (let waited = 0; accounts.open > 0 && waited < SETTLE_MS; waited += 20) {
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -74,7 +74,7 @@ export function makeHouse(parts: HouseParts): House {
       return found === undefined ? undefined : requestRecord(found);
     },
     estimate: async (asked) => estimate(parts, asked),
-    cancel: (id) => parts.running.cancel(id, "cancelled"),
+    cancel: (id) => parts.running.cancel(id, "by an operator"),
     createToken: (id, role) => createToken(parts, id, role),
   };
 }

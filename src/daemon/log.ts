@@ -15,7 +15,7 @@ export function makeLog(level: string): Logger {
 
 export interface AccessLine {
   readonly at: Instant;
-  readonly request: string;
+  readonly request: string | undefined;
   readonly clientRequestId: string | undefined;
   readonly method: string;
   /** Without its query: that may hold what a client would rather not have kept. */
@@ -28,6 +28,8 @@ export interface AccessLine {
   readonly user: string | undefined;
   readonly workflow: string | undefined;
   readonly charged: NanoUsd | undefined;
+  /** Why it did not go well, in a sentence. */
+  readonly reason: string | undefined;
   readonly duration: DurationUs;
 }
 
@@ -68,7 +70,8 @@ function format(entry: AccessLine): string {
   const own = (name: string, value: string | undefined) =>
     value === undefined ? "" : `,"${name}":${JSON.stringify(value)}`;
   return (
-    `{"level":30,"time":"${formatInstant(entry.at)}","msg":"request","request":"${entry.request}"` +
+    `{"level":30,"time":"${formatInstant(entry.at)}","msg":"request"` +
+    own("request", entry.request) +
     own("client_request_id", entry.clientRequestId) +
     own("method", entry.method) +
     own("path", entry.path) +
@@ -80,6 +83,7 @@ function format(entry: AccessLine): string {
     own("user", entry.user) +
     own("workflow", entry.workflow) +
     (entry.charged === undefined ? "" : `,"charged_usd":"${formatUsd(entry.charged)}"`) +
+    own("reason", entry.reason) +
     `,"duration_ms":${(entry.duration / 1000).toFixed(3)}}\n`
   );
 }

@@ -3,7 +3,9 @@
 import type { Metrics } from "../admin/metrics.ts";
 import { between, type Instant } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
+import type { Exchanged, Unsent } from "../proxy/exchange.ts";
 import { chargedFor, overheadOf, type Passed, type TaskEnded } from "../proxy/front.ts";
+import { causeOf } from "../proxy/reply.ts";
 import type { AccessLog } from "./log.ts";
 
 export interface Observer {
@@ -17,6 +19,7 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
   const at = now();
   const sent = exchanged.kind === "sent" ? exchanged : undefined;
   const upstream = sent?.decision.quote.upstream;
+  const unsent = unsentOf(exchanged);
   const outcome = outcomeOf(event);
   const charged = chargedFor(exchanged);
   const succeeded =
@@ -43,11 +46,12 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
     status: event.status,
     outcome,
     model: task.model,
-    upstream: upstream?.id,
+    upstream: upstream?.id ?? unsent?.upstream,
     provider: upstream?.provider,
     user: task.labels.user,
     workflow: task.labels.workflow,
     charged: sent === undefined ? undefined : charged,
+    reason: reasonOf(exchanged),
     duration: between(event.at, at),
   });
 }
@@ -70,7 +74,7 @@ export function observePassed({ metrics, accessLog, now }: Observer, event: Pass
 }
 
 const NOBODY = {
-  request: "",
+  request: undefined,
   clientRequestId: undefined,
   model: undefined,
   upstream: undefined,
@@ -78,6 +82,7 @@ const NOBODY = {
   user: undefined,
   workflow: undefined,
   charged: undefined,
+  reason: undefined,
 };
 
 function outcomeOf({ exchanged }: TaskEnded): Outcome {
@@ -91,6 +96,28 @@ function outcomeOf({ exchanged }: TaskEnded): Outcome {
     case "unsent":
     case "ledger_unavailable":
       return "unsent";
+  }
+}
+
+/** The attempt that could not be made, where it was the last one. */
+function unsentOf(exchanged: Exchanged): Unsent | undefined {
+  if (exchanged.kind === "no_upstream") return exchanged.last;
+  return exchanged.kind === "unsent" ? exchanged : undefined;
+}
+
+/** For the log; the budget that refused is in the explanation. */
+function reasonOf(exchanged: Exchanged): string | undefined {
+  switch (exchanged.kind) {
+    case "sent":
+      return exchanged.relayed.fault?.reason;
+    case "refused":
+      return `budget ${exchanged.breach.budget}`;
+    case "no_upstream":
+      return exchanged.last === undefined ? exchanged.reason : causeOf(exchanged.last);
+    case "unsent":
+      return causeOf(exchanged);
+    case "ledger_unavailable":
+      return "the ledger cannot be written";
   }
 }
 

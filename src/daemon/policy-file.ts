@@ -4,11 +4,14 @@
 //   good ──file changes──► reading ──problems──► good (the old one), problems shown
 //                             └──── policy ────► adopting ──► good (the new one)
 
+import { statSync } from "node:fs";
 import { type FSWatcher, watch } from "chokidar";
 import type { Instant } from "../metering/time.ts";
 import type { Note, Policy } from "../policy/policy.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { digestOf, type ReadPolicy, readText } from "./policy-text.ts";
+
+const LOOK_MS = 500;
 
 export interface PolicyListener {
   /** Puts it in force. Rejects: the old one stays, and it is tried again at the next change. */
@@ -24,6 +27,8 @@ export class PolicyFile {
   readonly #listener: PolicyListener;
   readonly #now: () => Instant;
   #watcher: FSWatcher | undefined;
+  #looking: NodeJS.Timeout | undefined;
+  #seen: string | undefined;
   #work: Promise<void> = Promise.resolve();
   #digest: string;
 
@@ -41,12 +46,19 @@ export class PolicyFile {
     this.#now = now;
   }
 
-  /** A write, an atomic rename, delete and create, a swapped symbolic link: each is seen within a second. */
+  /**
+   * A write, an atomic rename, delete and create, a swapped symbolic link: each is seen within a second. The
+   * watcher sees the first ones at once; behind a link, or where a folder on the way is one, it sees nothing
+   * after the first change, so the file is also looked at twice a second.
+   */
   async watch(): Promise<void> {
     const watcher = watch(this.path, { ignoreInitial: true, atomic: true });
     this.#watcher = watcher;
     watcher.on("all", () => this.reload());
     await new Promise<void>((resolve) => watcher.once("ready", () => resolve()));
+    this.#seen = identityOf(this.path);
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
+    this.#looking.unref();
     // What changed between the first reading and the watch being ready is not missed.
     await this.reload();
   }
@@ -58,8 +70,16 @@ export class PolicyFile {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#looking);
     await this.#watcher?.close();
     await this.#work;
+  }
+
+  #look(): void {
+    const now = identityOf(this.path);
+    if (now === this.#seen) return;
+    this.#seen = now;
+    this.reload();
   }
 
   async #reload(): Promise<void> {
@@ -83,5 +103,16 @@ export class PolicyFile {
         this.#now(),
       );
     }
+  }
+}
+
+/** Of the file at the end of all links; undefined while there is none. No write leaves it as it was. */
+function identityOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat && `${stat.dev} ${stat.ino} ${stat.size} ${stat.ctimeNs}`;
+  } catch (error) {
+    // A link that leads in a circle, or a folder that may not be entered: reading it will tell.
+    return error instanceof Error ? error.message : String(error);
   }
 }

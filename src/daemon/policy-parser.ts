@@ -25,9 +25,15 @@ export class PolicyParser {
     return parsed;
   }
 
-  /** What is being parsed is given up: whoever asked is told. */
+  /** After what it was given. Asked to end, not terminated: that can take the whole process along. */
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    this.#worker = undefined;
+    const ended = once(worker, "exit");
+    worker.ref();
+    worker.postMessage(undefined);
+    await ended;
   }
 
   async #ask(text: string): Promise<PolicyRead> {

@@ -9,4 +9,8 @@ const port = parentPort;
 if (port === null) throw new Error("policy-worker.ts runs only as a worker thread");
 const parse = makeParse(workerData as Surroundings);
 
-port.on("message", (text: string) => port.postMessage(parse(text)));
+/** Nothing is the sign to end. */
+port.on("message", (text: string | undefined) => {
+  if (text === undefined) port.close();
+  else port.postMessage(parse(text));
+});

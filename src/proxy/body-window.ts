@@ -8,8 +8,9 @@
 // Invariant: no byte is given to a source twice; after the first one is given, the body cannot be sent again.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { type BodyFacts, readFacts } from "./body-facts.ts";
+import { Upload } from "./upload.ts";
 
 /** Bytes of a body that are looked at. */
 export const WINDOW_BYTES = 64 * 1024;
@@ -71,6 +72,8 @@ export class BodyWindow {
   #isWhole = false;
   #facts: BodyFacts | undefined;
   #upload: Upload | undefined;
+  /** The name that the stream says. */
+  #model: string | undefined;
   #stall: NodeJS.Timeout | undefined;
   #replied = false;
   #settleOpened: (opened: OpenedBody) => void = () => {};
@@ -126,13 +129,20 @@ export class BodyWindow {
 
   /**
    * What to send: nothing, all of it, or a stream of it. A stream that was destroyed before it was read
-   * from can be replaced by asking again. `model` replaces the JSON model name of a body that is whole.
+   * from can be replaced by asking again. `model` replaces the JSON model name, where one was found.
    */
   source(model?: string): Buffer | Readable | null {
     if (this.#isWhole) return this.#bytes === 0 ? null : this.#named(model);
     if (this.#state !== "open") throw new Error("a body can be streamed only once");
-    this.#upload = new Upload(this);
+    this.#upload = new Upload(this, WINDOW_BYTES);
+    this.#model = model;
     return this.#upload;
+  }
+
+  /** What a stream that says `model` will be long; undefined for a client that did not announce its body. */
+  announcedAs(model: string | undefined): number | undefined {
+    if (this.announced === undefined) return undefined;
+    return this.announced + this.#named(model).length - this.#head().length;
   }
 
   /** For the source alone: gives what was kept, then lets the client send on. */
@@ -140,10 +150,8 @@ export class BodyWindow {
     if (upload !== this.#upload) return;
     if (this.#state === "open") {
       this.#state = "streaming";
-      const kept = this.#chunks;
+      const wantsMore = upload.push(this.#named(this.#model));
       this.#chunks = [];
-      let wantsMore = true;
-      for (const chunk of kept) wantsMore = upload.push(chunk);
       // An end that came before the first pull is passed on here, since nobody listened then.
       if (this.#request.readableEnded) this.#finish();
       if (!wantsMore) return;
@@ -268,24 +276,5 @@ export class BodyWindow {
     if (this.#stall !== undefined) return;
     this.#stall = setTimeout(() => this.#fail("stalled"), this.#limits.stallMs);
     this.#stall.unref();
-  }
-}
-
-/** A body on its way: destroying it does not touch the client's socket, so that a reply can still be sent. */
-class Upload extends Readable {
-  readonly #window: BodyWindow;
-
-  constructor(window: BodyWindow) {
-    super({ highWaterMark: WINDOW_BYTES });
-    this.#window = window;
-  }
-
-  override _read(): void {
-    this.#window.pull(this);
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#window.dropped(this);
-    callback(error);
   }
 }

@@ -36,6 +36,11 @@ export function checkDoor(head: DoorHead, rules: DoorRules): Checked {
   if (codings.length > 1 || codings.some((coding) => coding.toLowerCase() !== "chunked")) {
     return refuse(400, "bad_transfer_encoding", "the only transfer coding is chunked");
   }
+  // Before the Host: the gateway itself sends a name that it is not known by, where an upstream is one.
+  if (hasPassedHere(values("via"))) {
+    const cure = "an upstream of the policy leads back to this gateway; name the NIM itself";
+    return refuse(508, "loop_detected", `this request has passed through here before: ${cure}`);
+  }
   const target = splitTarget(head.url ?? "");
   if (target === undefined)
     return refuse(400, "bad_target", "the request target is neither a path nor http://host/path");
@@ -57,10 +62,6 @@ export function checkDoor(head: DoorHead, rules: DoorRules): Checked {
       "body_too_large",
       `the body may have ${rules.body} bytes; limits.body in the policy says so`,
     );
-  }
-  if (hasPassedHere(values("via"))) {
-    const cure = "an upstream of the policy leads back to this gateway; name the NIM itself";
-    return refuse(508, "loop_detected", `this request has passed through here before: ${cure}`);
   }
   return { kind: "welcome", path: target.path };
 }

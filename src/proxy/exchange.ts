@@ -14,7 +14,7 @@ import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Task } from "../policy/task.ts";
 import { keepHeld } from "./holding.ts";
-import type { Relayed, UnsentWhy } from "./relay.ts";
+import type { Relayed, UnsentWhy } from "./relayed.ts";
 import type { Timers } from "./timers.ts";
 import { isUnwritten, keptOf } from "./unwritten.ts";
 
@@ -99,6 +99,8 @@ export async function exchange(
         const { cause, why } = relayed;
         const upstream = decision.quote.upstream.id;
         if (!relayed.replayable) return { kind: "unsent", upstream, why, cause };
+        if (unreachable.has(upstream))
+          throw new Error(`upstream ${upstream} was chosen again after it was down`);
         unreachable.set(upstream, { upstream, why, cause });
       }
     }

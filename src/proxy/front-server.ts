@@ -75,7 +75,10 @@ export async function shut(server: Server, sockets: ReadonlySet<Socket>, graceMs
   };
   sweep();
   const sweeping = setInterval(sweep, SWEEP_MS);
-  const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
+  const deadline = setTimeout(() => {
+    // A plain close would end a reply that is delimited by closing as if it were whole.
+    for (const socket of sockets) socket.resetAndDestroy();
+  }, graceMs);
   await promise;
   clearInterval(sweeping);
   clearTimeout(deadline);

@@ -11,15 +11,18 @@ import { BODY_TIMES, type BodyFault, type BodyWindow, openBody } from "./body-wi
 import type { TokenLookup } from "./credentials.ts";
 import { breakOff } from "./downstream.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway, type Sent } from "./exchange.ts";
-import { type Identified, identify, type Place } from "./identify.ts";
+import type { AddedHeaders } from "./headers.ts";
+import { type Identified, identify, type Place, readHead } from "./identify.ts";
 import { liveAnswer, modelsAnswer, readyAnswer } from "./own-answers.ts";
 import { Pools } from "./pools.ts";
-import { type Relayed, relay } from "./relay.ts";
+import { relay } from "./relay.ts";
 import type { RelayJob } from "./relay-job.ts";
+import type { Relayed } from "./relayed.ts";
 import { reply, send, type Unserved } from "./reply.ts";
 import type { Running } from "./running.ts";
 import { servable } from "./servable.ts";
 import { newTaskId } from "./task-id.ts";
+import { readOn } from "./unread.ts";
 
 export interface FrontHouse extends Gateway {
   readonly running: Running;
@@ -77,24 +80,32 @@ export class Front {
     const at = house.timers.now();
     const method = request.method ?? "GET";
     const policy = house.policy();
+    const head = readHead({ method, path, rawHeaders: request.rawHeaders }, policy, place, house.tokens);
+    const passed = (kind: Passed["kind"]) =>
+      house.passed({ kind, method, path: bare(path), at, status: statusOf(response) });
+    if (head.kind !== "known") {
+      readOn(request, response);
+      if (head.kind === "own") send(response, this.#own(head, policy));
+      else reply(response, head);
+      passed(head.kind);
+      return;
+    }
     const opened = await openBody(request, response, { bytes: policy.limits.body, ...BODY_TIMES });
     if (opened.kind === "fault") {
       answerBodyFault(response, opened.fault);
-      house.passed({ kind: "problem", method, path: bare(path), at, status: response.statusCode });
+      passed("problem");
       return;
     }
-    const head = { method, path, rawHeaders: request.rawHeaders };
-    const means = { tokens: house.tokens, newId: newTaskId, at };
-    const found = identify(head, opened.body, policy, place, means);
+    const found = identify(head, opened.body, policy, { newId: newTaskId, at });
     if (found.kind === "task") {
-      await this.#task(found, { request, response, body: opened.body, at });
+      await this.#task(found, { request, response, path, body: opened.body, at });
       return;
     }
     if (found.kind === "unmetered")
-      await this.#unmetered(found, policy, { request, response, body: opened.body });
+      await this.#unmetered(found, policy, { request, response, path, body: opened.body });
     else if (found.kind === "own") send(response, this.#own(found, policy));
     else reply(response, found);
-    house.passed({ kind: found.kind, method, path: bare(path), at, status: response.statusCode });
+    passed(found.kind);
   }
 
   async #task(found: Extract<Identified, { kind: "task" }>, came: Came & { at: Instant }): Promise<void> {
@@ -102,12 +113,17 @@ export class Front {
     const { task } = found;
     const running = house.running.enter(task.id);
     try {
-      const sendTo = (attempt: Attempt): Promise<Relayed> =>
-        relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: attempt.headers }));
+      let tried: AddedHeaders = [];
+      const sendTo = (attempt: Attempt): Promise<Relayed> => {
+        tried = attempt.headers;
+        return relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: tried }));
+      };
       const exchanged = await exchange(task, sendTo, house, running.signal);
       const unserved = unservedOf(exchanged);
-      if (unserved !== undefined) reply(came.response, unserved, [["X-BudgetGuard-Request", task.id]]);
-      const status = came.response.headersSent ? came.response.statusCode : undefined;
+      const isOfUpstream = exchanged.kind === "sent" || exchanged.kind === "unsent";
+      const added = isOfUpstream ? tried : [["X-BudgetGuard-Request", task.id] as const];
+      if (unserved !== undefined) reply(came.response, unserved, added);
+      const status = statusOf(came.response);
       const method = came.request.method ?? "";
       house.ended({
         task,
@@ -174,7 +190,13 @@ export class Front {
       held: own.held,
       signal: own.signal,
       replyHeaders: own.replyHeaders,
-      request: { method: request.method ?? "GET", path, rawHeaders: request.rawHeaders, body },
+      request: {
+        method: request.method ?? "GET",
+        path,
+        prefix: came.path.slice(0, came.path.length - path.length),
+        rawHeaders: request.rawHeaders,
+        body,
+      },
       response,
       requestId,
       rewriteModel: own.upstream.model,
@@ -185,6 +207,8 @@ export class Front {
 }
 
 interface Came {
+  /** As the client wrote it. */
+  readonly path: string;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly body: BodyWindow;
@@ -222,6 +246,11 @@ function answerBodyFault(response: ServerResponse, fault: BodyFault): void {
     case "gone":
       breakOff(response);
   }
+}
+
+/** Undefined where the client was told nothing. */
+function statusOf(response: ServerResponse): number | undefined {
+  return response.headersSent ? response.statusCode : undefined;
 }
 
 /** Without its query, which may hold what a client would rather not have in a log. */

@@ -30,7 +30,6 @@ export interface Place {
 }
 
 export interface Means {
-  readonly tokens: TokenLookup;
   readonly newId: () => string;
   readonly at: Instant;
 }
@@ -56,30 +55,44 @@ export interface Problem {
   readonly message: string;
 }
 
-export function identify(
+/** What the head alone decides: an answer, or what is known so far. The body need not have come for it. */
+export function readHead(
   head: RequestHead,
-  body: LookedAt,
   policy: Policy,
   place: Place,
-  means: Means,
-): Identified {
+  tokens: TokenLookup,
+): Extract<Identified, { kind: "own" }> | Problem | KnownHead {
   const headers = byName(head.rawHeaders);
   const { prefix, path } = splitPrefix(head.path);
   const kind = kindOfPath(head.method, path.replace(/[?#].*$/s, ""));
   if (kind.kind === "unknown") return unknownPath(head);
-  const identity = identityOf(headers, policy.clients, means.tokens);
+  const identity = identityOf(headers, policy.clients, tokens);
   const refused = mayNot(identity, kind, policy);
   if (refused !== undefined) return refused;
-  const named = place.modelPort ?? prefix ?? headers.get("x-budgetguard-model")?.[0];
-  if (kind.kind === "own") {
-    if (named !== undefined && !policy.models.has(named)) return unknownModel(named, policy);
-    return { kind: "own", what: kind.what, model: named };
-  }
+  const named = place.modelPort ?? prefix ?? (headers.get("x-budgetguard-model")?.[0] || undefined);
+  if (named !== undefined && !policy.models.has(named)) return unknownModel(named, policy);
+  if (kind.kind === "own") return { kind: "own", what: kind.what, model: named };
+  return { kind: "known", isMetered: kind.kind === "metered", path, named, identity, headers };
+}
+
+interface KnownHead {
+  readonly kind: "known";
+  readonly isMetered: boolean;
+  /** Without the prefix that named the model. */
+  readonly path: string;
+  /** The model of the port, prefix or header; it exists. */
+  readonly named: string | undefined;
+  readonly identity: Identity | undefined;
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+}
+
+export function identify(head: KnownHead, body: LookedAt, policy: Policy, means: Means): Identified {
+  const { headers, path, identity } = head;
   const { facts } = body;
-  if (kind.kind === "metered" && facts.kind === "invalid") return invalidJson(facts.fault);
-  const model = modelOf(named, facts, policy);
+  if (head.isMetered && facts.kind === "invalid") return invalidJson(facts.fault);
+  const model = head.named ?? modelOf(facts, policy);
   if (typeof model !== "string") return model;
-  if (kind.kind === "unmetered") return { kind: "unmetered", model, path };
+  if (!head.isMetered) return { kind: "unmetered", model, path };
   const { labels, cut } = labelsOf(headers);
   const task: Task = {
     id: means.newId(),
@@ -128,14 +141,14 @@ function userOf(identity: Identity | undefined, header: string | undefined, poli
   return identity?.id ?? (policy.identity === "trusted" ? header : undefined) ?? "unknown";
 }
 
-/** First wins: what the port, the prefix or the header named, then the body's `model`, then the only one. */
-function modelOf(named: string | undefined, facts: BodyFacts, policy: Policy): string | Problem {
-  if (named !== undefined) return policy.models.has(named) ? named : unknownModel(named, policy);
+/** Where neither port nor prefix nor header named one: the body's `model`, or else the only one there is. */
+function modelOf(facts: BodyFacts, policy: Policy): string | Problem {
   const asked = facts.kind === "facts" ? facts.model?.name : undefined;
   if (asked === undefined) {
     const [only, ...others] = policy.models.keys();
     if (only !== undefined && others.length === 0) return only;
-    const how = "by its port, /m/MODEL/..., X-BudgetGuard-Model or the JSON field model";
+    const how =
+      "by its port, /m/MODEL/..., X-BudgetGuard-Model or the JSON field model in the body's first 64 KiB";
     return problem(404, "model_required", `name a model ${how}; ${modelList(policy)}`);
   }
   if (policy.models.has(asked)) return asked;

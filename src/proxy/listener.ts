@@ -4,13 +4,13 @@
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { isIP, type Socket } from "node:net";
-import { BODY_TIMES } from "./body-window.ts";
 import { checkDoor } from "./door.ts";
 import { createFrontServer, portOf, shut } from "./front-server.ts";
 import type { AddedHeaders } from "./headers.ts";
 import type { Place } from "./identify.ts";
 import { explainListenError, isAbsentAddress, parseAddress } from "./listen-address.ts";
 import { reply, type Unserved } from "./reply.ts";
+import { readOn } from "./unread.ts";
 
 export interface Wanted {
   /** "localhost:7070" (127.0.0.1 and ::1), "127.0.0.1:7100", "[::1]:0". */
@@ -200,18 +200,12 @@ function ownName({ host, port }: Opened): string[] {
   return [isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`];
 }
 
-/** What the client was sending is read on for a moment, so that it sees the answer and not a reset. */
 function turnAway(
   request: IncomingMessage,
   response: ServerResponse,
   unserved: Unserved,
   added: AddedHeaders,
 ): void {
-  response.once("finish", () => {
-    if (request.complete) return;
-    const timer = setTimeout(() => request.socket.destroy(), BODY_TIMES.drainMs);
-    timer.unref();
-    request.once("close", () => clearTimeout(timer));
-  });
+  readOn(request, response);
   reply(response, unserved, added);
 }

@@ -15,6 +15,8 @@ export interface RelayJob {
     readonly method: string;
     /** Origin-form, with its query, without the prefix that named the model. */
     readonly path: string;
+    /** That prefix: "/m/flux-dev", or nothing. */
+    readonly prefix: string;
     readonly rawHeaders: readonly string[];
     readonly body: BodyWindow;
   };

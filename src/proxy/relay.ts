@@ -16,44 +16,12 @@ import { BodyFaultError } from "./body-window.ts";
 import { Deadlines, type Expired } from "./deadlines.ts";
 import { Downstream } from "./downstream.ts";
 import { latin1, replyHead, replyTrailers } from "./headers.ts";
+import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
+import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
 import { ReplyTail } from "./token-usage.ts";
+import { MOST_UNREADABLE, whyUnreadable } from "./unreadable.ts";
 import { prepare } from "./upstream-request.ts";
-
-/** What is to be told about an ending that is not `relayed`. */
-export interface Fault {
-  readonly kind: "timeout" | "broken" | "too_large" | "stalled" | "client_gone" | "cut" | "cancelled";
-  /** A sentence for the log and for the client. */
-  readonly reason: string;
-}
-
-/** Why nothing was sent. */
-export type UnsentWhy = "unreachable" | "unsendable" | "client_gone" | "cut" | "cancelled";
-
-export type Relayed =
-  | {
-      readonly kind: "unsent";
-      readonly why: UnsentWhy;
-      /** Whether another upstream may be asked: this one was the trouble, and the body is still all there. */
-      readonly replayable: boolean;
-      readonly cause: Error;
-    }
-  | {
-      readonly kind: "ended";
-      readonly ending: Ending;
-      /** Undefined exactly where the outcome is `relayed`. */
-      readonly fault: Fault | undefined;
-      /** From the first byte sent to the reply's head. */
-      readonly firstByteAfterMs: number | undefined;
-      /** Of the reply's body, as they came from the upstream. */
-      readonly bytes: number;
-      /** Whether the client has seen anything of the reply: then it can only be broken off, not answered. */
-      readonly headSent: boolean;
-      /** Lets the last piece go. */
-      finish(): void;
-      /** Breaks the client's connection, so that nothing looks complete. */
-      destroy(): void;
-    };
 
 /** Rejects only where the permit could not be begun or stopped, which is a bug: then all is broken off. */
 export function relay(job: RelayJob): Promise<Relayed> {
@@ -75,6 +43,8 @@ class Relay implements Dispatcher.DispatchHandler {
   #firstByteAfterMs: number | undefined;
   #status: number | undefined;
   #bytes = 0;
+  /** Why the client gets our words instead of the reply, which is read and thrown away. */
+  #unreadable: Fault | undefined;
 
   constructor(job: RelayJob, resolve: (relayed: Relayed) => void, reject: (bug: unknown) => void) {
     this.#job = job;
@@ -141,9 +111,17 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#firstByteAfterMs = performance.now() - this.#startedAt;
     this.#deadlines.enter("idle");
-    const head = replyHead(latin1(controller.rawHeaders), status, this.#job.replyHeaders);
+    const headers = latin1(controller.rawHeaders);
+    if (isOddlyCoded(headers)) {
+      this.#breakUpstream({ kind: "broken", reason: "its reply is coded in a way that nobody asked for" });
+      return;
+    }
+    const start = { status, reason: printable(reason), headers };
+    this.#unreadable = whyUnreadable(start, this.#asked());
+    if (this.#unreadable !== undefined) return;
+    const head = replyHead(relocated(headers, this.#asked()), status, this.#job.replyHeaders);
     try {
-      this.#downstream.begin({ ...head, status, reason: printable(reason) });
+      this.#downstream.begin({ ...head, status, reason: start.reason });
     } catch (cause) {
       this.#breakUpstream({ kind: "broken", reason: `the upstream's reply head is not HTTP: ${cause}` });
     }
@@ -153,6 +131,12 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#state !== "replying") return;
     this.#bytes += chunk.length;
     this.#deadlines.touch();
+    if (this.#unreadable !== undefined) {
+      if (this.#bytes <= MOST_UNREADABLE) return;
+      this.#end("relayed", this.#unreadable);
+      controller.abort(new Error("the rest of an unreadable reply is not wanted"));
+      return;
+    }
     this.#tail?.add(chunk);
     if (this.#downstream.write(chunk)) return;
     controller.pause();
@@ -162,7 +146,7 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#state !== "replying") return;
     this.#downstream.trail(replyTrailers(latin1(controller.rawTrailers)));
-    this.#end("relayed", undefined);
+    this.#end("relayed", this.#unreadable);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -174,8 +158,15 @@ class Relay implements Dispatcher.DispatchHandler {
       const isOurs = "code" in error && UNSENDABLE.includes(String(error.code));
       this.#unsent(isOurs ? "unsendable" : "unreachable", error);
     } else {
-      this.#fail({ kind: "broken", reason: `the upstream broke the connection: ${error.message}` });
+      // undici's own assertions are about what came, in words for its authors.
+      const what = error.name === "AssertionError" ? "what it sent is not HTTP" : error.message;
+      this.#fail({ kind: "broken", reason: `the upstream broke the connection: ${what}` });
     }
+  }
+
+  #asked(): Asked {
+    const { request, upstream } = this.#job;
+    return { method: request.method, path: request.path, prefix: request.prefix, base: upstream.url ?? "" };
   }
 
   readonly #onDrain = (): void => {
@@ -189,7 +180,7 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #onSignal = (): void => {
     const reason: unknown = this.#job.signal.reason;
     if (reason === "cut") this.#interrupt({ kind: "cut", reason: "a budget that cuts is used up" });
-    else this.#interrupt({ kind: "cancelled", reason: `cancelled: ${textOf(reason)}` });
+    else this.#interrupt({ kind: "cancelled", reason: `cancelled ${textOf(reason)}` });
   };
 
   #expired(what: Expired, afterMs: number): void {
@@ -284,6 +275,16 @@ const UNSENDABLE: readonly string[] = ["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPO
 /** A reason phrase is text that nobody may be led on by. */
 function printable(reason: string | undefined): string {
   return (reason ?? "").replace(/[^\t -~]/g, "?").slice(0, 200);
+}
+
+/** undici unpacks chunks and leaves any other coding in: such a body is not what its headers would say. */
+function isOddlyCoded(headers: readonly string[]): boolean {
+  return headers.some(
+    (name, at) =>
+      at % 2 === 0 &&
+      name.toLowerCase() === "transfer-encoding" &&
+      headers[at + 1]?.trim().toLowerCase() !== "chunked",
+  );
 }
 
 function textOf(reason: unknown): string {

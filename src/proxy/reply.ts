@@ -9,7 +9,7 @@ import type { Breach } from "../policy/decision.ts";
 import { breachMessage } from "./breach-message.ts";
 import { breakOff } from "./downstream.ts";
 import type { AddedHeaders } from "./headers.ts";
-import type { Fault, UnsentWhy } from "./relay.ts";
+import type { Fault, UnsentWhy } from "./relayed.ts";
 
 export type Unserved =
   | { readonly kind: "refused"; readonly breach: Breach }
@@ -114,12 +114,17 @@ function ledgerUnavailable(): Answer {
 
 /** Nothing was sent and nothing is charged: where the upstream was the trouble, a client may try again. */
 function unsent(upstream: string, why: UnsentWhy, cause: Error): Answer {
-  const said = cause.message === "" && "code" in cause ? String(cause.code) : cause.message;
+  const said = causeOf({ cause });
   const { status, code, isFinal } = UNSENT[why];
   return error(status, code, `nothing was sent to upstream ${upstream}: ${said}`, {
     headers: isFinal ? [NO_RETRY] : [],
     budgetguard: { upstream },
   });
+}
+
+/** Some of Node's errors have a code and no words. */
+export function causeOf({ cause }: { readonly cause: Error }): string {
+  return cause.message === "" && "code" in cause ? String(cause.code) : cause.message;
 }
 
 const UNSENT = {
@@ -132,10 +137,20 @@ const UNSENT = {
 
 /** Time was used and is charged, so no client library is to try again by itself. */
 function faulty(upstream: string, fault: Fault): Answer {
+  if (fault.kind === "unreadable") return unreadable(upstream, fault.status, fault.reason);
   const { status, code } = FAULTS[fault.kind];
   return error(status, code, `upstream ${upstream}: ${fault.reason}`, {
     headers: [NO_RETRY],
     budgetguard: { upstream },
+  });
+}
+
+/** The upstream's own status, in words that are told from ours: its 402 is no budget's. */
+function unreadable(upstream: string, status: number, reason: string): Answer {
+  const budgetguard = { upstream };
+  return error(status, "upstream_refused", `upstream ${upstream}: ${reason}`, {
+    type: "upstream_error",
+    budgetguard,
   });
 }
 
@@ -147,7 +162,7 @@ const FAULTS = {
   client_gone: { status: 499, code: "client_gone" },
   cancelled: { status: 499, code: "cancelled" },
   cut: { status: 402, code: "budget_cut" },
-} as const satisfies Record<Fault["kind"], { status: number; code: string }>;
+} as const satisfies Record<Exclude<Fault["kind"], "unreadable">, { status: number; code: string }>;
 
 const NO_RETRY = ["x-should-retry", "false"] as const;
 
@@ -157,6 +172,7 @@ const PROBLEM_HEADERS: Partial<Record<ProblemStatus, Extra>> = {
 };
 
 interface Extra {
+  readonly type?: string;
   readonly headers?: AddedHeaders;
   readonly budgetguard?: object;
 }
@@ -168,7 +184,7 @@ function error(status: number, code: string, message: string, extra: Extra = {})
     headers: extra.headers ?? [],
     body: {
       detail: message,
-      error: { message, type: typeOf(status), code, param: null },
+      error: { message, type: extra.type ?? typeOf(status), code, param: null },
       budgetguard: extra.budgetguard ?? {},
     },
   };

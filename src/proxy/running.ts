@@ -15,10 +15,10 @@ export class Running {
     return { signal: control.signal, leave: () => void this.#controls.delete(id) };
   }
 
-  /** False where no such request runs. `reason` says who cancelled; "cut" is a budget's word alone. */
+  /** False where no such request runs. `reason` goes on from "cancelled"; "cut" is a budget's word alone. */
   cancel(id: string, reason: string): boolean {
     const control = this.#controls.get(id);
-    control?.abort(reason === "cut" ? "cancelled" : reason);
+    control?.abort(reason === "cut" ? "by a cut" : reason);
     return control !== undefined;
   }
 

@@ -37,7 +37,8 @@ export function prepare({ upstream, request, requestId, rewriteModel, secretOf }
   const headers = requestHeaders(request.rawHeaders, {
     auth,
     requestId,
-    contentLength: body === null || Buffer.isBuffer(body) ? undefined : request.body.announced,
+    contentLength:
+      body === null || Buffer.isBuffer(body) ? undefined : request.body.announcedAs(rewriteModel),
     readsReply: upstream.price.kind === "tokens",
   });
   headers.push(...VIA);

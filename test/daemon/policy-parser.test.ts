@@ -51,12 +51,3 @@ test("a thread that ended is made anew", async (t) => {
   t.is((await parser.parse(SMALL)).kind, "policy");
   await parser.close();
 });
-
-test("a thread that ends while it is asked is a failure, not a silence", async (t) => {
-  const parser = new PolicyParser(AROUND);
-  await parser.parse(SMALL);
-  const asked = parser.parse(large());
-  await new Promise(setImmediate);
-  await parser.close();
-  await t.throwsAsync(asked, { message: /the thread that parses policies ended/ });
-});

@@ -37,6 +37,11 @@ async function begin(t: ExecutionContext, prepare?: (folder: GatewayFolder) => v
   return { nim, folder, gateway };
 }
 
+function linked({ path, policyPath }: GatewayFolder): void {
+  renameSync(policyPath, join(path, "v1.yaml"));
+  symlinkSync("v1.yaml", policyPath);
+}
+
 const WAYS: Record<
   string,
   { prepare?: (at: GatewayFolder) => void; save: (at: GatewayFolder, text: string) => void }
@@ -54,11 +59,19 @@ const WAYS: Record<
       writeFileSync(policyPath, text);
     },
   },
-  "a symbolic link that is swapped": {
-    prepare: ({ path, policyPath }) => {
-      renameSync(policyPath, join(path, "v1.yaml"));
-      symlinkSync("v1.yaml", policyPath);
+  "written in place behind a symbolic link": {
+    prepare: linked,
+    save: ({ path }, text) => writeFileSync(join(path, "v1.yaml"), text),
+  },
+  "renamed behind a symbolic link": {
+    prepare: linked,
+    save: ({ path }, text) => {
+      writeFileSync(join(path, "v1.new"), text);
+      renameSync(join(path, "v1.new"), join(path, "v1.yaml"));
     },
+  },
+  "a symbolic link that is swapped": {
+    prepare: linked,
     save: ({ path, policyPath }, text) => {
       const name = `v${process.hrtime.bigint()}.yaml`;
       writeFileSync(join(path, name), text);
@@ -101,9 +114,8 @@ test("a folder that is swapped behind a symbolic link, as Kubernetes does, turns
     versions(at, "..v1", text);
     symlinkSync("..data/policy.yaml", at.policyPath);
   });
-  for (const [index, chosen] of (["flux-two", "flux-one"] as const).entries()) {
+  for (const [index, chosen] of (["flux-two", "flux-one", "flux-two"] as const).entries()) {
     versions(folder, `..v${index + 2}`, POLICY(nim, chosen));
-    rmSync(join(folder.path, `..v${index + 1}`), { recursive: true });
     await eventually(`requests go to ${chosen}`, async () => (await upstreamOf(gateway)) === chosen);
   }
   t.pass();
@@ -150,7 +162,7 @@ test("a model's port opens when the policy names it, and closes once its last re
   t.is(ready.status, 200);
   t.true((await gateway.client.status()).listeners.some(({ model }) => model === "flux-dev"));
 
-  const slow = askImage(own, { steps: 100, headers: { "X-Nim-Fault": '{"kind":"slow_head","ms":1500}' } });
+  const slow = askImage(own, { steps: 100, headers: { "X-Nim-Fault": '{"kind":"slow_head","ms":5000}' } });
   await eventually("it is under way", () => nim.inFlight() > 0);
   folder.save(POLICY(nim, "flux-one"));
   await eventually("the port takes nothing new", async () => (await askImage(own)).status === 0);

@@ -164,7 +164,7 @@ test("a model's own port is ready while its upstream may serve, and says 503 whe
   t.pass();
 });
 
-const SLOW = { "X-Nim-Fault": '{"kind":"slow_head","ms":1000}' };
+const SLOW = { "X-Nim-Fault": '{"kind":"slow_head","ms":4000}' };
 
 interface Ending {
   readonly model?: string;

@@ -6,7 +6,7 @@ import { seconds } from "../../src/metering/time.ts";
 import type { Admission, Reservation } from "../../src/policy/admission.ts";
 import { exchange, type Gateway, type Send } from "../../src/proxy/exchange.ts";
 import { chargedFor } from "../../src/proxy/front.ts";
-import type { Relayed } from "../../src/proxy/relay.ts";
+import type { Relayed } from "../../src/proxy/relayed.ts";
 import { perRequest, policy, TEN, task, upstream, usd, ZERO } from "../support/policies.ts";
 
 const UP = upstream("up", { price: perRequest("0.01") });

@@ -5,7 +5,8 @@ import test from "ava";
 import type { Instant } from "../../src/metering/time.ts";
 import type { Client, Policy } from "../../src/policy/policy.ts";
 import { readFacts } from "../../src/proxy/body-facts.ts";
-import { type Identified, identify, type Means } from "../../src/proxy/identify.ts";
+import type { TokenLookup } from "../../src/proxy/credentials.ts";
+import { type Identified, identify, readHead } from "../../src/proxy/identify.ts";
 import { newTaskId } from "../../src/proxy/task-id.ts";
 import { upstreamAt } from "../support/relay-rig.ts";
 
@@ -44,7 +45,7 @@ interface Sketch {
   readonly length?: number | undefined;
   readonly port?: string;
   readonly policy?: Policy;
-  readonly tokens?: Means["tokens"];
+  readonly tokens?: TokenLookup;
 }
 
 function look(sketch: Sketch): Identified {
@@ -55,13 +56,11 @@ function look(sketch: Sketch): Identified {
     contentType: "application/json",
     contentEncoding: undefined,
   });
-  return identify(
-    { method, path, rawHeaders: headers },
-    { facts, length: "length" in sketch ? sketch.length : body.length },
-    policy,
-    { modelPort: sketch.port },
-    { tokens: sketch.tokens ?? (() => undefined), newId: () => "r-1", at: 5 as Instant },
-  );
+  const { tokens = () => undefined } = sketch;
+  const head = readHead({ method, path, rawHeaders: headers }, policy, { modelPort: sketch.port }, tokens);
+  if (head.kind !== "known") return head;
+  const length = "length" in sketch ? sketch.length : body.length;
+  return identify(head, { facts, length }, policy, { newId: () => "r-1", at: 5 as Instant });
 }
 
 function modelFound(sketch: Sketch): string {

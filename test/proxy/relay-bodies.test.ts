@@ -96,6 +96,34 @@ test("the model name in a whole body is replaced, and nothing else in it", async
   t.is(got.body.toString(), body.replace('"flux-dev"', '"black-forest/\\"x\\""'));
 });
 
+for (const size of [65_535, 65_536, 65_537, 200_000]) {
+  for (const framing of ["announced", "in chunks"]) {
+    test(`the model name in ${size} bytes ${framing} is replaced too`, async (t) => {
+      const rig = await start(t, echo, { job: { rewriteModel: "meta/llama-3.1-8b-instruct" } });
+      const opening = '{"model": "llama", "messages": ["';
+      const body = `${opening}${"x".repeat(size - opening.length - 3)}"]}`;
+      const headers = framing === "announced" ? {} : { "transfer-encoding": "chunked" };
+      const got = await post(rig, Buffer.from(body), headers);
+      t.is(got.body.toString(), body.replace('"llama"', '"meta/llama-3.1-8b-instruct"'));
+    });
+  }
+}
+
+test("a client that leaves while its upload waits for another upstream harms nobody", async (t) => {
+  const rig = await relayRig("http://127.0.0.1:1");
+  t.teardown(() => rig.close());
+  const client = await rawClient(
+    rig.port,
+    `POST /v1/infer HTTP/1.1\r\nHost: localhost:${rig.port}\r\nContent-Length: 200000\r\n\r\n${"x".repeat(100_000)}`,
+  );
+  const { relayed } = await rig.next();
+  t.like(relayed, { kind: "unsent", why: "unreachable", replayable: true });
+  client.socket.resetAndDestroy();
+  // An error that nobody listens to would end this process.
+  await sleep(100);
+  t.pass();
+});
+
 test("1000 random splits of a request make the same request", async (t) => {
   const rig = await start(t, echo);
   const body = '{"width": 64, "height": 64, "steps": 4}';

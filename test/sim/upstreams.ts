@@ -4,7 +4,7 @@
 import { type DurationUs, SECOND } from "../../src/metering/time.ts";
 import type { Ending } from "../../src/policy/admission.ts";
 import type { Attempt } from "../../src/proxy/exchange.ts";
-import type { Relayed } from "../../src/proxy/relay.ts";
+import type { Relayed } from "../../src/proxy/relayed.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 

@@ -8,8 +8,9 @@ import type { Upstream } from "../../src/policy/policy.ts";
 import { BODY_TIMES, type BodyLimits, openBody } from "../../src/proxy/body-window.ts";
 import { Listeners } from "../../src/proxy/listener.ts";
 import { Pools } from "../../src/proxy/pools.ts";
-import { type Relayed, relay } from "../../src/proxy/relay.ts";
+import { relay } from "../../src/proxy/relay.ts";
 import type { RelayJob } from "../../src/proxy/relay-job.ts";
+import type { Relayed } from "../../src/proxy/relayed.ts";
 import { reply } from "../../src/proxy/reply.ts";
 
 export interface Attempted {
@@ -35,6 +36,7 @@ export interface Rig {
 export interface RigOptions {
   readonly upstream?: Partial<Upstream>;
   readonly job?: Partial<RelayJob>;
+  readonly prefix?: string;
   readonly limits?: Partial<BodyLimits>;
   /** Lets each relayed reply go at once; default true. */
   readonly finishes?: boolean;
@@ -64,6 +66,7 @@ export async function relayRig(url: string | undefined, options: RigOptions = {}
         request: {
           method: request.method ?? "",
           path,
+          prefix: options.prefix ?? "",
           rawHeaders: request.rawHeaders,
           body: opened.body,
         },
@@ -81,12 +84,10 @@ export async function relayRig(url: string | undefined, options: RigOptions = {}
         if (relayed.why !== "client_gone") {
           reply(response, { kind: "unsent", upstream: "up", why: relayed.why, cause: relayed.cause });
         }
-      } else if (relayed.ending.outcome === "relayed") {
+      } else if (relayed.fault === undefined) {
         if (finishes) relayed.finish();
       } else if (relayed.headSent) relayed.destroy();
-      else if (relayed.fault !== undefined) {
-        reply(response, { kind: "fault", upstream: "up", fault: relayed.fault });
-      }
+      else reply(response, { kind: "fault", upstream: "up", fault: relayed.fault });
       ended.put({ relayed, response, clock, control });
     },
     () => rules,
