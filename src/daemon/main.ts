@@ -175,11 +175,11 @@ function makeDaemon(
     adminToken: folder.adminToken,
     policy: () => inForce.policy,
     reload: () => file.reload(),
-    stop: async () => {
+    stop: async (graceMs = DRAIN_MS) => {
       notifier.stopping();
       log.info("stopping: no new requests, those under way may end");
       await file.close();
-      await close(DRAIN_MS);
+      await close(graceMs);
       notifier.close();
     },
     died: books.died,

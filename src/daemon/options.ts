@@ -29,8 +29,8 @@ export interface Daemon {
   policy(): Policy;
   /** Reads the policy file again; resolves when it is in force or refused. */
   reload(): Promise<void>;
-  /** Takes no more requests, lets those under way end up to a bound, settles, closes. */
-  stop(): Promise<void>;
+  /** Takes no more requests, lets those under way end for `graceMs` (30 s if not said), settles, closes. */
+  stop(graceMs?: number): Promise<void>;
   /** Resolves with the reason when it can no longer go on: it must not be wrong about money. */
   readonly died: Promise<unknown>;
 }

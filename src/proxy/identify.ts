@@ -50,7 +50,7 @@ export type Identified =
 
 export interface Problem {
   readonly kind: "problem";
-  readonly status: 400 | 401 | 403 | 404;
+  readonly status: 400 | 401 | 403 | 404 | 415;
   readonly code: string;
   readonly message: string;
 }
@@ -72,7 +72,10 @@ export function readHead(
   const named = place.modelPort ?? prefix ?? (headers.get("x-budgetguard-model")?.[0] || undefined);
   if (named !== undefined && !policy.models.has(named)) return unknownModel(named, policy);
   if (kind.kind === "own") return { kind: "own", what: kind.what, model: named };
-  return { kind: "known", isMetered: kind.kind === "metered", path, named, identity, headers };
+  const isMetered = kind.kind === "metered";
+  const coding = headers.get("content-encoding")?.join() ?? "identity";
+  if (isMetered && coding.trim().toLowerCase() !== "identity") return encoded();
+  return { kind: "known", isMetered, path, named, identity, headers };
 }
 
 interface KnownHead {
@@ -185,6 +188,12 @@ function unknownPath({ method, path }: RequestHead): Problem {
 
 function unknownModel(name: string, policy: Policy): Problem {
   return problem(404, "unknown_model", `there is no model "${shown(name)}"; ${modelList(policy)}`);
+}
+
+/** How many images are asked for decides the price, and it would be hidden in there. */
+function encoded(): Problem {
+  const message = "send the body without a Content-Encoding: what it asks for decides its price";
+  return problem(415, "encoded_body", message);
 }
 
 function invalidJson({ line, column }: { line: number; column: number }): Problem {

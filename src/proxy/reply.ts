@@ -28,7 +28,7 @@ export type Unserved =
   /** A bug of ours: its text is for the log alone. */
   | { readonly kind: "bug" };
 
-export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 417 | 421 | 431 | 503 | 508;
+export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 417 | 421 | 431 | 503 | 508;
 
 /** Answers, or breaks the connection where something of a reply has already left. */
 export function reply(response: ServerResponse, unserved: Unserved, added: AddedHeaders = []): void {

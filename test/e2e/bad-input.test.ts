@@ -1,6 +1,7 @@
 // What goes wrong between a client, the gateway and its upstreams: each is answered in JSON with the right
 // status and a reason phrase that says it, each is accounted for, and the gateway goes on serving.
 
+import { gzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
 import { add, formatUsd } from "../../src/metering/money.ts";
@@ -117,6 +118,13 @@ test(
     code: "invalid_json",
     says: /line 2, column 2/,
   },
+);
+test(
+  "a compressed body is a 415: what it asks for could not be priced",
+  check,
+  "/m/flux-dev/v1/infer",
+  { body: gzipSync('{"samples": 8}'), headers: { "Content-Encoding": "gzip" } },
+  { status: 415, code: "encoded_body", says: /without a Content-Encoding/ },
 );
 test(
   "a body that announces too much is a 413",

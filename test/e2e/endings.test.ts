@@ -5,8 +5,9 @@ import test, { type ExecutionContext } from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
 import type { RequestDetail } from "../../src/sdk/client.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
-import { ask, askImage, eventually, jsonOf, type Reply } from "../support/gateway-client.ts";
+import { ask, askImage, eventually, imageBody, jsonOf, type Reply } from "../support/gateway-client.ts";
 import { usd } from "../support/policies.ts";
+import { rawClient } from "../support/sockets.ts";
 
 /** One second costs 0.001 USD. */
 const POLICY = ({ url }: Nim) => `version: 1
@@ -127,4 +128,33 @@ test("an upstream that refuses is no failure of the gateway's: its status and it
   const reply: Reply = await askImage(gateway.url, { headers: { "X-Nim-Fault": fault } });
   t.is(reply.status, 503);
   t.like(await theEnded(gateway), { outcome: "relayed", status: 503 });
+});
+
+test("who still waits when the gateway stops is told so, and charged", async (t) => {
+  const { nim, gateway } = await begin(t);
+  const asked = askImage(gateway.url, { headers: { "X-Nim-Fault": "hang" } });
+  await eventually("the upstream works", () => nim.inFlight() === 1);
+  await gateway.daemon.stop(200);
+  const reply = await asked;
+  t.is(reply.status, 499);
+  t.regex(reply.reason, /cancelled because the gateway is stopping/);
+  const [line] = gateway.accessLines();
+  t.like(line, { outcome: "aborted", reason: "cancelled because the gateway is stopping" });
+  t.true(usd(String(line?.charged_usd)) > 0n, "its time was free");
+});
+
+test("a reply that is delimited by closing never looks whole because the gateway stops", async (t) => {
+  const { gateway } = await begin(t);
+  const { hostname, port } = new URL(gateway.url);
+  const fault = '{"kind":"trickle","bytes":1,"ms":50}';
+  t.is(hostname, "127.0.0.1");
+  const body = imageBody();
+  const client = await rawClient(
+    Number(port),
+    `POST /v1/infer HTTP/1.0\r\nHost: localhost:${port}\r\nX-Nim-Fault: ${fault}\r\n` +
+      `Content-Length: ${body.length}\r\nContent-Type: application/json\r\n\r\n${body}`,
+  );
+  await client.until(/\r\n\r\n.{5}/s);
+  const [how] = await Promise.all([client.closed, gateway.daemon.stop(200)]);
+  t.is(how, "reset");
 });

@@ -45,7 +45,14 @@ export async function startGateway(
     },
   });
   if (started.kind === "refused") throw new Error(started.lines.join("\n"));
-  const { daemon } = started;
+  let stopping: Promise<void> | undefined;
+  const daemon: Daemon = {
+    ...started.daemon,
+    stop: (graceMs) => {
+      stopping ??= started.daemon.stop(graceMs);
+      return stopping;
+    },
+  };
   return {
     url: `http://${daemon.listening.find(({ model }) => model === undefined)?.address}`,
     folder,
