@@ -32,11 +32,9 @@ export class RollupWriter {
     const add = (dimension: string, value: string) =>
       this.#add.run(bucket, dimension, value, entry.isLast ? 1 : 0, entry.images, entry.elapsed, amount);
     add("total", "");
-    for (const scope of ["provider", "model", "user", "upstream"] as const) {
-      const value = facts[scope];
-      if (value !== undefined) add(scope, value);
-    }
-    if (facts.workflow !== undefined) add("workflow", this.#capped(bucket, facts.workflow));
+    // Where nobody said, "" has the money: the rows of a dimension add up to the total.
+    for (const scope of ["provider", "model", "user", "upstream"] as const) add(scope, facts[scope] ?? "");
+    add("workflow", facts.workflow === undefined ? "" : this.#capped(bucket, facts.workflow));
     add("series", seriesOf(entry));
   }
 

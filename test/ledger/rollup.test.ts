@@ -1,13 +1,22 @@
 // Rollups are the same money as the entries that they count, in fewer rows.
 
+import type { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { sums } from "../../src/ledger/queries.ts";
 import { openLedger } from "../../src/ledger/sqlite-open.ts";
 import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
 import type { Entry } from "../../src/ledger/store.ts";
-import { nanoUsd } from "../../src/metering/money.ts";
-import { DAY, durationUs, EPOCH, FOREVER, later, QUARTER_HOUR } from "../../src/metering/time.ts";
+import { add, nanoUsd, ZERO_USD } from "../../src/metering/money.ts";
+import {
+  DAY,
+  durationUs,
+  EPOCH,
+  FOREVER,
+  type Instant,
+  later,
+  QUARTER_HOUR,
+} from "../../src/metering/time.ts";
 import { entry, facts, ledgerFolder } from "../support/ledger.ts";
 import { TEN, usd } from "../support/policies.ts";
 
@@ -45,30 +54,42 @@ const entries = fc.array(
       elapsed: fc.integer({ min: 0, max: 10 ** 9 }).map(durationUs),
       images: fc.integer({ min: 0, max: 4 }),
       isLast: fc.boolean(),
-      facts: fc.record({ user: name, model: name, provider: name, upstream: name }).map(facts),
+      facts: fc
+        .record({ user: name, model: name, provider: name, upstream: name, workflow: name })
+        .map((own) => facts({ ...own, project: "all" })),
     })
     .map(entry),
   { minLength: 1, maxLength: 40 },
 );
 
+const DIMENSIONS = ["provider", "model", "user", "workflow", "upstream"] as const;
+
+/** Quarter-hours by number, in any order. */
+function spanOf(a: number, b: number) {
+  const from = later(TEN, durationUs(Math.min(a, b) * QUARTER_HOUR));
+  return { from, to: later(TEN, durationUs((Math.max(a, b) + 1) * QUARTER_HOUR)) };
+}
+
+function lawOf(database: DatabaseSync, put: (...all: readonly Entry[]) => void, law: Law) {
+  const quarter = fc.nat({ max: 3 * 96 });
+  const property = fc.property(entries, quarter, quarter, (all, a, b) => {
+    database.exec("DELETE FROM rollups; DELETE FROM entries");
+    put(...all);
+    law(all, spanOf(a, b));
+  });
+  fc.assert(property, { seed: 20261122, numRuns: 60 });
+}
+
+type Law = (all: readonly Entry[], span: { readonly from: Instant; readonly to: Instant }) => void;
+
 test("the sum of the rollups is the sum of the entries, over any quarter-hours", (t) => {
   const { database, put } = ledger(t);
-  const law = fc.property(
-    entries,
-    fc.nat({ max: 3 * 96 }),
-    fc.nat({ max: 3 * 96 }),
-    fc.constantFrom("total", "provider", "model", "user", "upstream"),
-    (all, a, b, by) => {
-      database.exec("DELETE FROM rollups");
-      put(...all);
-      const from = later(TEN, durationUs(Math.min(a, b) * QUARTER_HOUR));
-      const to = later(TEN, durationUs((Math.max(a, b) + 1) * QUARTER_HOUR));
-      const rolled = sums(database, { from, to, by, where: {} });
+  const law: Law = (all, { from, to }) => {
+    for (const by of ["total", ...DIMENSIONS] as const) {
       const naive = new Map<string, bigint[]>();
       for (const { at, kind, amount, elapsed, images, isLast, facts: own } of all) {
         if (kind === "reserved" || kind === "extended" || at < from || at >= to) continue;
-        const value = by === "total" ? "" : own[by as "user"];
-        if (value === undefined) continue;
+        const value = by === "total" ? "" : (own[by] ?? "");
         const due = [isLast ? 1n : 0n, BigInt(images), BigInt(elapsed), kind === "released" ? 0n : amount];
         const before = naive.get(value) ?? [0n, 0n, 0n, 0n];
         naive.set(
@@ -76,14 +97,30 @@ test("the sum of the rollups is the sum of the entries, over any quarter-hours",
           before.map((sum, index) => sum + (due[index] ?? 0n)),
         );
       }
-      const found = rolled.map((row): [string, bigint[]] => [
+      const found = sums(database, { from, to, by, where: {} }).map((row): [string, bigint[]] => [
         row.value,
         [BigInt(row.requests), BigInt(row.images), BigInt(row.elapsed), row.amount],
       ]);
       t.deepEqual(Object.fromEntries(found), Object.fromEntries(naive));
-    },
-  );
-  t.notThrows(() => fc.assert(law, { seed: 20261122, numRuns: 60 }));
+    }
+  };
+  t.notThrows(() => lawOf(database, put, law));
+});
+
+test("the rows of a dimension add up to the total, and are those that a filter counts", (t) => {
+  const { database, put } = ledger(t);
+  const law: Law = (_all, span) => {
+    const total = sums(database, { ...span, by: "total", where: {} })[0];
+    for (const by of DIMENSIONS) {
+      const rows = sums(database, { ...span, by, where: {} });
+      const all = rows.reduce((sum, { amount }) => add(sum, amount), ZERO_USD);
+      const requests = rows.reduce((sum, row) => sum + row.requests, 0);
+      t.deepEqual([all, requests], [total?.amount ?? ZERO_USD, total?.requests ?? 0]);
+      // Every entry has this project, and a filter is answered from the entries, not from the rollups.
+      t.deepEqual(rows, sums(database, { ...span, by, where: { project: "all" } }));
+    }
+  };
+  t.notThrows(() => lawOf(database, put, law));
 });
 
 test("money that is only held is in no sum", (t) => {
@@ -96,14 +133,15 @@ test("the thousand-and-first workflow of a day is counted as other, and no money
   const { database, put } = ledger(t);
   const of = (workflow: string) => entry({ facts: facts({ workflow }) });
   put(...Array.from({ length: 1002 }, (_, index) => of(`w-${index}`)));
-  put(of("w-0"));
+  put(of("w-0"), entry());
   const rows = sums(database, { ...ALWAYS, by: "workflow" });
-  t.is(rows.length, 1001);
+  t.is(rows.length, 1002);
   const requests = (value: string) => rows.find((row) => row.value === value)?.requests;
-  t.deepEqual([requests("other"), requests("w-0"), requests("w-999")], [2, 2, 1]);
+  const counted = ["other", "w-0", "w-999", ""].map(requests);
+  t.deepEqual(counted, [2, 2, 1, 1]);
   t.is(
     rows.reduce((sum, { amount }) => sum + amount, 0n),
-    usd("0.01") * 1003n,
+    usd("0.01") * 1004n,
   );
 });
 
