@@ -119,6 +119,20 @@ export function seriesOf(counts: Counts, labels: SeriesLabels): Series {
   return made;
 }
 
+/** Outcomes of requests of which no byte was sent: they are no generation, good or bad. */
+const UNSENT: ReadonlySet<Outcome> = new Set(["refused", "no_upstream", "unsent"]);
+
+export function isGeneration(outcome: Outcome): boolean {
+  return !UNSENT.has(outcome);
+}
+
+export function countDecision({ decisions }: Counts, action: Action, budget: string, count: number): void {
+  const key = `${action}\n${budget}`;
+  const known = decisions.get(key);
+  if (known === undefined) decisions.set(key, { action, budget, count });
+  else known.count += count;
+}
+
 export function addCount<K>(to: Map<K, number>, key: K, count: number): void {
   to.set(key, (to.get(key) ?? 0) + count);
 }

@@ -46,7 +46,9 @@ function writeRequests(page: Page, { series, overhead }: Counts): void {
   page.histogram(
     "budgetguard_request_duration_seconds",
     "Time from a request's arrival at the gateway to the last byte of its reply, since the gateway started.",
-    all.map(({ labels, duration }) => ({ labels: { ...labels }, distribution: duration })),
+    all
+      .filter(({ duration }) => duration.count > 0)
+      .map(({ labels, duration }) => ({ labels: { ...labels }, distribution: duration })),
   );
   page.histogram(
     "budgetguard_overhead_seconds",

@@ -5,8 +5,18 @@ import { add, type NanoUsd } from "../metering/money.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Action } from "../policy/policy.ts";
-import { addCost, addCount, type CostKind, noCounts, type SeriesLabels, seriesOf } from "./counts.ts";
+import {
+  addCost,
+  addCount,
+  type CostKind,
+  countDecision,
+  isGeneration,
+  noCounts,
+  type SeriesLabels,
+  seriesOf,
+} from "./counts.ts";
 import { EXPOSITION_TYPE, exposition, type Readings } from "./exposition.ts";
+import { prime } from "./priming.ts";
 
 /** One request that has ended, however it ended. */
 export interface Observation extends Ended {
@@ -36,9 +46,6 @@ export interface Remembered {
   readonly decisions: readonly { readonly action: Action; readonly budget: string; readonly count: number }[];
 }
 
-/** Outcomes of requests of which no byte was sent: they are no generation, good or bad. */
-const UNSENT: ReadonlySet<Outcome> = new Set(["refused", "no_upstream", "unsent"]);
-
 export class Metrics {
   readonly contentType = EXPOSITION_TYPE;
   readonly #counts = noCounts();
@@ -57,11 +64,7 @@ export class Metrics {
 
   /** A budget's action took effect: it warned, refused and so on. */
   decision(action: Action, budget: string, count = 1): void {
-    const { decisions } = this.#counts;
-    const key = `${action}\n${budget}`;
-    const known = decisions.get(key);
-    if (known === undefined) decisions.set(key, { action, budget, count });
-    else known.count += count;
+    countDecision(this.#counts, action, budget, count);
   }
 
   commit(elapsed: DurationUs): void {
@@ -84,6 +87,7 @@ export class Metrics {
   }
 
   render(readings: Readings): Promise<string> {
+    prime(this.#counts, readings.policy().policy);
     return exposition(this.#counts, readings);
   }
 
@@ -95,7 +99,7 @@ export class Metrics {
     generations.cost = add(generations.cost, charged);
     generations.images += event.images;
     if (event.succeeded) addCount(generations.succeeded, series.labels.model, count);
-    else if (!UNSENT.has(event.outcome)) addCount(generations.failed, series.labels.model, count);
+    else if (isGeneration(event.outcome)) addCount(generations.failed, series.labels.model, count);
   }
 }
 

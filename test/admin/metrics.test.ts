@@ -7,7 +7,7 @@ import { Metrics, type Observation } from "../../src/admin/metrics.ts";
 import { nanoUsd } from "../../src/metering/money.ts";
 import { durationUs } from "../../src/metering/time.ts";
 import { OUTCOMES } from "../../src/policy/admission.ts";
-import { budget } from "../support/policies.ts";
+import { budget, model, policy as policyOf, upstream } from "../support/policies.ts";
 import { needs } from "../support/real.ts";
 import { readExposition } from "./exposition-text.ts";
 import { always, houseOf, openAdmin, policy, studioDay, today, usd } from "./house-of-functions.ts";
@@ -72,7 +72,7 @@ test("a refused request is counted, and is neither a generation nor a cost", asy
   metrics.observe(refused);
   const value = await scrape(metrics);
   t.deepEqual(value("budgetguard_requests_total", { outcome: "refused", upstream: "none" }), ["1"]);
-  t.deepEqual(value("generation_total"), []);
+  t.deepEqual(value("generation_total"), ["0", "0"]);
   t.deepEqual(value("generation_cost_usd_total"), ["0"]);
   t.deepEqual(value("generation_cost_usd_per_image"), []);
   t.deepEqual(value("budgetguard_overhead_seconds_count"), ["0"]);
@@ -183,6 +183,35 @@ test("thousands of combinations end up as other, and none of the money is lost",
   const value = await scrape(metrics);
   t.deepEqual(value("budgetguard_cost_usd_total", { upstream: "other" }), ["1e-7"]);
   t.is(value("budgetguard_cost_usd_total")?.length, 5_001);
+});
+
+test("what the policy can lead to is there at 0 before it happens", async (t) => {
+  const value = await scrape(new Metrics());
+  const labels = { model: "flux-dev", provider: "aws", upstream: "flux-aws" };
+  t.deepEqual(value("budgetguard_cost_usd_total", { ...labels, kind: "request" }), ["0"]);
+  for (const outcome of ["relayed", "failed", "aborted", "truncated", "cut", "unknown"]) {
+    t.deepEqual(value("budgetguard_requests_total", { ...labels, outcome }), ["0"], outcome);
+  }
+  for (const outcome of ["refused", "no_upstream", "unsent"]) {
+    const none = { ...labels, provider: "none", upstream: "none", outcome };
+    t.deepEqual(value("budgetguard_requests_total", none), ["0"], outcome);
+  }
+  for (const action of ["block", "warn"]) {
+    t.deepEqual(value("budgetguard_decisions_total", { action, budget: "studio-day" }), ["0"], action);
+  }
+});
+
+test("a policy of a hundred models on ten upstreams each begins two hundred series, and no more", async (t) => {
+  const upstreams = Array.from({ length: 10 }, (_, index) => upstream(`u-${index}`));
+  const ids = upstreams.map(({ id }) => id);
+  const models = Array.from({ length: 100 }, (_, index) => model(`m-${index}`, ids));
+  const house = houseOf();
+  const large = { ...house.policy(), policy: policyOf({ upstreams, models }) };
+  const value = await scrape(new Metrics(), houseOf({ policy: () => large }));
+  const begun = ["relayed", "refused"].map(
+    (outcome) => value("budgetguard_requests_total", { outcome })?.length,
+  );
+  t.is((begun[0] ?? 0) + (begun[1] ?? 0), 200);
 });
 
 test("any policy names can be read back", async (t) => {
