@@ -1,4 +1,4 @@
-// The alert rules are valid and fire when, and only when, config/prometheus/rules.test.yml says.
+// The alert rules are valid and fire when, and only when, config/prometheus/rules*.test.yml say.
 
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -8,6 +8,7 @@ import { needs } from "../support/real.ts";
 import { CONFIG_FILE, ruleQueries } from "./queries.ts";
 
 const folder = dirname(CONFIG_FILE);
+const CASES = ["rules.test.yml", "rules.week.test.yml"];
 
 test(
   "Prometheus accepts the configuration and the rules",
@@ -23,7 +24,7 @@ test(
 test(
   "each alert fires when it should, and keeps still when it should",
   needs("promtool", async (t, promtool) => {
-    const { code, stdout, stderr } = await run(promtool, ["test", "rules", "rules.test.yml"], {
+    const { code, stdout, stderr } = await run(promtool, ["test", "rules", ...CASES], {
       cwd: folder,
     });
     t.is(code, 0, stdout + stderr);
@@ -31,7 +32,7 @@ test(
 );
 
 test("each alert has a case in which it fires", async (t) => {
-  const cases = await readFile(`${folder}/rules.test.yml`, "utf8");
+  const cases = (await Promise.all(CASES.map((file) => readFile(`${folder}/${file}`, "utf8")))).join("\n");
   const fires = (alert: string) => new RegExp(`alertname: ${alert}\\n\\s+exp_alerts:\\n`).test(cases);
   const alerts = (await ruleQueries()).map(({ where }) => where).filter((where) => !where.includes(":"));
   t.true(alerts.length > 8);
