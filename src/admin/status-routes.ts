@@ -7,7 +7,7 @@ import { Health, ModeChange, ModeState, Readiness, Status } from "../sdk/status.
 import type { House } from "./house.ts";
 import type { Metrics } from "./metrics.ts";
 import { type Api, body, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
-import { budgetWire, modeWire } from "./wire.ts";
+import { budgetWire, definitionWire, modeWire } from "./wire.ts";
 
 export function addStatusRoutes(api: Api, { house, safety }: Room): void {
   const status = createRoute({
@@ -114,6 +114,7 @@ function statusOf(house: House): Status {
     listeners: status.listeners.map(({ address, model }) => ({ address, model: model ?? null })),
     in_flight: status.inFlight,
     budgets: status.budgets.map(budgetWire),
+    budget_definitions: policy.budgets.map(definitionWire),
     upstreams: status.upstreams.map(({ id, provider, models, price, inFlight }) => ({
       id,
       provider,

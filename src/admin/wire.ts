@@ -2,10 +2,10 @@
 // nothing but the level of a budget, which is a matter of showing.
 
 import { available } from "../metering/balance.ts";
-import { formatUsd, type NanoUsd } from "../metering/money.ts";
+import { formatUsd, type NanoUsd, nanoUsd } from "../metering/money.ts";
 import { EPOCH, FOREVER, formatInstant, type Instant } from "../metering/time.ts";
 import type { Alternative, Breach, CandidateExplanation, Explanation } from "../policy/decision.ts";
-import { isEnforcing, type Note } from "../policy/policy.ts";
+import { type Budget, isEnforcing, type Note } from "../policy/policy.ts";
 import type * as decision from "../sdk/decision.ts";
 import type * as policy from "../sdk/policy.ts";
 import type * as requests from "../sdk/requests.ts";
@@ -43,6 +43,23 @@ export function budgetWire(state: BudgetState): status.BudgetStatus {
     level: levelOf(state),
     enforcing: isEnforcing(budget),
     shadow: budget.shadow,
+  };
+}
+
+export function definitionWire(budget: Budget): status.BudgetDefinition {
+  const limit = budget.limits.get("usd");
+  return {
+    id: budget.id,
+    description: budget.description,
+    per: budget.per ?? null,
+    when: Object.fromEntries([...budget.when].map(([scope, values]) => [scope, [...values]])),
+    action: budget.onLimit,
+    period: budget.period,
+    limit_usd: limit === undefined ? null : formatUsd(nanoUsd(limit)),
+    enabled: budget.enabled,
+    shadow: budget.shadow,
+    // Limits of other units are parsed and not yet kept.
+    enforcing: isEnforcing(budget) && limit !== undefined,
   };
 }
 

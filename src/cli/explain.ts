@@ -1,13 +1,13 @@
 // `budgetguard explain ID`: the story of one request, from who asked to what it cost; of a budget's id, how
 // the budget stands.
 
-import type { BudgetGuardClient, BudgetStatus, RequestDetail } from "../sdk/client.ts";
+import type { BudgetDefinition, BudgetGuardClient, BudgetStatus, RequestDetail } from "../sdk/client.ts";
 import { alternativesText, budgetsBefore, candidateTable } from "./candidate-table.ts";
 import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, complain, show } from "./connection.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { elapsed, moment } from "./moment.ts";
-import { budgetTable } from "./status.ts";
+import { budgetTable, uncounted } from "./status.ts";
 import { table } from "./table.ts";
 import { paint, say, type Terminal } from "./terminal.ts";
 import { inZone } from "./zone.ts";
@@ -38,21 +38,24 @@ async function explain(
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
     const status = await client.status();
-    const budgets = status.budgets.filter((budget) => budget.id === wanted);
-    if (budgets.length === 0) {
+    const budget = status.budget_definitions.find((one) => one.id === wanted);
+    if (budget === undefined) {
       const { body } = error;
       const complaint = { status: 404, code: body?.code, detail: none(wanted) };
       return complain(terminal, options, EXIT.problem, complaint);
     }
-    show(terminal, options, budgets, (found) => budgetText(found, inZone(terminal, status.policy.timezone)));
+    const balances = status.budgets.filter((balance) => balance.id === wanted);
+    show(terminal, options, { budget, balances }, () =>
+      budgetText(budget, balances, inZone(terminal, status.policy.timezone)),
+    );
   }
   return EXIT.ok;
 }
 
 function none(wanted: string): string {
   return (
-    `no request has the id ${wanted}, no client sent it as X-Request-Id, and no budget with a balance has ` +
-    "that id: budgetguard explain last tells of the newest request, budgetguard status lists the budgets"
+    `no request has the id ${wanted}, no client sent it as X-Request-Id, and no budget has that id: ` +
+    "budgetguard explain last tells of the newest request, budgetguard status lists the budgets"
   );
 }
 
@@ -132,9 +135,9 @@ function budgetsAfter({ budgets_after }: RequestDetail, { out }: Terminal): stri
   );
 }
 
-function budgetText(budgets: readonly BudgetStatus[], terminal: Terminal): string {
-  const [first] = budgets;
-  const about = first?.description ? `: ${first.description}` : "";
-  const force = first?.enforcing ? "It can refuse work." : "It refuses no work.";
-  return [`Budget ${first?.id}${about}`, force, "", budgetTable(budgets, terminal)].join("\n");
+function budgetText(budget: BudgetDefinition, balances: readonly BudgetStatus[], terminal: Terminal): string {
+  const about = budget.description === "" ? "" : `: ${budget.description}`;
+  const force = budget.enforcing ? "It can refuse work." : "It refuses no work.";
+  const rest = balances.length === 0 ? uncounted(budget) : budgetTable(balances, terminal);
+  return [`Budget ${budget.id}${about}`, force, "", rest].join("\n");
 }

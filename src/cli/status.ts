@@ -1,6 +1,6 @@
 // `budgetguard status`: everything that is in force now, on one screen.
 
-import type { BudgetStatus, Status } from "../sdk/client.ts";
+import type { BudgetDefinition, BudgetStatus, Status } from "../sdk/client.ts";
 import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import { EXIT } from "./exit-code.ts";
@@ -46,10 +46,27 @@ export function statusText(status: Status, screen: Terminal): string {
     `listening  ${listeners.join(", ") || "nowhere"}`,
     `in flight  ${status.in_flight}`,
     "",
-    status.budgets.length === 0 ? "no budgets: nothing is limited" : budgetTable(status.budgets, terminal),
+    ...budgetLines(status, terminal),
     "",
     status.upstreams.length === 0 ? "no upstreams: nothing can be served" : upstreamTable(status, terminal),
   ].join("\n");
+}
+
+function budgetLines({ budgets, budget_definitions }: Status, terminal: Terminal): readonly string[] {
+  if (budget_definitions.length === 0 && budgets.length === 0) return ["no budgets: nothing is limited"];
+  const counted = new Set(budgets.map(({ id }) => id));
+  const others = budget_definitions.filter(({ id }) => !counted.has(id));
+  const told = others.map((budget) => `budget ${budget.id}: ${uncounted(budget)}`);
+  return budgets.length === 0 ? told : [budgetTable(budgets, terminal), ...told];
+}
+
+/** Why a budget has no balance to show. */
+export function uncounted({ enabled, limit_usd, action, period, per }: BudgetDefinition): string {
+  if (!enabled) return "disabled";
+  if (limit_usd === null) return "not active yet: it has no limit_usd";
+  const isPassing = period === "per_task" || period === "per_session";
+  const what = isPassing ? "nothing under way" : "nothing counted yet";
+  return `${what} (${limit_usd} USD ${period}${per === null ? "" : ` per ${per}`}, at the limit: ${action})`;
 }
 
 export function modeText(mode: Status["mode"], timeZone: string): string {

@@ -16,7 +16,15 @@ export type { PolicyCheck, PolicyInForce, PolicyNote } from "./policy.ts";
 export type { Problem } from "./problem.ts";
 export type { Cancelled, RequestDetail, RequestPage, RequestSummary, RequestsQuery } from "./requests.ts";
 export type { Spend, SpendQuery, SpendRow, Usage, UsageQuery } from "./spend.ts";
-export type { BudgetStatus, Health, ModeState, Readiness, Status, UpstreamStatus } from "./status.ts";
+export type {
+  BudgetDefinition,
+  BudgetStatus,
+  Health,
+  ModeState,
+  Readiness,
+  Status,
+  UpstreamStatus,
+} from "./status.ts";
 export type { TokenCreated, TokenRequest } from "./tokens.ts";
 
 const DEFAULT_TIMEOUT_MS = 10_000;

@@ -32,6 +32,24 @@ export const BudgetStatus = z
   .meta({ id: "BudgetStatus" });
 export type BudgetStatus = z.infer<typeof BudgetStatus>;
 
+const words = z.array(z.string());
+
+export const BudgetDefinition = z
+  .object({
+    id: z.string(),
+    description: z.string(),
+    per: z.string().nullable().describe("What it is counted per, if it is: user, workflow and so on."),
+    when: z.record(z.string(), words).describe("What it covers: each key with the values that match."),
+    action: z.enum(ACTIONS).describe("What happens at the limit."),
+    period: z.enum(PERIODS),
+    limit_usd: usd.nullable().describe("null where it limits something other than money."),
+    enabled: z.boolean(),
+    shadow: z.boolean(),
+    enforcing: z.boolean().describe("Whether it can refuse work."),
+  })
+  .meta({ id: "BudgetDefinition" });
+export type BudgetDefinition = z.infer<typeof BudgetDefinition>;
+
 export const UpstreamStatus = z
   .object({
     id: z.string(),
@@ -82,7 +100,10 @@ export const Status = z
       }),
     ),
     in_flight: count.describe("Requests under way."),
-    budgets: z.array(BudgetStatus),
+    budgets: z.array(BudgetStatus).describe("Balances: of a budget per user one for each user."),
+    budget_definitions: z
+      .array(BudgetDefinition)
+      .describe("Every budget of the policy, whether anything is counted of it yet or not."),
     upstreams: z.array(UpstreamStatus),
   })
   .meta({ id: "Status" });

@@ -3,7 +3,8 @@
 import test, { type ExecutionContext } from "ava";
 import { z } from "zod";
 import { ApiError, BudgetGuardClient } from "../../src/sdk/client.ts";
-import { houseOf, openAdmin, requestOf, usd } from "./house-of-functions.ts";
+import { budget } from "../support/policies.ts";
+import { houseOf, openAdmin, requestOf, studioDay, usd } from "./house-of-functions.ts";
 
 async function opened(t: ExecutionContext, token?: string, house = houseOf()) {
   const { admin, baseUrl, bugs } = await openAdmin(house);
@@ -21,6 +22,28 @@ test("status tells budgets to the nano-dollar", async (t) => {
   t.is(budget?.held_usd, "0.000000001");
   t.is(budget?.remaining_usd, "19.996646666");
   t.is(budget?.level, "ok");
+});
+
+test("status tells every budget of the policy, whether it has a balance or not", async (t) => {
+  const budgets = [
+    studioDay,
+    budget("alice", { limit_usd: "5", when: { user: "alice", provider: ["aws", "azure"] }, enabled: false }),
+    { ...budget("images", { limit_usd: "1", per: "user" }), limits: new Map([["images", 10n] as const]) },
+  ];
+  const state = houseOf().policy();
+  const policy = { ...state.policy, budgets };
+  const { client } = await opened(t, undefined, houseOf({ policy: () => ({ ...state, policy }) }));
+  const { budget_definitions: told } = await client.status();
+  t.deepEqual(
+    told.map(({ id, limit_usd, enabled, enforcing }) => [id, limit_usd, enabled, enforcing]),
+    [
+      ["studio-day", "20.00", true, true],
+      ["alice", "5.00", false, false],
+      ["images", null, true, false],
+    ],
+  );
+  t.deepEqual(told[1]?.when, { user: ["alice"], provider: ["aws", "azure"] });
+  t.like(told[2], { per: "user", action: "block", period: "daily", shadow: false });
 });
 
 test("spend is asked for by period and dimension", async (t) => {

@@ -280,6 +280,32 @@ test("explain of a budget tells how it stands; of nothing, that there is none", 
   });
 });
 
+test("a budget that has no balance is told all the same", async (t) => {
+  const state = houseOf().policy();
+  const budgets = [
+    { ...studioDay, id: "artist-day", per: "user" as const },
+    { ...studioDay, id: "old", enabled: false },
+    { ...studioDay, id: "one-image", period: "per_task" as const, description: "" },
+    { ...studioDay, id: "pictures", limits: new Map([["images", 10n] as const]) },
+  ];
+  const { run } = await daemon(t, {
+    policy: () => ({ ...state, policy: { ...state.policy, budgets } }),
+    status: () => ({ ...houseOf().status(), budgets: [] }),
+  });
+  const told = [
+    ["artist-day", "nothing counted yet (20.00 USD daily per user, at the limit: block)"],
+    ["old", "disabled"],
+    ["one-image", "nothing under way (20.00 USD per_task, at the limit: block)"],
+    ["pictures", "not active yet: it has no limit_usd"],
+  ] as const;
+  const { stdout } = await run("status");
+  for (const [id, text] of told) {
+    t.true(stdout.includes(`\nbudget ${id}: ${text}\n`), stdout);
+    t.true((await run(`explain ${id}`)).stdout.endsWith(`\n\n${text}\n`));
+  }
+  t.like(JSON.parse((await run("explain old --json")).stdout), { budget: { id: "old" }, balances: [] });
+});
+
 test("an escape sequence in a label reaches programs as it is, and screens not at all", async (t) => {
   const label = "\u001b[2Jalice";
   const { labels } = requestOf("r-1");
