@@ -10,7 +10,7 @@ import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
 import { invalid, refuse } from "./problem.ts";
 import { addEstimateRoute, addRequestRoutes } from "./request-routes.ts";
 import { type Api, ok, problems, type Room } from "./route.ts";
-import { type AdminEnv, knownHost, sameOrigin, securityHeaders } from "./safety.ts";
+import { type AdminEnv, knownHost, listedPages, sameOrigin, securityHeaders } from "./safety.ts";
 import { addSpendRoutes } from "./spend-routes.ts";
 import { addHealthRoutes, addStatusRoutes } from "./status-routes.ts";
 
@@ -25,7 +25,7 @@ export function createApi(parts: ApiParts): Api {
   const api: Api = new OpenAPIHono<AdminEnv>({
     defaultHook: (result, c) => (result.success ? undefined : invalid(c, result.target, result.error)),
   });
-  api.use(securityHeaders(), knownHost(parts.safety), sameOrigin(parts.safety));
+  api.use(securityHeaders(), knownHost(parts.safety), sameOrigin(parts.safety), listedPages(parts.safety));
   addStatusRoutes(api, parts);
   addSpendRoutes(api, parts);
   addRequestRoutes(api, parts);

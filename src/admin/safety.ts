@@ -4,7 +4,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
-import { isAllowedHost, isAllowedOrigin } from "../policy/hosts.ts";
+import { isAllowedHost, isAllowedOrigin, listedOrigin } from "../policy/hosts.ts";
 import type { Role } from "../policy/policy.ts";
 import { type CallerRole, type Permission, permission, type Right } from "../sdk/roles.ts";
 import { isLoopback } from "./loopback.ts";
@@ -63,7 +63,10 @@ export const SECURITY_HEADERS = {
 export function securityHeaders(): MiddlewareHandler {
   return createMiddleware(async (c, next) => {
     await next();
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value);
+    const isForListed = c.res.headers.has("access-control-allow-origin");
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      if (!(isForListed && name === "cross-origin-resource-policy")) c.res.headers.set(name, value);
+    }
   });
 }
 
@@ -94,6 +97,25 @@ export function sameOrigin(safety: Safety): MiddlewareHandler {
     const detail =
       "pages of other origins may not use this API; add the origin to `origins` in the policy to allow it";
     return refuse(c, 403, { code: "foreign_origin", detail });
+  });
+}
+
+const ALLOWED_METHODS = "GET, HEAD, POST, PUT";
+
+/** What a browser must be told before a page that the policy lists can call and read; no other is told. */
+export function listedPages(safety: Safety): MiddlewareHandler {
+  return createMiddleware(async (c, next) => {
+    const page = listedOrigin(c.req.header("origin"), safety.allowed().origins);
+    if (page === undefined) return next();
+    if (c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined) {
+      c.res = c.body(null, 204, {
+        "access-control-allow-methods": ALLOWED_METHODS,
+        "access-control-allow-headers": "authorization, content-type",
+      });
+    } else await next();
+    c.res.headers.set("access-control-allow-origin", page);
+    c.res.headers.append("vary", "Origin");
+    return undefined;
   });
 }
 

@@ -38,7 +38,12 @@ function isOwnPort(port: number | undefined, ports: readonly number[]): boolean 
 
 /** Whether a page of `origin` may call. "null" and everything that is not scheme://host[:port] may not. */
 export function isAllowedOrigin(origin: string, allowed: AllowedOrigins): boolean {
-  const given = origin.toLowerCase();
-  if (given !== "null" && allowed.origins.some((each) => each.toLowerCase() === given)) return true;
-  return isAllowedHost(ORIGIN.exec(given)?.[1], allowed);
+  if (listedOrigin(origin, allowed.origins) !== undefined) return true;
+  return isAllowedHost(ORIGIN.exec(origin.toLowerCase())?.[1], allowed);
+}
+
+/** The origin as the policy writes it, where it lists exactly this one: what a browser may be told. */
+export function listedOrigin(origin: string | undefined, origins: readonly string[]): string | undefined {
+  const given = origin?.toLowerCase();
+  return given === "null" ? undefined : origins.find((each) => each.toLowerCase() === given);
 }

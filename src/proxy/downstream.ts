@@ -79,7 +79,14 @@ export class Downstream {
 
   #writeHead(): void {
     if (this.#head === undefined) return;
-    this.#response.writeHead(this.#head.status, this.#head.reason, this.#head.headers);
+    const { status, reason, headers } = this.#head;
+    // The gateway's own Vary holds beside the upstream's, which would take its place.
+    const vary = this.#response.getHeader("Vary");
+    this.#response.writeHead(
+      status,
+      reason,
+      vary === undefined ? headers : [...headers, "Vary", String(vary)],
+    );
   }
 }
 

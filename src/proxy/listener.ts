@@ -8,6 +8,7 @@ import { checkDoor } from "./door.ts";
 import { createFrontServer, portOf, shut } from "./front-server.ts";
 import type { AddedHeaders } from "./headers.ts";
 import type { Place } from "./identify.ts";
+import { answersPreflight, greet } from "./listed-page.ts";
 import { explainListenError, isAbsentAddress, parseAddress } from "./listen-address.ts";
 import { reply, type Unserved } from "./reply.ts";
 import { readOn } from "./unread.ts";
@@ -180,10 +181,11 @@ export class Listeners {
       turnAway(request, response, TOO_MANY, [["Connection", "close"]]);
       return;
     }
+    greet(request, response, origins);
     const ports = [opened.port, ...[...this.#opened.values()].flat().map(({ port }) => port)];
     const checked = checkDoor(request, { ports, hosts: [...hosts, ...ownName(opened)], origins, body });
     if (checked.kind === "problem") turnAway(request, response, checked, []);
-    else this.#serve(request, response, opened.place, checked.path);
+    else if (!answersPreflight(request, response)) this.#serve(request, response, opened.place, checked.path);
   }
 }
 

@@ -47,6 +47,7 @@ function exchange(
   return promise;
 }
 
+const PAGE = "http://comfy.example:8188";
 const ADMIN = { authorization: "Bearer admin-token" };
 const JSON_TYPE = { "content-type": "application/json" };
 const MODE = { method: "PUT", path: "/api/v1/mode", body: '{"mode":"local"}' };
@@ -204,9 +205,52 @@ for (const { title, expected, ...sent } of table) {
       t.is(Problem.parse(JSON.parse(reply.text)).status, expected);
       t.deepEqual(house.heard.modes, []);
     }
-    t.is(reply.headers["access-control-allow-origin"], undefined);
+    t.is(reply.headers["access-control-allow-origin"], sent.headers?.origin === PAGE ? PAGE : undefined);
   });
 }
+
+const PREFLIGHT = {
+  "access-control-request-method": "PUT",
+  "access-control-request-headers": "authorization",
+};
+
+test("a page that the policy lists is told that it may call, and with what", async (t) => {
+  const { port, house } = await opened(t);
+  const asked = { method: "OPTIONS", path: "/api/v1/mode", headers: { origin: PAGE, ...PREFLIGHT } };
+  const { status, headers } = await exchange(port, asked);
+  t.is(status, 204);
+  t.like(headers, {
+    "access-control-allow-origin": PAGE,
+    "access-control-allow-headers": "authorization, content-type",
+    "access-control-allow-methods": "GET, HEAD, POST, PUT",
+    vary: "Origin",
+  });
+  t.deepEqual(house.heard.modes, []);
+  const api = await exchange(port, { path: "/api/openapi.json" });
+  const methods = Object.values(JSON.parse(api.text).paths).flatMap((path) => Object.keys(path as object));
+  t.deepEqual([...new Set(methods)].sort(), ["get", "post", "put"]);
+});
+
+test("a listed page reads what it asked for and why it was refused; another is told nothing", async (t) => {
+  const { port } = await opened(t);
+  for (const path of ["/api/v1/status", "/api/v1/requests/r-404", "/nothing", "/metrics"]) {
+    const { headers } = await exchange(port, { path, headers: { origin: PAGE } });
+    t.is(headers["access-control-allow-origin"], PAGE, path);
+    t.is(headers.vary, "Origin");
+    t.is(headers["cross-origin-resource-policy"], undefined);
+    t.is((await exchange(port, { path })).headers["cross-origin-resource-policy"], "same-origin");
+  }
+  const unsigned = await exchange(port, { ...MODE, headers: { origin: PAGE, ...JSON_TYPE } });
+  t.is(unsigned.status, 401);
+  t.is(unsigned.headers["access-control-allow-origin"], PAGE);
+  for (const origin of ["http://comfy.example", `${PAGE}.evil.example`, "http://localhost:PORT", "null"]) {
+    for (const method of ["GET", "OPTIONS"]) {
+      const { headers } = await exchange(port, { method, headers: { origin, ...PREFLIGHT } });
+      const told = Object.keys(headers).filter((name) => name.startsWith("access-control-"));
+      t.deepEqual(told, [], `${method} ${origin}`);
+    }
+  }
+});
 
 async function opened(t: ExecutionContext, anonymous: "loopback" | "nobody" = "loopback") {
   const house = houseOf();
