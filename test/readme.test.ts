@@ -6,16 +6,12 @@ import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { startNim } from "../src/demo/nim.ts";
 import { run } from "./support/program.ts";
-import { readmeBlocks, readmeTranscript, withoutFigures } from "./support/readme.ts";
+import { demoTranscript, readmeBlocks, readmeTranscript, withoutFigures } from "./support/readme.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 test("the transcript in the README is what the demo says, but for its figures", async (t) => {
-  const { code, stdout, stderr } = await run(process.execPath, ["bin/budgetguard.js", "demo", "--once"], {
-    cwd: ROOT,
-  });
-  t.is(code, 0, stderr);
-  t.is(withoutFigures(readmeTranscript()), withoutFigures(stdout));
+  t.is(withoutFigures(readmeTranscript()), withoutFigures(await demoTranscript()));
 });
 
 test("every command of the README runs, in its order, on its own files", async (t) => {

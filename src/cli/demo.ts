@@ -12,9 +12,12 @@ export const defineDemo: DefineCommand = (command, terminal, end) => {
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  $ budgetguard demo --once")
     .action(async ({ once, json }: { once?: true; json?: true }) => {
+      const stopped = untilStopped(process);
       const { runDemo } = await import("../demo/run.ts");
-      const failed = (await runDemo({ once: once === true, json: json === true })) !== 0;
-      end(failed ? EXIT.problem : EXIT.ok);
+      const { makeTell } = await import("../demo/tell.ts");
+      const tell = makeTell(json === true);
+      const isDone = (await runDemo({ once: once === true, tell, stopped })) === 0;
+      end(isDone ? EXIT.ok : EXIT.problem);
     });
   const nim = command.command("nim").description("run one simulated NIM until Ctrl-C");
   nim

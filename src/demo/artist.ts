@@ -25,6 +25,9 @@ export interface Answer {
   readonly retry: string;
 }
 
+/** Asks for one image at a gateway's address. */
+export type Artist = (gateway: string) => Promise<Answer>;
+
 export function artistAsks(gateway: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = {

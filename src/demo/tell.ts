@@ -3,14 +3,22 @@
 import type { RequestDetail } from "../sdk/requests.ts";
 import { type Answer, COMFYUI_BODY } from "./artist.ts";
 
+/** Where the gateway that serves on is reached. */
+export interface Serving {
+  readonly gateway: string;
+  readonly admin: string;
+}
+
 export interface Tell {
   opening(gateway: string, policy: string): void;
   step(number: number, title: string): void;
   image(record: RequestDetail, path: string, bytes: number): void;
   refusal(answer: Answer): void;
   reloaded(milliseconds: number): void;
-  closing(gateway: string, admin: string, folder: string): void;
-  serving(): void;
+  /** What can be tried while it serves on. */
+  serving(at: Serving): void;
+  /** `once`: the gateway did not serve on, because that was asked for. */
+  ended(folder: string, once: boolean): void;
   failed(error: unknown): void;
 }
 
@@ -59,7 +67,7 @@ const inWords: Tell = {
     fact("reload", `in force after ${milliseconds.toFixed(0)} ms`);
   },
 
-  closing(gateway, admin, folder) {
+  serving({ gateway, admin }) {
     line();
     line("Try it yourself:");
     line();
@@ -68,12 +76,14 @@ const inWords: Tell = {
     line();
     fact("API", `${admin}/api/v1/status`);
     fact("metrics", `${admin}/metrics`);
-    fact("files", folder);
-  },
-
-  serving() {
     line();
     line("Serving until Ctrl-C.");
+  },
+
+  ended(folder, once) {
+    line();
+    line(`The gateway has ended${once ? "; without --once it serves on, for you to ask it" : ""}.`);
+    fact("files", `${folder} (yours to look at, and to delete)`);
   },
 
   failed(error) {
@@ -89,8 +99,8 @@ const inJson: Tell = {
   image: (record, path, bytes) => object({ event: "image", path, bytes, request: record }),
   refusal: ({ status, reason, body }) => object({ event: "refusal", status, reason, body: JSON.parse(body) }),
   reloaded: (milliseconds) => object({ event: "reloaded", milliseconds }),
-  closing: (gateway, admin, folder) => object({ event: "closing", gateway, admin, folder }),
-  serving: () => object({ event: "serving" }),
+  serving: (at) => object({ event: "serving", ...at }),
+  ended: (folder) => object({ event: "ended", folder }),
   failed: (error) => object({ event: "failed", error: messageOf(error) }),
 };
 

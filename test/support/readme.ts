@@ -1,6 +1,9 @@
 // The code blocks of the README: what kind, what they are told to be, and their text.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 export interface Block {
   readonly language: string;
@@ -18,6 +21,20 @@ export function readmeBlocks(): readonly Block[] {
     about: match[2] ?? "",
     text: match[3] ?? "",
   }));
+}
+
+/** What the demo says, from its start until Ctrl-C ends it. Rejects when it ends by itself. */
+export async function demoTranscript(): Promise<string> {
+  const command = fileURLToPath(new URL("../../bin/budgetguard.js", import.meta.url));
+  const demo = spawn(process.execPath, [command, "demo"], { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  demo.stdout.setEncoding("utf8").on("data", (piece: string) => {
+    text += piece;
+    if (!demo.killed && text.includes("Ctrl-C")) demo.kill("SIGINT");
+  });
+  const [code] = await once(demo, "close");
+  if (code !== 0 || !text.includes("Ctrl-C")) throw new Error(`the demo ended with ${code}: ${text}`);
+  return text;
 }
 
 const BEGIN = "<!-- demo -->\n```text\n";
