@@ -60,7 +60,8 @@ export function decide(question: Question, view: Balances): Decision {
     const breach = breachOf(worst, view, all);
     return { kind: "refuse", breach, explanation: told({ rule: ruleOf(breach), chosen: undefined }) };
   }
-  const rule = `mode ${policy.mode} chose ${chosen.quote.upstream.id}: ${whyChosen(policy, judged, chosen)}`;
+  const why = whyChosen(question, ranking, judged, chosen);
+  const rule = `mode ${policy.mode} chose ${chosen.quote.upstream.id}: ${why}`;
   return {
     kind: "forward",
     quote: chosen.quote,
@@ -137,13 +138,24 @@ function ruleOf(breach: Breach): string {
   return `budget ${breach.budget} does not have what this needs, and its on_limit is ${breach.action}`;
 }
 
-function whyChosen(policy: Policy, judged: readonly Judged[], chosen: Judged): string {
-  if (policy.mode === "manual") return "it is the one selected for this model";
+function whyChosen(question: Question, ranking: Ranking, judged: readonly Judged[], chosen: Judged): string {
+  const { mode } = question.policy;
+  if (mode === "manual") return whySelected(question);
   const skipped = judged.slice(0, judged.indexOf(chosen)).map((one) => one.quote.upstream.id);
   const tail = skipped.length === 0 ? "" : ` (${skipped.join(", ")} did not fit the budgets)`;
   const count = judged.length;
-  if (policy.mode === "local") return `the first of ${count} local upstream${count === 1 ? "" : "s"}${tail}`;
-  return `the lowest price of ${count} candidate${count === 1 ? "" : "s"}${tail}`;
+  if (mode === "local") return `the first of ${count} local upstream${count === 1 ? "" : "s"}${tail}`;
+  const locals = ranking.leftOut.map(({ quote }) => quote.upstream.id).join(", ");
+  const without = locals === "" ? "" : `; ${locals} left out: lowest_price.include_local is false`;
+  return `the lowest price of ${count} candidate${count === 1 ? "" : "s"}${tail}${without}`;
+}
+
+function whySelected({ model, task, unreachable }: Question): string {
+  const asked = [task.provider, task.gpuTier].filter((word) => word !== undefined);
+  if (asked.length > 0) return `the request asked for ${asked.join(" ")}`;
+  if (model.manual !== undefined) return "it is the model's `manual`";
+  const first = unreachable.length === 0 ? "the first listed" : "the first listed that could be reached";
+  return `it is ${first}: the model names no \`manual\``;
 }
 
 function whyNone({ policy, model, unreachable }: Question, ranking: Ranking): string {

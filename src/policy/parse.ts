@@ -8,6 +8,7 @@ import { checkContainers } from "./schema/check-containers.ts";
 import { checkNames, repeatedBudgetIds } from "./schema/check-names.ts";
 import { checkNetwork } from "./schema/check-network.ts";
 import { noteInactive } from "./schema/inactive.ts";
+import { noteChoice } from "./schema/note-choice.ts";
 import { resolvePrices } from "./schema/resolve-price.ts";
 import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
 import { readShape, type Shape, touches } from "./schema/shape.ts";
@@ -46,6 +47,7 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
   checkNetwork(shape.file, scene);
   checkContainers(shape.file, scene);
   checkBudgets(shape.file, scene);
+  noteChoice(shape.file, scene);
   const prices = resolvePrices(shape.file, scene);
   noteInactive(source.value, scene.note);
   if (shape.file.models.size === 0)

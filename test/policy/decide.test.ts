@@ -77,6 +77,28 @@ test("in manual mode the request may name a provider; one that is not there is n
   check(t, given, "no_upstream", view(), task({ provider: "azure" }));
 });
 
+test("the rule says who made the choice, and what the mode left out", (t) => {
+  const rule = (given: Policy, asked?: Task) => ask(given, view(), asked).explanation.rule;
+  const models = [model("flux-dev", ["cheap", "dear"], { manual: "dear" })];
+  const manual = policy({ upstreams: all, mode: "manual", models });
+  t.is(rule(manual), "mode manual chose dear: it is the model's `manual`");
+  t.is(
+    rule(manual, task({ provider: "aws", gpuTier: cheap.gpuTier })),
+    `mode manual chose cheap: the request asked for ${["aws", cheap.gpuTier].filter(Boolean).join(" ")}`,
+  );
+  t.is(
+    rule(policy({ upstreams: all, mode: "manual" })),
+    "mode manual chose local: it is the first listed: the model names no `manual`",
+  );
+  t.is(
+    rule(policy({ upstreams: all })),
+    "mode lowest_price chose cheap: the lowest price of 2 candidates; " +
+      "local left out: lowest_price.include_local is false",
+  );
+  const both = policy({ upstreams: all, lowestPrice: { includeLocal: true, explore: false } });
+  t.is(rule(both), "mode lowest_price chose local: the lowest price of 3 candidates");
+});
+
 test("a shadow price ranks but is not what is held", (t) => {
   const hosted = upstream("hosted", { price: perRequest("0"), rankPerRequest: usd("1.00") });
   const decision = check(t, policy({ upstreams: [hosted, cheap] }), "forward to cheap");

@@ -137,3 +137,19 @@ test("two services of one ECS cluster are asked whether they share a machine", (
   t.is(told.length, 1);
   t.regex(told[0] ?? "", /upstreams\.c\.container: shares an ECS cluster with b/);
 });
+
+test("what a mode chooses by itself, or passes over, is told where there is a choice", (t) => {
+  const two = (mode: string, more = "", keys = "") =>
+    `version: 1\nmode: ${mode}\n${keys}upstreams:\n  here: {provider: local, url: "http://127.0.0.1:8000"}\n` +
+    `  there: {provider: aws, url: "http://10.0.0.1:8000", gpu_tier: a10g}\n` +
+    `models:\n  flux-dev: {upstreams: [here, there]${more}}\n  small: {upstreams: [here]}\n`;
+  check(t, two("manual"), [
+    /^7:3 models\.flux-dev: mode manual takes here, the first listed: name another with manual$/,
+  ]);
+  check(t, two("manual", ", manual: there"), []);
+  check(t, two("lowest_price"), [
+    /flux-dev\.upstreams: mode lowest_price leaves here out: lowest_price\.include_local is false$/,
+  ]);
+  check(t, two("lowest_price", "", "lowest_price: {include_local: true}\n"), []);
+  check(t, two("local"), []);
+});
