@@ -23,7 +23,7 @@ export async function remembered(reader: LedgerReader): Promise<Remembered> {
   const requests: Remembered["requests"][number][] = [];
   const charges: Remembered["charges"][number][] = [];
   for (const row of series) {
-    // A released attempt leaves a row that counts nothing.
+    // A part of a request that another part counts.
     if (row.requests === 0 && row.amount === 0n) continue;
     const [model = "", provider, upstream, kind = "", outcome, success] = JSON.parse(row.value) as string[];
     const labels = { model, provider: provider || "none", upstream: upstream || "none" };

@@ -66,7 +66,7 @@ function counted(
   filters: readonly (readonly [string, string | undefined])[],
 ): readonly SumsRow[] {
   const value = question.by === "total" ? "''" : `coalesce(${columnOf(question.by)}, '')`;
-  const where = [`kind IN ('released', ${CHARGED.slice(1)}`, "at >= ?", "at < ?"];
+  const where = [`kind IN ${CHARGED}`, "at >= ?", "at < ?"];
   const values: (string | number)[] = [question.from, question.to];
   for (const [scope, wanted] of filters) {
     where.push(`${columnOf(scope)} = ?`);
@@ -74,7 +74,7 @@ function counted(
   }
   const statement = database.prepare(
     `SELECT ${value} AS value, sum(is_last) AS requests, sum(images) AS images, sum(elapsed) AS elapsed,
-       sum(iif(kind = 'released', 0, amount)) AS amount
+       sum(amount) AS amount
      FROM entries WHERE ${where.join(" AND ")} GROUP BY 1 ORDER BY amount DESC, value`,
   );
   statement.setReadBigInts(true);

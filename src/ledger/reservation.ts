@@ -123,14 +123,14 @@ export class LocalReservation implements Reservation {
     return settlement;
   }
 
-  async release(): Promise<void> {
+  async release(then: "retry" | "over"): Promise<void> {
     const hold = this.#hold;
     hold.step(["held"], "ended");
     const at = this.#accounts.now();
     const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at) };
     await this.#end({
       balances: this.#lasting(this.#accounts.unhold(hold)),
-      entries: [releasedEntry(hold, at)],
+      entries: [releasedEntry(hold, at, then === "over")],
       ending: this.#endingRow("unsent", undefined, nothing),
     });
   }

@@ -3,6 +3,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { DAY, type Instant } from "../metering/time.ts";
+import type { Outcome } from "../policy/admission.ts";
 import type { BudgetAction, DecisionRow, Entry } from "./store.ts";
 
 /** Distinct workflows counted apart in one UTC day; further ones are counted as "other". */
@@ -28,9 +29,20 @@ export class RollupWriter {
 
   count(bucket: Instant, entry: Entry): void {
     const { facts } = entry;
-    const amount = entry.kind === "released" ? 0n : entry.amount;
+    if (entry.kind === "released") {
+      if (entry.isLast) this.#ended(bucket, facts.model, "unsent");
+      return;
+    }
     const add = (dimension: string, value: string) =>
-      this.#add.run(bucket, dimension, value, entry.isLast ? 1 : 0, entry.images, entry.elapsed, amount);
+      this.#add.run(
+        bucket,
+        dimension,
+        value,
+        entry.isLast ? 1 : 0,
+        entry.images,
+        entry.elapsed,
+        entry.amount,
+      );
     add("total", "");
     // Where nobody said, "" has the money: the rows of a dimension add up to the total.
     for (const scope of ["provider", "model", "user", "upstream"] as const) add(scope, facts[scope] ?? "");
@@ -41,15 +53,19 @@ export class RollupWriter {
   /** Decisions leave no entry when nothing is held; their counts go on over restarts all the same. */
   decided(bucket: Instant, row: DecisionRow): void {
     this.acted(bucket, row.actions);
-    if (row.outcome === undefined) return;
-    const series = JSON.stringify([row.facts.model ?? "", "", "", "decided", row.outcome, 0]);
-    this.#add.run(bucket, "series", series, 1, 0, 0, 0);
+    if (row.outcome !== undefined) this.#ended(bucket, row.facts.model, row.outcome);
   }
 
   acted(bucket: Instant, actions: readonly BudgetAction[]): void {
     for (const { action, budget } of actions) {
       this.#add.run(bucket, "decision", JSON.stringify([action, budget]), 1, 0, 0, 0);
     }
+  }
+
+  /** Of a request that reached no upstream: a counter counts it, no sum does. */
+  #ended(bucket: Instant, model: string | undefined, outcome: Outcome): void {
+    const series = JSON.stringify([model ?? "", "", "", "decided", outcome, 0]);
+    this.#add.run(bucket, "series", series, 1, 0, 0, 0);
   }
 
   #capped(bucket: Instant, workflow: string): string {

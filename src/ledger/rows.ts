@@ -22,9 +22,9 @@ export function extendedEntry(hold: OpenHold, at: Instant, amount: NanoUsd): Ent
   return entry(hold, { at, kind: "extended", amount });
 }
 
-/** Of one attempt: the request may still be sent elsewhere, so it does not count one. */
-export function releasedEntry(hold: OpenHold, at: Instant): Entry {
-  return entry(hold, { at, kind: "released", amount: hold.amount, outcome: "unsent" });
+/** Of one attempt: the last one says how the request ended, but nothing was sent that a sum could count. */
+export function releasedEntry(hold: OpenHold, at: Instant, isLast: boolean): Entry {
+  return entry(hold, { at, kind: "released", amount: hold.amount, outcome: "unsent", isLast });
 }
 
 /** One entry a part; the last one says how the request ended and counts it. */

@@ -32,7 +32,7 @@ export interface Entry {
   readonly amount: NanoUsd;
   readonly elapsed: DurationUs;
   readonly outcome: Outcome | undefined;
-  /** The last entry of a request: it counts one request. */
+  /** The last entry of a request: it counts one request, but for one that was never sent. */
   readonly isLast: boolean;
   readonly images: number;
   readonly price: string;

@@ -86,6 +86,6 @@ export interface Reservation {
   extend(): Promise<"extended" | "refused" | "unavailable">;
   /** Posts what was used and gives the rest back. Durable when it resolves; rejects when it is not. */
   settle(ending: Ending): Promise<Settlement>;
-  /** Gives everything back. Only for a request of which no byte was sent. */
-  release(): Promise<void>;
+  /** Gives everything back. Only where no byte was sent; `over`: the request is tried nowhere else. */
+  release(then: "retry" | "over"): Promise<void>;
 }

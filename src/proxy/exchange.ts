@@ -95,7 +95,7 @@ export async function exchange(
         const { reservation, decision } = admission;
         const relayed = await run(reservation, decision, send, gateway, signal);
         if (relayed.kind === "ended") return settle(reservation, decision, relayed);
-        await release(reservation);
+        await release(reservation, relayed.replayable ? "retry" : "over");
         const { cause, why } = relayed;
         const upstream = decision.quote.upstream.id;
         if (!relayed.replayable) return { kind: "unsent", upstream, why, cause };
@@ -139,7 +139,7 @@ async function run(
 async function abandon(held: Reservation, bug: unknown): Promise<void> {
   try {
     if (held.begun) await held.settle({ outcome: "failed", status: undefined, tokens: undefined });
-    else await held.release();
+    else await held.release("over");
   } catch (error) {
     // What could not be written is kept by the ledger; the mistake is what is thrown on.
     if (!isUnwritten(error)) throw new AggregateError([bug, error], "a mistake, and another in its ending");
@@ -166,9 +166,9 @@ async function settle(
   }
 }
 
-async function release(reservation: Reservation): Promise<void> {
+async function release(reservation: Reservation, then: "retry" | "over"): Promise<void> {
   try {
-    await reservation.release();
+    await reservation.release(then);
   } catch (error) {
     // Nothing was sent and the money is free again; the ledger writes it down when the disk is back.
     if (!isUnwritten(error)) throw error;

@@ -6,14 +6,18 @@ import { type Gateway, startGateway } from "../support/gateway.ts";
 import { ask, askImage, eventually } from "../support/gateway-client.ts";
 import { freePort, type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
 import { type GatewayProcess, spawnGateway } from "../support/gateway-process.ts";
+import { rawUpstream } from "../support/sockets.ts";
 
-const POLICY = (nim: Nim, { mode = "lowest_price", down = 1 } = {}) => `version: 1
+/** What answers at `far` takes a connection and then says nothing: nothing can be sent there. */
+const POLICY = (nim: Nim, { mode = "lowest_price", down = 1, far = 1 } = {}) => `version: 1
 mode: ${mode}
 upstreams:
   flux-local: { provider: local, url: "${nim.url}" }
   flux-pod: { provider: other, url: "${nim.url}", price: { usd_per_request: 0.01 } }
   flux-down: { provider: other, url: "http://127.0.0.1:${down}", price: { usd_per_request: 0.001 } }
+  flux-far: { provider: other, url: "https://127.0.0.1:${far}", price: { usd_per_request: 0.001 } }
 models:
+  flux-far: { upstreams: [flux-far] }
   flux-dev: { upstreams: [flux-local, flux-pod] }
   flux-failover: { upstreams: [flux-down, flux-pod] }
   flux-nowhere: { upstreams: [flux-down] }
@@ -107,7 +111,9 @@ test("a mode switch that the file's mode has ended does not come back", async (t
 
 const countersGoOn = test.macro(async (t, endings: readonly Ending[]) => {
   const { nim, folder } = await begin(t);
-  folder.save(POLICY(nim, { down: await freePort() }));
+  const silent = await rawUpstream(() => undefined);
+  t.teardown(() => silent.close());
+  folder.save(POLICY(nim, { down: await freePort(), far: Number(new URL(silent.url).port) }));
   const first = await startGateway(undefined, { folder });
   for (const { model = "flux-dev", leavesAfterMs, ...headers } of endings) {
     const signal = leavesAfterMs === undefined ? {} : { signal: AbortSignal.timeout(leavesAfterMs) };
@@ -130,6 +136,7 @@ test("the counters of /metrics go on after a restart where they were", countersG
   { "X-Nim-Fault": "reset" },
   { "X-Nim-Fault": '{"kind":"truncate","after":50}' },
   { "X-Nim-Fault": "hang", leavesAfterMs: 300 },
+  { model: "flux-far", leavesAfterMs: 300 },
   { "X-BudgetGuard-User": "guest" },
 ]);
 test("the counters go on after a failover", countersGoOn, [{ model: "flux-failover" }]);

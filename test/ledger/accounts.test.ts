@@ -154,14 +154,14 @@ test("a release gives everything back and charges nothing", async (t) => {
   const house = await houseOf(t, paid());
   const reservation = permit(await house.admit(task()));
   house.clock.pass(5 * SECOND);
-  await reservation.release();
+  await reservation.release("over");
   check(t, house, { held: "0", settled: "0" });
   t.is(house.accounts.open, 0);
   t.deepEqual(
     rows(house.folder, "SELECT kind, is_last FROM entries").map(({ kind, is_last }) => [kind, is_last]),
     [
       ["reserved", 0n],
-      ["released", 0n],
+      ["released", 1n],
     ],
   );
 });
@@ -170,7 +170,7 @@ test("a release that the disk refused is made up for", async (t) => {
   const house = await houseOf(t, paid());
   const reservation = permit(await house.admit(task()));
   house.disk.refuses = writesOf("unhold");
-  await t.throwsAsync(reservation.release());
+  await t.throwsAsync(reservation.release("over"));
   house.disk.refuses = () => false;
   await house.accounts.heartbeat();
   check(t, house, { held: "0", settled: "0" });
@@ -182,14 +182,14 @@ test("a hold ends once: every further ending throws and moves nothing", async (t
   house.clock.pass(10 * SECOND);
   await settled.settle(RELAYED);
   await t.throwsAsync(settled.settle(RELAYED), { message: /is ended/ });
-  await t.throwsAsync(settled.release(), { message: /is ended/ });
+  await t.throwsAsync(settled.release("over"), { message: /is ended/ });
   t.throws(() => settled.begin(), { message: /is ended/ });
   check(t, house, { held: "0", settled: "0.01" });
 });
 
 test("what was sent cannot be released", async (t) => {
   const reservation = await begun(await houseOf(t, paid()), task());
-  await t.throwsAsync(reservation.release(), { message: /only from held/ });
+  await t.throwsAsync(reservation.release("over"), { message: /only from held/ });
 });
 
 test("of 200 at once, a budget for exactly 40 admits 40", async (t) => {

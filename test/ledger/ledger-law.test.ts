@@ -154,7 +154,7 @@ class Life {
     if (kind === "extend") return this.#extend(reservation);
     if (kind === "settle" ? !reservation.begun : reservation.begun) return;
     this.#open = this.#open.filter((one) => one !== reservation);
-    await mayFail(kind === "settle" ? reservation.settle(RELAYED) : reservation.release());
+    await mayFail(kind === "settle" ? reservation.settle(RELAYED) : reservation.release("over"));
   }
 
   /** As proxy/holding.ts asks: one slice at a time. */
@@ -185,7 +185,7 @@ class Life {
     const house = this.#house;
     house.disk.refuses = () => false;
     for (const reservation of this.#open) {
-      await (reservation.begun ? reservation.settle(RELAYED) : reservation.release());
+      await (reservation.begun ? reservation.settle(RELAYED) : reservation.release("over"));
     }
     await house.accounts.heartbeat();
     const wrong = [...faults(house)];

@@ -63,9 +63,11 @@ export function checkRecord(clients: readonly Client[], disk: FakeDisk): void {
     if (client.seen === "complete" && charged.length === 0)
       throw new Error(`${client.id} was complete and free`);
     const count = (wanted: string) => own.filter(({ kind }) => kind === wanted).length;
-    if (count("reserved") !== count("released") + last.length) {
+    const settled = last.filter(({ kind }) => kind !== "released").length;
+    if (last.length > 1) throw new Error(`${client.id} ended ${last.length} times`);
+    if (count("reserved") !== count("released") + settled) {
       throw new Error(
-        `${client.id}: ${count("reserved")} holds, ${count("released")} released, ${last.length} settled`,
+        `${client.id}: ${count("reserved")} holds, ${count("released")} released, ${settled} settled`,
       );
     }
   }
