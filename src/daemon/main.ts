@@ -45,6 +45,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   const opened = openDataFolder(options.dataPath);
   if (opened.kind === "refused") return refused(opened.why);
   const log = makeLog(options.logLevel ?? "info");
+  if (opened.folder.wasOpen)
+    log.warn(`others could read the data folder ${options.dataPath}: now they cannot`);
   const metrics = new Metrics();
   let books: Books;
   try {

@@ -1,6 +1,7 @@
 // One daemon a data folder. An exclusive SQLite lock on DATA/lock.db: portable, and the system lets go of
-// it however the process ends.
+// it however the process ends. The file is its owner's alone: whoever could read it could lock it too.
 
+import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -10,7 +11,11 @@ export interface FolderLock {
 
 /** Undefined when another process has it. */
 export function lockFolder(folder: string): FolderLock | undefined {
-  const database = new DatabaseSync(join(folder, "lock.db"), { timeout: 0 });
+  const file = join(folder, "lock.db");
+  // Not opened where it is there: closing it again would let go of a lock that this process has.
+  if (existsSync(file)) chmodSync(file, 0o600);
+  else closeSync(openSync(file, "a", 0o600));
+  const database = new DatabaseSync(file, { timeout: 0 });
   try {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (error) {

@@ -2,6 +2,8 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync, statSync } from "node:fs";
+import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { lockFolder } from "../../src/ledger/lock.ts";
 import { ledgerFolder } from "../support/ledger.ts";
@@ -36,6 +38,24 @@ test("a second lock in the same process is refused as well", (t) => {
   const next = lockFolder(folder);
   t.truthy(next);
   next?.release();
+});
+
+test("the lock is its owner's alone, also one that an earlier version left open to all", (t) => {
+  const folder = ledgerFolder(t);
+  const modeOf = () => statSync(join(folder, "lock.db")).mode & 0o777;
+  lockFolder(folder)?.release();
+  t.is(modeOf(), 0o600);
+  chmodSync(join(folder, "lock.db"), 0o644);
+  lockFolder(folder)?.release();
+  t.is(modeOf(), 0o600);
+});
+
+test("being refused costs this process nothing of the lock that it has", async (t) => {
+  const folder = ledgerFolder(t);
+  const lock = lockFolder(folder);
+  t.is(lockFolder(folder), undefined);
+  t.is((await locker(t, folder)).said, "refused");
+  lock?.release();
 });
 
 test("a process that is killed leaves no lock behind", async (t) => {
