@@ -20,10 +20,13 @@ export type Listening =
   /** A sentence that says what to do. Nothing listens then. */
   | { readonly kind: "failed"; readonly text: string };
 
-const MOST_CONNECTIONS = 256;
-const SERVER_LIMITS = {
+/** Of a server at one address; times in milliseconds. */
+export const LIMITS = {
+  maxConnections: 256,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
+  /** How often the two above are looked after. */
+  connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 16 * 1024,
 };
@@ -34,10 +37,12 @@ type Fetch = (request: Request, sender: Sender) => Response | Promise<Response>;
 
 export class Listener {
   readonly #fetch: Fetch;
+  readonly #limits: typeof LIMITS;
   readonly #servers: Server[] = [];
 
-  constructor(fetch: Fetch) {
+  constructor(fetch: Fetch, limits = LIMITS) {
     this.#fetch = fetch;
+    this.#limits = limits;
   }
 
   ports(): readonly number[] {
@@ -47,7 +52,7 @@ export class Listener {
   async listen(addresses: readonly Address[]): Promise<Listening> {
     for (const { host, port } of addresses) {
       const wanted = port === 0 ? (this.ports()[0] ?? 0) : port;
-      const server = serverOf(this.#fetch);
+      const server = serverOf(this.#fetch, this.#limits);
       const error = await opened(server, host, wanted);
       if (error === undefined) this.#servers.push(server);
       else if (!(isOptional(host, error) && this.#servers.length > 0)) {
@@ -64,15 +69,15 @@ export class Listener {
   }
 }
 
-function serverOf(fetch: Fetch): Server {
+function serverOf(fetch: Fetch, { maxConnections, ...limits }: typeof LIMITS): Server {
   const listener = getRequestListener((request, { incoming }) => fetch(request, { incoming }), {
     hostname: "localhost",
     errorHandler: unreadable,
   });
-  const server = createServer(SERVER_LIMITS, (incoming, outgoing) => {
+  const server = createServer(limits, (incoming, outgoing) => {
     void listener(incoming, outgoing);
   });
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = maxConnections;
   server.on("clientError", refuseSocket);
   return server;
 }

@@ -137,6 +137,22 @@ test("an estimate that a budget would refuse names the budget and what would pas
   ]);
 });
 
+test("who may see only its own estimates as itself, whoever it names; others as whom they name", async (t) => {
+  const asked: (string | undefined)[] = [];
+  const house = houseOf({
+    estimate: async ({ labels }) => {
+      asked.push(labels.user);
+      return { kind: "no_upstream", reason: "no upstream is local", explanation: requestOf("r").explanation };
+    },
+  });
+  for (const token of ["alice-token", "reader-token", undefined]) {
+    const { client } = await opened(t, token, house);
+    await client.estimate({ model: "flux-dev", user: "bob" });
+    await client.estimate({ model: "flux-dev" });
+  }
+  t.deepEqual(asked, ["alice", "alice", "bob", "unknown", "bob", "unknown"]);
+});
+
 test("an estimate for an unknown model lists the models", async (t) => {
   const { client } = await opened(t);
   const error = await t.throwsAsync(client.estimate({ model: "nope" }), { instanceOf: ApiError });

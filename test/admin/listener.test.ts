@@ -1,9 +1,11 @@
 // Opening and closing the admin surface's sockets.
 
 import { createServer } from "node:net";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { createAdmin } from "../../src/admin/admin.ts";
+import { LIMITS, Listener } from "../../src/admin/listener.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
+import { rawClient, within } from "../support/sockets.ts";
 import { houseOf, openAdmin } from "./house-of-functions.ts";
 
 const idle = () => {
@@ -73,6 +75,37 @@ test("closing ends idle connections at once and frees the port", async (t) => {
   heir.listen(port, "127.0.0.1", resolve);
   await t.notThrowsAsync(promise);
   heir.close();
+});
+
+async function limited(t: ExecutionContext, limits: Partial<typeof LIMITS>): Promise<number> {
+  const listener = new Listener(() => new Response("{}"), { ...LIMITS, ...limits });
+  t.teardown(() => listener.close());
+  const listening = await listener.listen([{ host: "127.0.0.1", port: 0 }]);
+  return listening.kind === "listening" ? (listening.addresses[0]?.port ?? 0) : 0;
+}
+
+const BEGUN = "GET / HTTP/1.1\r\nHost: localhost\r\n";
+
+test("a head that does not come in time is answered 408, so that nobody holds a connection by it", async (t) => {
+  const port = await limited(t, { headersTimeout: 100, connectionsCheckingInterval: 20 });
+  const slow = await rawClient(port, BEGUN);
+  t.regex(await within(10_000, slow.until(/bad_request/), "an answer"), /^HTTP\/1\.1 408 /);
+});
+
+test("one connection more than the limit is closed, and those that are open go on", async (t) => {
+  const port = await limited(t, { maxConnections: 2 });
+  const first = await rawClient(port, BEGUN);
+  const second = await rawClient(port, BEGUN);
+  const third = await rawClient(port, BEGUN);
+  await within(10_000, third.closed, "the third is closed");
+  for (const client of [first, second]) {
+    client.socket.write("Connection: close\r\n\r\n");
+    t.regex(await within(10_000, client.until(/\{\}/), "an answer"), /^HTTP\/1\.1 200 /);
+  }
+});
+
+test("a head may take ten seconds and 16 KiB, and 256 connections may be open", (t) => {
+  t.like(LIMITS, { maxConnections: 256, headersTimeout: 10_000, maxHeaderSize: 16_384 });
 });
 
 test("the same surface answers without a socket only to its own names", async (t) => {

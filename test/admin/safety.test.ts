@@ -145,6 +145,12 @@ const table: readonly (Sent & { readonly title: string; readonly expected: numbe
     headers: { ...ADMIN, "content-type": "application/x-www-form-urlencoded" },
     expected: 415,
   },
+  {
+    ...MODE,
+    title: "what only begins like JSON's type is no JSON",
+    headers: { ...ADMIN, "content-type": "application/jsonx" },
+    expected: 415,
+  },
   { ...MODE, title: "a body without a type is no JSON", headers: ADMIN, expected: 415 },
   {
     ...MODE,
