@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
 import { invalid, refuse } from "./problem.ts";
-import { addEstimateRoute, addRequestRoutes } from "./request-routes.ts";
+import { addCancelRoute, addEstimateRoute, addRequestRoutes } from "./request-routes.ts";
 import { type Api, ok, problems, type Room } from "./route.ts";
 import { type AdminEnv, knownHost, listedPages, sameOrigin, securityHeaders } from "./safety.ts";
 import { addSpendRoutes } from "./spend-routes.ts";
@@ -29,6 +29,7 @@ export function createApi(parts: ApiParts): Api {
   addStatusRoutes(api, parts);
   addSpendRoutes(api, parts);
   addRequestRoutes(api, parts);
+  addCancelRoute(api, parts);
   addEstimateRoute(api, parts);
   addPolicyRoutes(api, parts);
   addTokenRoutes(api, parts);
@@ -44,6 +45,8 @@ function addDocument(api: Api, version: string): void {
   const route = createRoute({
     method: "get",
     path: "/api/openapi.json",
+    operationId: "getOpenApi",
+    tags: ["api"],
     summary: "This API, described in OpenAPI 3.1",
     responses: { 200: ok(z.any(), "The document."), ...problems },
   });

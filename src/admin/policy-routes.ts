@@ -5,13 +5,26 @@ import { formatInstant } from "../metering/time.ts";
 import { PolicyCheck, PolicyInForce, PolicyText } from "../sdk/policy.ts";
 import { TokenCreated, TokenRequest } from "../sdk/tokens.ts";
 import { refuse } from "./problem.ts";
-import { type Api, body, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
+import {
+  type Api,
+  body,
+  mayNeedToken,
+  needsToken,
+  ok,
+  problems,
+  type Room,
+  reads,
+  takesBody,
+} from "./route.ts";
 import { noteWire } from "./wire.ts";
 
 export function addPolicyRoutes(api: Api, { house, safety }: Room): void {
   const policy = createRoute({
     method: "get",
     path: "/api/v1/policy",
+    operationId: "getPolicy",
+    tags: ["policy"],
+    security: mayNeedToken,
     summary: "The policy in force, its notes, and the problems of the file on disk",
     middleware: reads(safety, "everybody"),
     responses: { 200: ok(PolicyInForce, "The policy."), ...problems },
@@ -33,6 +46,9 @@ export function addPolicyRoutes(api: Api, { house, safety }: Room): void {
   const check = createRoute({
     method: "post",
     path: "/api/v1/policy/check",
+    operationId: "checkPolicy",
+    tags: ["policy"],
+    security: mayNeedToken,
     summary: "All problems of a policy text; changes nothing",
     middleware: takesBody(safety, "read", "each"),
     request: body(PolicyText),
@@ -49,6 +65,8 @@ export function addTokenRoutes(api: Api, { house, safety }: Room): void {
   const create = createRoute({
     method: "post",
     path: "/api/v1/tokens",
+    operationId: "createToken",
+    tags: ["tokens"],
     summary: "Make a client token; it is shown this once",
     security: needsToken,
     middleware: takesBody(safety, "administer", "everybody"),

@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { ZodError } from "zod";
 import type { Problem, ProblemCode } from "../sdk/problem.ts";
+import { issueText } from "./issue-text.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
@@ -30,7 +31,7 @@ const MOST_ERRORS = 50;
 export function invalid(c: Context, part: string, error: ZodError) {
   const errors = error.issues.slice(0, MOST_ERRORS).map((issue) => ({
     path: [part, ...issue.path].join("."),
-    text: issue.message,
+    text: issueText(issue),
   }));
   const first = errors[0];
   const detail = first === undefined ? "the request is not right" : `${first.path}: ${first.text}`;

@@ -9,7 +9,17 @@ import { Estimate, EstimateRequest } from "../sdk/estimate.ts";
 import { Cancelled, RequestDetail, RequestPage, RequestsQuery } from "../sdk/requests.ts";
 import type { EstimateAsked, House, RequestRecord } from "./house.ts";
 import { refuse } from "./problem.ts";
-import { type Api, body, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
+import {
+  type Api,
+  body,
+  mayNeedToken,
+  needsToken,
+  ok,
+  problems,
+  type Room,
+  reads,
+  takesBody,
+} from "./route.ts";
 import type { Admitted } from "./safety.ts";
 import { breachWire, defined, detailWire, explanationWire, rowWire } from "./wire.ts";
 
@@ -19,6 +29,9 @@ export function addRequestRoutes(api: Api, { house, safety }: Room): void {
   const list = createRoute({
     method: "get",
     path: "/api/v1/requests",
+    operationId: "listRequests",
+    tags: ["requests"],
+    security: mayNeedToken,
     summary: "Requests, newest first",
     middleware: reads(safety, "each"),
     request: { query: RequestsQuery },
@@ -35,6 +48,9 @@ export function addRequestRoutes(api: Api, { house, safety }: Room): void {
   const one = createRoute({
     method: "get",
     path: "/api/v1/requests/{id}",
+    operationId: "getRequest",
+    tags: ["requests"],
+    security: mayNeedToken,
     summary: "One request and why it was decided as it was",
     middleware: reads(safety, "each"),
     request: { params },
@@ -46,10 +62,14 @@ export function addRequestRoutes(api: Api, { house, safety }: Room): void {
       ? noRequest(c)
       : c.json(detailWire(record, house.policy().policy.timezone), 200);
   });
+}
 
+export function addCancelRoute(api: Api, { house, safety }: Room): void {
   const cancel = createRoute({
     method: "post",
     path: "/api/v1/requests/{id}/cancel",
+    operationId: "cancelRequest",
+    tags: ["requests"],
     summary: "End a waiting or running request",
     security: needsToken,
     middleware: takesBody(safety, "cancel", "each"),
@@ -73,6 +93,9 @@ export function addEstimateRoute(api: Api, { house, safety }: Room): void {
   const estimate = createRoute({
     method: "post",
     path: "/api/v1/estimate",
+    operationId: "estimate",
+    tags: ["requests"],
+    security: mayNeedToken,
     summary: "What a request would cost and whether budgets would let it through; holds nothing",
     middleware: takesBody(safety, "read", "each"),
     request: body(EstimateRequest),

@@ -44,3 +44,6 @@ export function takesBody(safety: Safety, right: Right, reach: Reach): Middlewar
 
 /** A token opens these; without one they answer 401. */
 export const needsToken = [{ bearer: [] }, { apiKey: [] }];
+
+/** These too from another machine and behind a proxy; on the same machine nobody needs one. */
+export const mayNeedToken = [...needsToken, {}];

@@ -4,13 +4,16 @@ import { createRoute } from "@hono/zod-openapi";
 import { formatInstant } from "../metering/time.ts";
 import { Spend, SpendQuery, Usage, UsageQuery } from "../sdk/spend.ts";
 import type { SpendAsked, SpendFound } from "./house.ts";
-import { type Api, ok, problems, type Room, reads } from "./route.ts";
+import { type Api, mayNeedToken, ok, problems, type Room, reads } from "./route.ts";
 import { defined, sumsWire } from "./wire.ts";
 
 export function addSpendRoutes(api: Api, { house, safety }: Room): void {
   const spend = createRoute({
     method: "get",
     path: "/api/v1/spend",
+    operationId: "getSpend",
+    tags: ["spend"],
+    security: mayNeedToken,
     summary: "Spend of the current period, by one dimension",
     middleware: reads(safety, "each"),
     request: { query: SpendQuery },
@@ -27,6 +30,9 @@ export function addSpendRoutes(api: Api, { house, safety }: Room): void {
   const usage = createRoute({
     method: "get",
     path: "/api/v1/usage",
+    operationId: "getUsage",
+    tags: ["spend"],
+    security: mayNeedToken,
     summary: "One total of the current period, filtered",
     middleware: reads(safety, "each"),
     request: { query: UsageQuery },

@@ -6,13 +6,26 @@ import { formatInstant } from "../metering/time.ts";
 import { Health, ModeChange, ModeState, Readiness, Status } from "../sdk/status.ts";
 import type { House } from "./house.ts";
 import type { Metrics } from "./metrics.ts";
-import { type Api, body, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
+import {
+  type Api,
+  body,
+  mayNeedToken,
+  needsToken,
+  ok,
+  problems,
+  type Room,
+  reads,
+  takesBody,
+} from "./route.ts";
 import { budgetWire, definitionWire, modeWire } from "./wire.ts";
 
 export function addStatusRoutes(api: Api, { house, safety }: Room): void {
   const status = createRoute({
     method: "get",
     path: "/api/v1/status",
+    operationId: "getStatus",
+    tags: ["status"],
+    security: mayNeedToken,
     summary: "What is in force now: mode, policy, budgets, upstreams",
     middleware: reads(safety, "everybody"),
     responses: { 200: ok(Status, "The state of the gateway."), ...problems },
@@ -22,6 +35,9 @@ export function addStatusRoutes(api: Api, { house, safety }: Room): void {
   const mode = createRoute({
     method: "get",
     path: "/api/v1/mode",
+    operationId: "getMode",
+    tags: ["mode"],
+    security: mayNeedToken,
     summary: "The mode in force and the policy file's",
     middleware: reads(safety, "everybody"),
     responses: { 200: ok(ModeState, "The mode."), ...problems },
@@ -31,6 +47,8 @@ export function addStatusRoutes(api: Api, { house, safety }: Room): void {
   const setMode = createRoute({
     method: "put",
     path: "/api/v1/mode",
+    operationId: "setMode",
+    tags: ["mode"],
     summary: "Switch the mode until the policy file's next changes",
     security: needsToken,
     middleware: takesBody(safety, "operate", "everybody"),
@@ -41,20 +59,23 @@ export function addStatusRoutes(api: Api, { house, safety }: Room): void {
 }
 
 export function addHealthRoutes(api: Api, { house, safety }: Room, metrics: Metrics): void {
-  const health = (path: "/healthz" | "/api/health") =>
+  const health = (path: "/healthz" | "/api/health", operationId: string) =>
     createRoute({
       method: "get",
       path,
+      operationId,
+      tags: ["health"],
       summary: "Whether the process answers",
       responses: { 200: ok(Health, "It does."), ...problems },
     });
-  for (const path of ["/healthz", "/api/health"] as const) {
-    api.openapi(health(path), (c) => c.json(healthOf(house), 200));
-  }
+  api.openapi(health("/healthz", "getHealth"), (c) => c.json(healthOf(house), 200));
+  api.openapi(health("/api/health", "getApiHealth"), (c) => c.json(healthOf(house), 200));
 
   const readiness = createRoute({
     method: "get",
     path: "/readyz",
+    operationId: "getReadiness",
+    tags: ["health"],
     summary: "Whether requests are served",
     responses: {
       200: ok(Readiness, "They are."),
@@ -72,6 +93,9 @@ export function addHealthRoutes(api: Api, { house, safety }: Room, metrics: Metr
   const scrape = createRoute({
     method: "get",
     path: "/metrics",
+    operationId: "getMetrics",
+    tags: ["metrics"],
+    security: mayNeedToken,
     summary: "Prometheus metrics",
     middleware: reads(safety, "everybody"),
     responses: {

@@ -15,6 +15,7 @@ export type { Estimate, EstimateRequest } from "./estimate.ts";
 export type { PolicyCheck, PolicyInForce, PolicyNote } from "./policy.ts";
 export type { Problem } from "./problem.ts";
 export type { Cancelled, RequestDetail, RequestPage, RequestSummary, RequestsQuery } from "./requests.ts";
+export { type CallerRole, type Permission, permission, RIGHTS, type Right } from "./roles.ts";
 export type { Spend, SpendQuery, SpendRow, Usage, UsageQuery } from "./spend.ts";
 export type {
   BudgetDefinition,

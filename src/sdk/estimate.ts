@@ -2,32 +2,30 @@
 
 import { z } from "zod";
 import { Breach, Explanation } from "./decision.ts";
-import { filter } from "./scalars.ts";
+import { closed, filter } from "./scalars.ts";
 
 const label = filter.optional();
 
 /** As bounds of plausible work; the proxy itself never limits what a NIM is asked for. */
 const pixels = z.int().min(1).max(65_536).optional();
 
-export const EstimateRequest = z
-  .strictObject({
-    model: filter,
-    width: pixels,
-    height: pixels,
-    steps: z.int().min(1).max(10_000).optional(),
-    images: z.int().min(1).max(10_000).default(1),
-    max_tokens: z.int().min(1).max(10_000_000).optional(),
-    provider: label.describe("Only in manual mode."),
-    gpu_tier: label.describe("Only in manual mode."),
-    user: label,
-    workflow: label,
-    session: label,
-    task: label,
-    node: label,
-    project: label,
-    tag: label,
-  })
-  .meta({ id: "EstimateRequest" });
+export const EstimateRequest = closed({
+  model: filter,
+  width: pixels,
+  height: pixels,
+  steps: z.int().min(1).max(10_000).optional(),
+  images: z.int().min(1).max(10_000).default(1),
+  max_tokens: z.int().min(1).max(10_000_000).optional(),
+  provider: label.describe("Only in manual mode."),
+  gpu_tier: label.describe("Only in manual mode."),
+  user: label,
+  workflow: label,
+  session: label,
+  task: label,
+  node: label,
+  project: label,
+  tag: label,
+}).meta({ id: "EstimateRequest" });
 export type EstimateRequest = z.input<typeof EstimateRequest>;
 
 export const Estimate = z

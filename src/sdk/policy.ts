@@ -1,7 +1,7 @@
 // The policy in force, and the answer to "would this text be a good one".
 
 import { z } from "zod";
-import { instant } from "./scalars.ts";
+import { closed, instant } from "./scalars.ts";
 
 export const PolicyNote = z
   .object({
@@ -26,7 +26,7 @@ export const PolicyInForce = z
   .meta({ id: "PolicyInForce" });
 export type PolicyInForce = z.infer<typeof PolicyInForce>;
 
-export const PolicyText = z.strictObject({ text: z.string() }).meta({ id: "PolicyText" });
+export const PolicyText = closed({ text: z.string() }).meta({ id: "PolicyText" });
 export type PolicyText = z.infer<typeof PolicyText>;
 
 export const PolicyCheck = z

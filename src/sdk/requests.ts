@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { Explanation } from "./decision.ts";
-import { durationUs, filter, instant, usd } from "./scalars.ts";
+import { closed, durationUs, filter, instant, usd } from "./scalars.ts";
 import { OUTCOMES } from "./vocabulary.ts";
 
 /** How a request ended, or that it has not. */
@@ -10,7 +10,7 @@ export const REQUEST_STATES = ["running", ...OUTCOMES] as const;
 
 export const LONGEST_PAGE = 100;
 
-export const RequestsQuery = z.strictObject({
+export const RequestsQuery = closed({
   limit: z.coerce.number().int().min(1).max(LONGEST_PAGE).default(20),
   before: filter.optional().describe("The `next` of the page before: only older requests follow."),
   model: filter.optional(),

@@ -19,5 +19,16 @@ export const count = z.int().min(0);
 /** The longest value of a label or filter; longer ones match nothing that is stored. */
 export const LABEL_LENGTH = 128;
 
+/** What is sent to the gateway: a key that is not one of these is refused, with their names. */
+export function closed<S extends z.ZodRawShape>(shape: S) {
+  const known = Object.keys(shape).join(", ");
+  return z.strictObject(shape, {
+    error: ({ code, keys }) =>
+      code === "unrecognized_keys"
+        ? `${(keys ?? []).join(", ")}: not known here; known are ${known}`
+        : undefined,
+  });
+}
+
 /** A value to filter by. */
 export const filter = z.string().min(1).max(LABEL_LENGTH);

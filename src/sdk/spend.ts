@@ -1,7 +1,7 @@
 // What was spent in a period, by one dimension or filtered to one total.
 
 import { z } from "zod";
-import { count, durationUs, filter, instant, usd } from "./scalars.ts";
+import { closed, count, durationUs, filter, instant, usd } from "./scalars.ts";
 
 /** The current period of each kind; "today" is "daily". */
 export const SPEND_PERIODS = ["today", "hourly", "daily", "weekly", "monthly", "yearly"] as const;
@@ -12,10 +12,10 @@ export type Dimension = (typeof DIMENSIONS)[number];
 
 const period = z.enum(SPEND_PERIODS).default("today");
 
-export const SpendQuery = z.strictObject({ period, by: z.enum(DIMENSIONS).default("total") });
+export const SpendQuery = closed({ period, by: z.enum(DIMENSIONS).default("total") });
 export type SpendQuery = z.input<typeof SpendQuery>;
 
-export const UsageQuery = z.strictObject({
+export const UsageQuery = closed({
   period,
   provider: filter.optional(),
   model: filter.optional(),

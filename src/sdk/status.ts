@@ -1,7 +1,7 @@
 // What is in force right now: readiness, mode, balances of budgets, upstreams. Nothing here is history.
 
 import { z } from "zod";
-import { count, durationUs, instant, usd } from "./scalars.ts";
+import { closed, count, durationUs, instant, usd } from "./scalars.ts";
 import { ACTIONS, MODES, PERIODS } from "./vocabulary.ts";
 
 export const LEVELS = ["ok", "warning", "critical", "spent"] as const;
@@ -72,7 +72,7 @@ export const ModeState = z
   .meta({ id: "ModeState" });
 export type ModeState = z.infer<typeof ModeState>;
 
-export const ModeChange = z.strictObject({ mode: z.enum(MODES) }).meta({ id: "ModeChange" });
+export const ModeChange = closed({ mode: z.enum(MODES) }).meta({ id: "ModeChange" });
 export type ModeChange = z.infer<typeof ModeChange>;
 
 export const Status = z

@@ -1,15 +1,18 @@
 // Client tokens: made here, shown once, kept only as a digest.
 
 import { z } from "zod";
-import { instant } from "./scalars.ts";
+import { closed, instant } from "./scalars.ts";
 import { ROLES } from "./vocabulary.ts";
 
-export const TokenRequest = z
-  .strictObject({
-    id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,39}$/),
-    role: z.enum(ROLES).default("use"),
-  })
-  .meta({ id: "TokenRequest" });
+export const TokenRequest = closed({
+  id: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9._-]{0,39}$/,
+      "must have 1 to 40 of a-z, 0-9 and . _ -, and begin with a letter or digit",
+    ),
+  role: z.enum(ROLES).default("use"),
+}).meta({ id: "TokenRequest" });
 export type TokenRequest = z.input<typeof TokenRequest>;
 
 export const TokenCreated = z

@@ -275,6 +275,9 @@ interface Document {
 }
 interface Operation {
   summary: string;
+  operationId: string;
+  tags: readonly string[];
+  security?: readonly object[];
   responses: Record<string, { content: Record<string, { schema: object }> }>;
 }
 
@@ -301,6 +304,26 @@ test("the document is OpenAPI 3.1 and has every route, each with a summary", asy
   t.deepEqual(described.sort(), tried.sort());
   for (const methods of Object.values(document.paths))
     for (const { summary } of Object.values(methods)) t.truthy(summary);
+});
+
+test("each operation has a name of its own and one group, and says whether a token opens it", async (t) => {
+  const { admin, baseUrl } = await openAdmin(houseOf(), "nobody");
+  t.teardown(() => admin.close());
+  const headers = { "x-api-key": "admin-token" };
+  const { paths } = (await (await fetch(`${baseUrl}/api/openapi.json`, { headers })).json()) as Document;
+  const all = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+  );
+  const names = all.map(({ operation }) => operation.operationId);
+  t.is(new Set(names).size, all.length);
+  for (const { path, method, operation } of all) {
+    t.regex(operation.operationId, /^[a-z][A-Za-z]+$/);
+    t.is(operation.tags.length, 1, path);
+    // Without a token, where nobody is anonymous: exactly what the document says needs one.
+    const asked = { method: method.toUpperCase(), headers: { "content-type": "application/json" } };
+    const { status } = await fetch(baseUrl + path.replace("{id}", "r-3"), asked);
+    t.is(status === 401, operation.security !== undefined, `${method} ${path}`);
+  }
 });
 
 for (const [method, path, body] of exchanges) {

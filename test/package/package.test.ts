@@ -89,11 +89,12 @@ test("the client of the API has types that a strict program can use", async (t) 
     const program = join(folder, "use.ts");
     await writeFile(
       program,
-      'import { BudgetGuardClient } from "budgetguard-gateway/sdk";\n' +
+      'import { BudgetGuardClient, permission } from "budgetguard-gateway/sdk";\n' +
         'const client = new BudgetGuardClient({ baseUrl: "http://127.0.0.1:7071" });\n' +
         "const status = await client.status();\n" +
         "const mode: string = status.mode.mode;\n" +
-        "console.log(mode satisfies string);\n",
+        'const may: "all" | "own" | "none" = permission("read", "call");\n' +
+        "console.log(mode satisfies string, may);\n",
     );
     const tsc = fileURLToPath(new URL("bin/tsc", import.meta.resolve("typescript/package.json")));
     const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "esnext"];
