@@ -132,11 +132,11 @@ function sentence(host: string, port: number, error: NodeJS.ErrnoException): str
   const choose = "choose another with --admin localhost:PORT";
   switch (error.code) {
     case "EADDRINUSE":
-      return `the admin address ${where} is taken by another program; end it, or ${choose}`;
+      return `${where} is taken by another program: end it, or ${choose}`;
     case "EACCES":
-      return `this user may not listen on ${where}; ${choose} above 1023`;
+      return `${where} may not be opened by this user: ${choose}, from 1024 on`;
     default:
-      return `cannot listen on the admin address ${where} (${error.code ?? error.message}); ${choose}`;
+      return `${where} cannot be listened on (${error.code ?? error.message}): ${choose}`;
   }
 }
 

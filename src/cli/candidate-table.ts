@@ -2,6 +2,7 @@
 // `estimate`, which looks ahead, and `explain`, which looks back.
 
 import type { Breach, CandidateQuote, Explanation } from "../sdk/client.ts";
+import { counted } from "./counted.ts";
 import { daysFrom, elapsed, turn } from "./moment.ts";
 import { type Cell, type Column, table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -52,7 +53,7 @@ function ageOf(source: string, at: string): string {
   const day = / of (\d{4}-\d{2}-\d{2})/.exec(source)?.[1];
   if (day === undefined) return / of unknown\b/.test(source) ? "unknown" : "";
   const days = daysFrom(day, at);
-  return days === 1 ? "1 day" : `${days} days`;
+  return counted(days, "day");
 }
 
 /** Of the chosen candidate or, where none was, of all: that is where the reason is. */
@@ -67,7 +68,8 @@ export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZo
       budget.held_usd,
       budget.needed_usd,
       budget.fits ? { text: "yes", style: "green" } : { text: "no", style: "red" },
-      budget.resets_at === null ? "never" : turn(budget.resets_at, timeZone),
+      // Work of one task or session, or of all time: nothing that a day could be told of.
+      budget.resets_at === null ? "" : turn(budget.resets_at, timeZone),
     ]),
   );
   const columns: readonly Column[] = [
@@ -85,10 +87,10 @@ export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZo
 
 export function breachText({ budget, action, ...breach }: Breach): string {
   const { limit_usd, settled_usd, held_usd, needed_usd, resets_at, timezone } = breach;
-  const resets = resets_at === null ? "it never resets" : `it resets ${turn(resets_at, timezone)}`;
+  const resets = resets_at === null ? "" : `; it resets ${turn(resets_at, timezone)}`;
   return (
     `budget ${budget} (on_limit: ${action}) has ${settled_usd} settled and ${held_usd} held of ` +
-    `${limit_usd} USD, this needs ${needed_usd}; ${resets}`
+    `${limit_usd} USD, this needs ${needed_usd}${resets}`
   );
 }
 

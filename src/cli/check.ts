@@ -7,7 +7,15 @@ import { formatNote, type ParsedPolicy, type PolicyContext, parsePolicy } from "
 import type { Note, Policy } from "../policy/policy.ts";
 import { parseRates } from "../policy/schema/rates.ts";
 import type { DefineCommand } from "./commands.ts";
-import { choosePolicy, DEFAULT_ADMIN, DEFAULT_LISTEN, given, shippedPath } from "./default-paths.ts";
+import { counted } from "./counted.ts";
+import {
+  adminAddress,
+  choosePolicy,
+  DEFAULT_ADMIN,
+  DEFAULT_LISTEN,
+  listenAddress,
+  shippedPath,
+} from "./default-paths.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { hostPort } from "./host-port.ts";
 import { printable } from "./printable.ts";
@@ -52,6 +60,7 @@ function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error;
+    if (error.code === "ENOENT") return unreadable("there is no such file: name another");
     return unreadable(`this file cannot be read (${error.code}): name another`);
   }
   return parsePolicy(text, {
@@ -68,11 +77,8 @@ function unreadable(text: string): ParsedPolicy {
 }
 
 /** An upstream that is the gateway itself is a problem, so its own addresses must be known. */
-function listenOf({ environment }: Terminal, { listen, admin }: CheckOptions): PolicyContext["listen"] {
-  const all = [
-    hostPort("--listen", given(listen, environment.BUDGETGUARD_LISTEN) ?? DEFAULT_LISTEN),
-    hostPort("--admin", given(admin, environment.BUDGETGUARD_ADMIN) ?? DEFAULT_ADMIN),
-  ];
+function listenOf(terminal: Terminal, { listen, admin }: CheckOptions): PolicyContext["listen"] {
+  const all = [hostPort(listenAddress(terminal, listen)), hostPort(adminAddress(terminal, admin))];
   return all.flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
 }
 
@@ -84,7 +90,6 @@ function linesOf({ out }: Terminal, file: string, parsed: ParsedPolicy): readonl
 }
 
 function summary({ models, upstreams, budgets, mode }: Policy): string {
-  const counted = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
   const parts = [
     counted(models.size, "model"),
     counted(upstreams.size, "upstream"),

@@ -3,9 +3,16 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { BudgetGuardClient } from "../sdk/client.ts";
-import { adminTokenPath, DEFAULT_ADMIN, dataFolder, given } from "./default-paths.ts";
+import {
+  adminAddress,
+  adminTokenPath,
+  DEFAULT_ADMIN,
+  dataFolder,
+  given,
+  type SaidAddress,
+} from "./default-paths.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
-import { printable, printableDeep } from "./printable.ts";
+import { fitted, printable, printableDeep } from "./printable.ts";
 import { say, sayJson, type Terminal } from "./terminal.ts";
 
 export interface ConnectionOptions {
@@ -34,7 +41,7 @@ export async function ask(
   use: (client: BudgetGuardClient) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const sdk = await import("../sdk/client.ts");
-  const url = baseUrl(given(options.admin, terminal.environment.BUDGETGUARD_ADMIN) ?? DEFAULT_ADMIN);
+  const url = baseUrl(adminAddress(terminal, options.admin));
   const token = tokenFor(terminal, options, purpose, url);
   try {
     const connected = (shown: string | undefined) =>
@@ -50,11 +57,12 @@ export async function ask(
     }
   } catch (error) {
     if (error instanceof sdk.DaemonUnreachable) {
-      const cure = error.message.includes("budgetguard serve") ? "" : "; start it with: budgetguard serve";
-      return complain(terminal, options, EXIT.unreachable, { detail: error.message + cure });
+      return complain(terminal, options, EXIT.unreachable, { code: error.code, detail: error.message });
     }
-    if (error instanceof sdk.UnexpectedReply) {
-      return complain(terminal, options, EXIT.problem, { detail: error.message });
+    if (error instanceof sdk.UnexpectedReply || (error instanceof sdk.ApiError && !error.body)) {
+      const what = `what answers at ${url.origin} is not the admin API`;
+      const detail = `${what} (usually port 7071), or not that of this version`;
+      return complain(terminal, options, EXIT.problem, { code: "not_the_api", detail });
     }
     if (!(error instanceof sdk.ApiError)) throw error;
     const found = { status: error.status, code: error.body?.code, detail: error.message };
@@ -89,16 +97,16 @@ export function show<T>(
   textOf: (answer: T) => string,
 ): void {
   if (json) sayJson(out, answer);
-  else say(out, textOf(printableDeep(answer)));
+  else say(out, fitted(textOf(printableDeep(answer)), out.width));
 }
 
-function baseUrl(admin: string): URL {
+function baseUrl({ address: admin, by }: SaidAddress): URL {
   const isUrl = admin.includes("://");
   const url = URL.parse(isUrl ? admin : `http://${admin}`);
   const hasPort = isUrl || /:\d{1,5}$/.test(admin);
   const isAddress = url !== null && hasPort && /^https?:$/.test(url.protocol) && url.pathname === "/";
   if (isAddress && url.username === "" && url.search === "" && url.hash === "") return url;
-  throw new UsageError(`--admin ${admin} is no address: write HOST:PORT, such as ${DEFAULT_ADMIN}`);
+  throw new UsageError(`${by} ${admin} is no address: write HOST:PORT, such as ${DEFAULT_ADMIN}`);
 }
 
 function tokenFor(

@@ -14,6 +14,32 @@ export function given(flag: string | undefined, variable: string | undefined): s
   return flag ?? (variable === "" ? undefined : variable);
 }
 
+/** An address, and by what it was said: whoever wrote it wrong must find it. */
+export interface SaidAddress {
+  readonly address: string;
+  readonly by: string;
+}
+
+export function listenAddress({ environment }: Terminal, flag: string | undefined): SaidAddress {
+  return (
+    said("--listen", flag, "BUDGETGUARD_LISTEN", environment) ?? { address: DEFAULT_LISTEN, by: "--listen" }
+  );
+}
+
+export function adminAddress({ environment }: Terminal, flag: string | undefined): SaidAddress {
+  return said("--admin", flag, "BUDGETGUARD_ADMIN", environment) ?? { address: DEFAULT_ADMIN, by: "--admin" };
+}
+
+function said(
+  option: string,
+  flag: string | undefined,
+  variable: string,
+  environment: Terminal["environment"],
+): SaidAddress | undefined {
+  const address = given(flag, environment[variable]);
+  return address === undefined ? undefined : { address, by: flag === undefined ? variable : option };
+}
+
 export interface ChosenPolicy {
   readonly path: string;
   /** For the operator: why it is this one. */

@@ -7,10 +7,10 @@ import { Option } from "commander";
 import { EXPORT_FORMATS, type ExportFormat, exportLines } from "../ledger/export.ts";
 import { openLedgerToRead } from "../ledger/sqlite-open.ts";
 import type { DefineCommand } from "./commands.ts";
+import { complain } from "./connection.ts";
 import { dataFolder } from "./default-paths.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
-import { printable } from "./printable.ts";
-import { say, type Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 export const defineLedger: DefineCommand = (command, terminal, end) => {
   command
@@ -46,8 +46,8 @@ async function exportLedger(terminal: Terminal, { data, format, json }: ExportOp
     if ("code" in error && (error.code === "EPIPE" || error.code === "ERR_STREAM_PREMATURE_CLOSE")) {
       return EXIT.ok;
     }
-    say(terminal.err, printable(`the ledger cannot be exported: ${error.message}`));
-    return EXIT.problem;
+    const detail = `the ledger cannot be exported: ${error.message}`;
+    return complain(terminal, json ? { json } : {}, EXIT.problem, { code: "ledger_unreadable", detail });
   }
 }
 

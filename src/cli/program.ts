@@ -8,17 +8,20 @@ import { say, type Terminal } from "./terminal.ts";
 
 /** `args` without the program's own name. Throws only for bugs. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const spelled = withHyphens(args);
-  const later = laterName(spelled);
-  if (later !== undefined) {
-    const now = COMMANDS.map(({ name }) => name).join(", ");
-    say(terminal.err, `${later} comes with a later version of budgetguard; this one has: ${now}`);
-    return EXIT.usage;
-  }
+  const spelled = withHyphens(asHelpOption(args));
   let code: ExitCode = EXIT.ok;
   const program = await programFor(spelled, terminal, (ended) => {
     code = ended;
   });
+  const [first = "", second = ""] = spelled;
+  const later = [first, `${first} ${second}`].find((name) => LATER.has(name));
+  if (later !== undefined) {
+    const within = later === first ? program : program.commands.find((each) => each.name() === first);
+    const now = within?.commands.map((each) => each.name()).join(", ");
+    const has = within === program ? "this one has" : `of ${first}, this one has`;
+    say(terminal.err, `${later} comes with a later version of budgetguard; ${has}: ${now}`);
+    return EXIT.usage;
+  }
   try {
     await program.parseAsync(spelled, { from: "user" });
     return code;
@@ -30,14 +33,15 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
+/** `help token create` is `token create --help`: commander's own takes one name, in one spelling. */
+function asHelpOption([first, ...rest]: readonly string[]): readonly string[] {
+  if (first === undefined) return [];
+  return first === "help" && rest.length > 0 ? [...rest, "--help"] : [first, ...rest];
+}
+
 /** get_usage is get-usage: the origin systems wrote it so. */
 function withHyphens([name, ...rest]: readonly string[]): readonly string[] {
   return name === undefined ? [] : [name.startsWith("-") ? name : name.replaceAll("_", "-"), ...rest];
-}
-
-function laterName(args: readonly string[]): string | undefined {
-  const [first = "", second = ""] = args[0] === "help" ? args.slice(1) : args;
-  return [first, `${first} ${second}`].find((name) => LATER.has(name));
 }
 
 async function programFor(
@@ -63,7 +67,7 @@ async function programFor(
     "\nExit codes: 0 done, 1 refused or a problem, 2 wrong usage, 3 no daemon answers.\n" +
       "Example:\n  $ budgetguard serve",
   );
-  const asked = args[0] === "help" ? args[1] : args[0];
+  const [asked] = args;
   for (const { name, alias, summary, load } of COMMANDS) {
     const command = program.command(name).description(summary);
     if (alias !== undefined) command.alias(alias);

@@ -1,11 +1,20 @@
 // `budgetguard serve`: finds out what to start, starts the daemon, and passes signals on to it. Standard
-// output is the daemon's log; what this says goes to standard error.
+// output is the daemon's log, as JSON but on a terminal; what this says goes to standard error.
 
 import { Option } from "commander";
 import type { DefineCommand } from "./commands.ts";
-import { choosePolicy, DEFAULT_ADMIN, DEFAULT_LISTEN, dataFolder, given } from "./default-paths.ts";
+import {
+  adminAddress,
+  choosePolicy,
+  DEFAULT_ADMIN,
+  DEFAULT_LISTEN,
+  dataFolder,
+  listenAddress,
+} from "./default-paths.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { hostPort } from "./host-port.ts";
+import { withLocalhost } from "./listeners.ts";
+import { logText } from "./log-text.ts";
 import { printable } from "./printable.ts";
 import { type Host, untilStopped } from "./signals.ts";
 import { say, type Terminal } from "./terminal.ts";
@@ -60,6 +69,8 @@ export type Start = (options: {
   readonly version: string;
   readonly behindProxy: boolean;
   readonly logLevel?: string;
+  readonly log?: (line: string) => void;
+  readonly accessLog?: (text: string) => void;
 }) => Promise<
   | { readonly kind: "started"; readonly daemon: RunningDaemon }
   | { readonly kind: "refused"; readonly lines: readonly string[] }
@@ -76,19 +87,19 @@ export async function serve(
   const { err, environment } = terminal;
   const policy = choosePolicy(terminal, options.policy);
   const dataPath = dataFolder(terminal, options.data);
-  const listen = given(options.listen, environment.BUDGETGUARD_LISTEN) ?? DEFAULT_LISTEN;
-  const admin = given(options.admin, environment.BUDGETGUARD_ADMIN) ?? DEFAULT_ADMIN;
-  hostPort("--listen", listen);
-  hostPort("--admin", admin);
+  const listen = listenAddress(terminal, options.listen);
+  const admin = adminAddress(terminal, options.admin);
+  for (const each of [listen, admin]) hostPort(each);
   if (!options.json) say(err, `policy   ${printable(policy.path)} (${policy.why})`);
   const started = await start({
     policyPath: policy.path,
     dataPath,
-    listen,
-    admin,
+    listen: listen.address,
+    admin: admin.address,
     version: packageVersion(),
     behindProxy: options.behindProxy ?? environment.BUDGETGUARD_BEHIND_PROXY === "1",
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+    ...(options.json ? {} : logForPeople(terminal)),
   });
   if (started.kind === "refused") return refused(terminal, options, started.lines);
   const { daemon } = started;
@@ -114,12 +125,26 @@ function refused({ out, err }: Terminal, { json }: ServeOptions, lines: readonly
   return EXIT.problem;
 }
 
+/** Somebody who looks at a terminal reads sentences; a file, a pipe and the journal get the JSON. */
+function logForPeople({ out }: Terminal): {
+  log?: (line: string) => void;
+  accessLog?: (text: string) => void;
+} {
+  if (!Number.isFinite(out.width)) return {};
+  const log = (lines: string) => say(out, logText(lines, out));
+  return { log, accessLog: log };
+}
+
 function announce({ err }: Terminal, { listening, admin }: RunningDaemon, dataPath: string): void {
-  for (const { address, model } of listening) {
+  const listeners = withLocalhost(listening);
+  for (const { address, model } of listeners) {
     say(err, `${model === undefined ? "gateway " : "model   "} ${address}${model ? ` ${model}` : ""}`);
   }
   say(err, `admin    ${admin}`);
   say(err, `data     ${printable(dataPath)}`);
+  const first = listeners.find(({ model }) => model !== undefined) ?? listeners[0];
+  say(err, `try      curl -i http://${first?.address}/v1/health/ready`);
+  say(err, "stop     Ctrl-C");
 }
 
 function messageOf(error: unknown): string {

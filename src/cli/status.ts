@@ -4,6 +4,7 @@ import type { BudgetDefinition, BudgetStatus, Status } from "../sdk/client.ts";
 import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import { EXIT } from "./exit-code.ts";
+import { withLocalhost } from "./listeners.ts";
 import { moment, turn } from "./moment.ts";
 import { type Cell, table } from "./table.ts";
 import { paint, type Style, type Terminal } from "./terminal.ts";
@@ -38,7 +39,9 @@ export function statusText(status: Status, screen: Terminal): string {
     ? ""
     : `; ${paint(out, "red", `the file on disk has problems (${policy.problems})`)}, so the last good one ` +
       `stays in force: budgetguard check ${policy.path}`;
-  const listeners = status.listeners.map(({ address, model }) => (model ? `${address} (${model})` : address));
+  const listeners = withLocalhost(status.listeners).map(({ address, model }) =>
+    model ? `${address} (${model})` : address,
+  );
   return [
     `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,
     `mode       ${modeText(status.mode, timeZone)}`,
@@ -105,9 +108,15 @@ export function budgetTable(budgets: readonly BudgetStatus[], { out, timeZone }:
       budget.remaining_usd,
       budget.shadow ? `${budget.action} (shadow)` : budget.action,
       budget.period,
-      budget.resets_at === null ? "never" : turn(budget.resets_at, timeZone),
+      resetText(budget, timeZone),
     ]),
   );
+}
+
+/** A budget of a task or a session begins anew with each: it has no turn, and is not there for ever. */
+function resetText({ period, resets_at }: BudgetStatus, timeZone: string): string {
+  if (resets_at !== null) return turn(resets_at, timeZone);
+  return period === "infinite" ? "never" : "";
 }
 
 /** What the balances of a budget are told apart by; its period may say it too. */

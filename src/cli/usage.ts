@@ -5,6 +5,7 @@ import type { Spend, Usage } from "../sdk/client.ts";
 import { DIMENSIONS, type Dimension, SPEND_PERIODS, type SpendPeriod } from "../sdk/spend.ts";
 import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
+import { counted } from "./counted.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { elapsed, turn } from "./moment.ts";
 import { table } from "./table.ts";
@@ -51,7 +52,7 @@ function totalText(found: Usage): string {
   const { requests, images, elapsed_us, amount_usd, provider, model, user } = found;
   const filters = Object.entries({ provider, model, user }).filter(([, value]) => value !== null);
   const only = filters.map(([name, value]) => `, ${name} ${value}`).join("");
-  const work = `${requests} requests, ${images} images, ${elapsed(elapsed_us)} of work`;
+  const work = `${counted(requests, "request")}, ${counted(images, "image")}, ${elapsed(elapsed_us)} of work`;
   return `${windowText(found)}${only}\n${amount_usd} USD for ${work}`;
 }
 

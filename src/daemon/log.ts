@@ -9,8 +9,10 @@ import { type DurationUs, formatInstant, type Instant } from "../metering/time.t
 
 export type { Logger } from "pino";
 
-export function makeLog(level: string): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+/** `write` takes whole lines of JSON; standard output if not said. */
+export function makeLog(level: string, write?: (line: string) => void): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  return write === undefined ? pino(options) : pino(options, { write });
 }
 
 export interface AccessLine {

@@ -44,7 +44,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   }
   const opened = openDataFolder(options.dataPath);
   if (opened.kind === "refused") return refused(opened.why);
-  const log = makeLog(options.logLevel ?? "info");
+  const log = makeLog(options.logLevel ?? "info", options.log);
   if (opened.folder.wasOpen)
     log.warn(`others could read the data folder ${options.dataPath}: now they cannot`);
   const metrics = new Metrics();

@@ -12,6 +12,8 @@ export interface DaemonOptions {
   /** A server in front speaks TLS. Then a caller at a loopback address may be anybody. */
   readonly behindProxy?: boolean;
   readonly logLevel?: string;
+  /** Where the log goes, line by line; standard output if not said. */
+  readonly log?: (line: string) => void;
   /** Where the access log goes; standard output if not said. */
   readonly accessLog?: (text: string) => void;
 }

@@ -21,16 +21,17 @@ export function isAbsentAddress(error: Error): boolean {
   return codeOf(error) === "EADDRNOTAVAIL" || codeOf(error) === "EAFNOSUPPORT";
 }
 
-export function explainListenError(error: Error, host: string, port: number): string {
+/** `other` says how another address is chosen: "choose another with …". */
+export function explainListenError(error: Error, host: string, port: number, other: string): string {
   const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   switch (codeOf(error)) {
     case "EADDRINUSE":
-      return `${where} is taken by another program; stop it or choose another port`;
+      return `${where} is taken by another program: end it, or ${other}`;
     case "EACCES":
-      return `${where} may not be opened by this user; choose a port from 1024 on`;
+      return `${where} may not be opened by this user: ${other}, from 1024 on`;
     case "EADDRNOTAVAIL":
     case "EAFNOSUPPORT":
-      return `${where} is not an address of this machine; choose localhost or one that it has`;
+      return `${where} is not an address of this machine: ${other}`;
     default:
       return `${where} cannot be listened on: ${error.message}`;
   }

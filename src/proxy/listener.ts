@@ -131,7 +131,7 @@ export class Listeners {
       if (!(listening instanceof Error)) opened.push(listening);
       else if (opened.length > 0 && isAbsentAddress(listening)) {
         this.#note(`this machine has no ${host}: ${address} listens on 127.0.0.1 alone`);
-      } else problems.push({ address, text: explainListenError(listening, host, port) });
+      } else problems.push({ address, text: explainListenError(listening, host, port, another(place)) });
     }
     // Half an address would lead some clients here and others to whoever has the other half; and with none
     // of it open the next policy tries again.
@@ -210,4 +210,10 @@ function turnAway(
 ): void {
   readOn(request, response);
   reply(response, unserved, added);
+}
+
+function another({ modelPort }: Place): string {
+  return modelPort === undefined
+    ? "choose another with --listen localhost:PORT"
+    : `give ${modelPort} another port in the policy`;
 }

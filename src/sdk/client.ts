@@ -51,9 +51,15 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody answers at the address, or not in time. */
+/** Nobody answers at the address, or not in time, or not to the end. */
 export class DaemonUnreachable extends Error {
   override readonly name = "DaemonUnreachable";
+  readonly code: "unreachable" | "timeout" | "broken_off";
+
+  constructor(code: DaemonUnreachable["code"], message: string, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
 }
 
 /** Something answers that does not speak this API: another program, or another version. */
@@ -127,13 +133,13 @@ export class BudgetGuardClient {
   /** Answers also when the daemon is not ready: that is what is asked. */
   async readiness(): Promise<Readiness> {
     const response = await this.#fetch("GET", "/readyz", undefined);
-    return parsed(await textOf(response), Readiness);
+    return parsed(await this.#textOf(response), Readiness);
   }
 
   /** The Prometheus text. */
   async metrics(): Promise<string> {
     const response = await this.#fetch("GET", "/metrics", undefined);
-    const text = await textOf(response);
+    const text = await this.#textOf(response);
     if (!response.ok) throw new ApiError(response.status, problemOf(text));
     return text;
   }
@@ -149,7 +155,7 @@ export class BudgetGuardClient {
     schema: T,
   ): Promise<z.infer<T>> {
     const response = await this.#fetch(method, path, body);
-    const text = await textOf(response);
+    const text = await this.#textOf(response);
     if (!response.ok) throw new ApiError(response.status, problemOf(text));
     return parsed(text, schema);
   }
@@ -164,18 +170,24 @@ export class BudgetGuardClient {
       // A redirect would carry the token to wherever it points.
       return await fetch(this.#baseUrl + path, { method, headers, signal, redirect: "error", ...sent });
     } catch (cause) {
-      throw new DaemonUnreachable(`no daemon answers at ${this.#baseUrl}; start it with: budgetguard serve`, {
-        cause,
-      });
+      const text = `no daemon answers at ${this.#baseUrl}; start it with: budgetguard serve`;
+      throw this.#tooLate(cause) ?? new DaemonUnreachable("unreachable", text, cause);
     }
   }
-}
 
-async function textOf(response: Response): Promise<string> {
-  try {
-    return await response.text();
-  } catch (cause) {
-    throw new DaemonUnreachable("the daemon went away in the middle of its answer", { cause });
+  async #textOf(response: Response): Promise<string> {
+    try {
+      return await response.text();
+    } catch (cause) {
+      const text = "the daemon went away in the middle of its answer: see its log";
+      throw this.#tooLate(cause) ?? new DaemonUnreachable("broken_off", text, cause);
+    }
+  }
+
+  #tooLate(cause: unknown): DaemonUnreachable | undefined {
+    if (!(cause instanceof Error && cause.name === "TimeoutError")) return undefined;
+    const text = `something is at ${this.#baseUrl}, and does not answer within ${this.#timeoutMs / 1000} s`;
+    return new DaemonUnreachable("timeout", `${text}: it is busy, or stuck; see its log`, cause);
   }
 }
 

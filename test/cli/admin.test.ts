@@ -2,45 +2,14 @@
 
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import test, { type ExecutionContext } from "ava";
-import type { House } from "../../src/admin/house.ts";
-import {
-  explanation,
-  houseOf,
-  openAdmin,
-  requestOf,
-  studioDay,
-  today,
-  usd,
-} from "../admin/house-of-functions.ts";
-import { type CliWorld, cli, temporaryFolder } from "../support/cli.ts";
-import type { Ran } from "../support/program.ts";
-
-interface Daemon {
-  readonly house: ReturnType<typeof houseOf>;
-  readonly address: string;
-  run(line: string, world?: CliWorld): Promise<Ran>;
-}
-
-async function daemon(
-  t: ExecutionContext,
-  changes: Partial<House> = {},
-  anonymous: "loopback" | "nobody" = "loopback",
-): Promise<Daemon> {
-  const house = houseOf(changes);
-  const { admin, port } = await openAdmin(house, anonymous);
-  t.teardown(() => admin.close());
-  const address = `127.0.0.1:${port}`;
-  const run = (line: string, world: CliWorld = {}) =>
-    cli(line.split(" "), { ...world, environment: { BUDGETGUARD_ADMIN: address, ...world.environment } });
-  return { house, address, run };
-}
-
-const asAdmin = { environment: { BUDGETGUARD_TOKEN: "admin-token" } };
+import { always, houseOf, studioDay, today, usd } from "../admin/house-of-functions.ts";
+import { cli, temporaryFolder } from "../support/cli.ts";
+import { asAdmin, daemon } from "./admin-daemon.ts";
 
 test("status shows what is in force, and ends with 0", async (t) => {
   const { run } = await daemon(t);
@@ -116,13 +85,10 @@ test("the admin token is shown to this machine's daemon alone, and only where it
   const data = await temporaryFolder(t);
   await writeFile(join(data, "admin-token"), "admin-token\n");
   const shown: (string | undefined)[] = [];
-  const server = createServer(({ headers }, response) => {
+  const port = await portOf(t, ({ headers }, response) => {
     shown.push(headers.authorization);
     response.end("{}");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
+  });
   // An address that reaches the same server and is not called loopback.
   for (const address of [`0.0.0.0:${port}`, `127.0.0.1:${port}`]) {
     for (const words of [["mode"], ["mode", "set", "local"]]) {
@@ -186,178 +152,6 @@ test("usage does not do what it was not asked for", async (t) => {
     t.is((await run(line)).code, 2, line);
   }
   t.deepEqual(house.heard.spend, []);
-});
-
-test("explain tells who asked what, candidates, budgets before and after, rule and cost", async (t) => {
-  const { run } = await daemon(t);
-  const { code, stdout } = await run("explain r-1");
-  t.is(code, 0);
-  t.is(
-    stdout,
-    [
-      "Request r-1 (the client's c-1)",
-      "alice asked for flux-dev on 2026-11-22 11:15:00 Europe/Berlin, workflow poster.",
-      "It was served by flux-aws (aws), which answered 200, after 12 s.",
-      "",
-      "Rule  the lowest price whose budgets fit (mode lowest_price, policy test)",
-      "Budgets would have let through: flux-local (0.00 USD).",
-      "",
-      "candidate  provider  estimate USD  time  price        source                                           age     outcome",
-      "flux-aws   aws        0.003353334  12 s  1.006 USD/h  rate card aws/us-east-1/g5.xlarge of 2026-11-20  2 days  chosen",
-      "",
-      "Budgets before, for flux-aws",
-      "budget      limit USD      settled  held       needed  fits  resets",
-      "studio-day      20.00  0.000000001  0.00  0.003353334  yes   2026-11-23 01:00 Europe/Berlin",
-      "",
-      "Budgets after",
-      "budget      limit USD      settled  held          left",
-      "studio-day      20.00  0.003353334  0.00  19.996646666",
-      "",
-      "Cost  0.003353333 USD for 12 s of work; estimated 0.003353334 USD, 0.003353334 USD held",
-      "",
-    ].join("\n"),
-  );
-});
-
-test("explain fits a narrow screen without breaking an amount", async (t) => {
-  const { run } = await daemon(t);
-  const { stdout } = await run("explain r-1", { width: 80, hasColour: true });
-  const tables = stripVTControlCharacters(stdout)
-    .split("\n")
-    .filter((line) => !/^(?:Rule|Cost)/.test(line));
-  for (const line of tables) t.true(line.length <= 80, line);
-  t.regex(stripVTControlCharacters(stdout), /\nsource +rate card aws\/us-east-1\/g5\.xlarge of 2026-11-20\n/);
-});
-
-test("explain finds the last request, a running one, and a refused one", async (t) => {
-  const refused = requestOf("r-9", {
-    ...{
-      outcome: "refused",
-      upstream: undefined,
-      provider: undefined,
-      status: undefined,
-      charged: undefined,
-    },
-    ...{
-      elapsed: undefined,
-      after: [],
-      explanation: { ...explanation, chosen: undefined, alternatives: [] },
-    },
-  });
-  const { run } = await daemon(t, {
-    request: async (id) => (id === "r-9" ? refused : houseOf().request(id)),
-  });
-  t.regex((await run("explain last")).stdout, /^Request r-3 .*\n.*\nIt is being served by flux-aws/);
-  t.regex(
-    (await run("explain last")).stdout,
-    /\nCost {2}not known while it runs; estimated 0\.003353334 USD/,
-  );
-  const { stdout } = await run("explain r-9");
-  t.regex(stdout, /\nIt ended as refused\.\n/);
-  t.regex(stdout, /\nBudgets would have let nothing through\.\n/);
-  t.regex(stdout, /\nstudio-day +20\.00 .* 2026-11-23/);
-  t.regex(stdout, /\nCost {2}nothing was sent, and nothing is charged\n/);
-});
-
-test("explain of a budget tells how it stands; of nothing, that there is none", async (t) => {
-  const { run } = await daemon(t);
-  t.regex(
-    (await run("explain studio-day")).stdout,
-    /^Budget studio-day: the studio's day\nIt can refuse work\.\n/,
-  );
-  t.is(JSON.parse((await run("explain r-404 --json")).stdout).error.code, "not_found");
-  const none = await run("explain r-404");
-  t.is(none.code, 1);
-  t.regex(
-    none.stderr,
-    /no request has the id r-404, no client sent it .*budgetguard explain last .*budgetguard status/,
-  );
-  const empty = await daemon(t, { requests: async () => ({ rows: [], more: false }) });
-  t.deepEqual(await empty.run("explain last"), {
-    code: 1,
-    stdout: "",
-    stderr: "there are no requests yet\n",
-  });
-});
-
-test("a budget that has no balance is told all the same", async (t) => {
-  const state = houseOf().policy();
-  const budgets = [
-    { ...studioDay, id: "artist-day", per: "user" as const },
-    { ...studioDay, id: "old", enabled: false },
-    { ...studioDay, id: "one-image", period: "per_task" as const, description: "" },
-    { ...studioDay, id: "pictures", limits: new Map([["images", 10n] as const]) },
-  ];
-  const { run } = await daemon(t, {
-    policy: () => ({ ...state, policy: { ...state.policy, budgets } }),
-    status: () => ({ ...houseOf().status(), budgets: [] }),
-  });
-  const told = [
-    ["artist-day", "nothing counted yet (20.00 USD daily per user, at the limit: block)"],
-    ["old", "disabled"],
-    ["one-image", "nothing under way (20.00 USD per_task, at the limit: block)"],
-    ["pictures", "not active yet: it has no limit_usd"],
-  ] as const;
-  const { stdout } = await run("status");
-  for (const [id, text] of told) {
-    t.true(stdout.includes(`\nbudget ${id}: ${text}\n`), stdout);
-    t.true((await run(`explain ${id}`)).stdout.endsWith(`\n\n${text}\n`));
-  }
-  t.like(JSON.parse((await run("explain old --json")).stdout), { budget: { id: "old" }, balances: [] });
-});
-
-test("an escape sequence in a label reaches programs as it is, and screens not at all", async (t) => {
-  const label = "\u001b[2Jalice";
-  const { labels } = requestOf("r-1");
-  const { run } = await daemon(t, {
-    request: async () => requestOf("r-1", { labels: { ...labels, user: label } }),
-  });
-  t.false((await run("explain r-1")).stdout.includes("\u001b"));
-  t.is(JSON.parse((await run("explain r-1 --json")).stdout).labels.user, label);
-});
-
-test("estimate says what would happen, and ends with 1 unless it would be served", async (t) => {
-  const asked: unknown[] = [];
-  const [candidate] = explanation.candidates;
-  if (candidate === undefined) throw new Error("the explanation has a candidate");
-  const breach = { ...{ budget: "studio-day", action: "block" as const, limit: usd(20_000_000_000) } };
-  const { run } = await daemon(t, {
-    async estimate(query) {
-      asked.push(query);
-      if (query.images > 1) {
-        const amounts = { settled: usd(20_000_000_000), held: usd(0), needed: usd(1) };
-        const turns = { resets: today.end, timezone: "UTC", alternatives: [] };
-        return { kind: "refuse", breach: { ...breach, ...amounts, ...turns }, explanation };
-      }
-      return houseOf().estimate(query);
-    },
-  });
-  const none = await run("estimate flux-dev --size 1024x768 --steps 4 --user alice --tag poster");
-  t.is(none.code, 1);
-  t.regex(none.stdout, /^flux-dev has no upstream: no upstream is local\.\n/);
-  t.like(asked[0], { width: 1024, height: 768, steps: 4, images: 1 });
-  t.like((asked[0] as { labels: object }).labels, { user: "alice", tag: "poster" });
-  const refused = await run("estimate flux-dev --images 2");
-  t.is(refused.code, 1);
-  t.regex(
-    refused.stdout,
-    /budget studio-day \(on_limit: block\) has 20\.00 settled and 0\.00 held of 20\.00 USD, this needs 0\.000000001; it resets 2026-11-23 00:00 UTC\./,
-  );
-  t.is((await run("estimate flux-pro")).code, 1);
-});
-
-test("an estimate of nonsense is wrong usage and is not asked", async (t) => {
-  const { run } = await daemon(t, { estimate: async () => t.fail() as never });
-  for (const wrong of [
-    "--size 0x4",
-    "--size big",
-    "--steps -1",
-    "--images 1.5",
-    "--colour red",
-    "--images 0",
-  ]) {
-    t.is((await run(`estimate flux-dev ${wrong}`)).code, 2, wrong);
-  }
 });
 
 test("a new token stands alone on standard output", async (t) => {
@@ -427,4 +221,84 @@ test("where nobody is anonymous, a question is asked again with this machine's a
   t.is((await run(`status --data ${data}`)).code, 1);
   await writeFile(join(data, "admin-token"), "admin-token\n");
   t.is((await run(`status --data ${data}`)).code, 0);
+});
+
+async function portOf(t: ExecutionContext, listener: RequestListener): Promise<number> {
+  const server = createServer(listener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+test("what answers and is not the admin API is said to be that", async (t) => {
+  for (const answer of ["<html>", '{"detail":"no model is named api"}']) {
+    for (const status of [200, 404]) {
+      const port = await portOf(t, (_, response) => response.writeHead(status).end(answer));
+      const { code, stdout, stderr } = await cli(["status", "--json", "--admin", `127.0.0.1:${port}`]);
+      t.is(code, 1);
+      t.regex(
+        stderr,
+        new RegExp(`^what answers at http://127.0.0.1:${port} is not the admin API \\(usually port 7071`),
+      );
+      t.is(JSON.parse(stdout).error.code, "not_the_api");
+    }
+  }
+});
+
+test("a wrong address is blamed on whatever it was said by", async (t) => {
+  const { stderr } = await cli(["status"], { environment: { BUDGETGUARD_ADMIN: "foo" } });
+  t.regex(stderr, /^error: BUDGETGUARD_ADMIN foo is no address/);
+  const flag = await cli(["status", "--admin", "foo"], { environment: { BUDGETGUARD_ADMIN: "bar" } });
+  t.regex(flag.stderr, /^error: --admin foo is no address/);
+  const listen = await cli(["check"], { environment: { BUDGETGUARD_LISTEN: "foo" } });
+  t.regex(listen.stderr, /^error: BUDGETGUARD_LISTEN foo is no address/);
+});
+
+test("one of a thing is one thing", async (t) => {
+  const { run } = await daemon(t, {
+    spend: async (asked) => {
+      const found = await houseOf().spend(asked);
+      return { ...found, total: { ...found.total, requests: 1, images: 1 } };
+    },
+  });
+  t.regex((await run("usage")).stdout, / USD for 1 request, 1 image, 24 s of work\n$/);
+});
+
+test("mode tells its switch in the policy's time zone, as status does", async (t) => {
+  const state = houseOf().policy();
+  const policy = { ...state.policy, timezone: "Asia/Tokyo" };
+  const { run } = await daemon(t, { policy: () => ({ ...state, policy }) });
+  t.regex((await run("mode set local", asAdmin)).stdout, /switched 2026-11-22 19:15:00 Asia\/Tokyo/);
+});
+
+test("both halves of localhost are one listener", async (t) => {
+  const status = houseOf().status();
+  const listeners = ["127.0.0.1:7070", "[::1]:7070", "127.0.0.1:7100", "[::1]:7100", "[::1]:7101"].map(
+    (address) => ({ address, model: address.endsWith("7100") ? "flux-dev" : undefined }),
+  );
+  const { run } = await daemon(t, { status: () => ({ ...status, listeners }) });
+  t.regex(
+    (await run("status")).stdout,
+    /\nlistening {2}localhost:7070, localhost:7100 \(flux-dev\), \[::1\]:7101\n/,
+  );
+});
+
+test("a budget without a turn is told to have none only where it is for ever", async (t) => {
+  const budgets = (["per_task", "infinite"] as const).map((period) => ({
+    ...{ value: undefined, period: always, limit: usd(1), settled: usd(0), held: usd(0) },
+    budget: { ...studioDay, id: period, period },
+  }));
+  const { run } = await daemon(t, { status: () => ({ ...houseOf().status(), budgets }) });
+  t.regex((await run("status")).stdout, /\nper_task .* per_task\ninfinite .* infinite +never\n/);
+});
+
+test("no line of status is wider than the screen", async (t) => {
+  const state = houseOf().policy();
+  const path = "/srv/studio/with/a/long/path/that/nobody/can/remember/budgetguard/policy.yaml";
+  const problems = [{ line: 1, column: 1, path: "mode", text: "is wrong" }];
+  const { run } = await daemon(t, { policy: () => ({ ...state, path, problems }) });
+  for (const width of [60, 80]) {
+    const { stdout } = await run("status", { width, hasColour: true });
+    for (const line of stripVTControlCharacters(stdout).split("\n")) t.true(line.length <= width, line);
+  }
 });

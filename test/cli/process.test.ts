@@ -57,6 +57,10 @@ test("no ledger, and one of a later version, are sentences and 1", async (t) => 
   const missing = await cli(["ledger", "export", "--data", empty]);
   t.is(missing.code, 1);
   t.regex(missing.stderr, /there is no ledger at .*ledger\.db: name the daemon's --data folder/);
+  const json = await cli(["ledger", "export", "--json", "--data", empty]);
+  t.deepEqual(JSON.parse(json.stdout), {
+    error: { code: "ledger_unreadable", detail: missing.stderr.trimEnd() },
+  });
   await writeFile(join(empty, "ledger.db"), "this is no database, whatever its name may be");
   const broken = await cli(["ledger", "export", "--data", empty]);
   t.is(broken.code, 1);

@@ -32,6 +32,29 @@ test("a name that is promised for later says so and ends with 2, in either spell
   t.regex((await cli(["help", "doctor"])).stderr, /^doctor comes with a later version/);
 });
 
+test("a later subcommand is not offered by the name of its own command", async (t) => {
+  t.is(
+    (await cli(["token", "list"])).stderr,
+    "token list comes with a later version of budgetguard; of token, this one has: create\n",
+  );
+  t.regex((await cli(["help", "ledger", "verify"])).stderr, /of ledger, this one has: export\n$/);
+  t.regex((await cli(["stop_all"])).stderr, /^stop-all comes with .*; this one has: serve, check, /);
+});
+
+test("help takes every name that a command has, and subcommands", async (t) => {
+  for (const [words, usage] of [
+    ["help get_usage", /^Usage: budgetguard usage\|get-usage /],
+    ["help get-usage", /^Usage: budgetguard usage\|get-usage /],
+    ["help token create", /^Usage: budgetguard token create /],
+    ["help start", /^Usage: budgetguard serve\|start /],
+    ["help", /^Usage: budgetguard \[options\]/],
+  ] as const) {
+    const { code, stdout } = await cli(words.split(" "));
+    t.is(code, 0, words);
+    t.regex(stdout, usage, words);
+  }
+});
+
 test("wrong usage ends with 2 and says what is allowed", async (t) => {
   const wrong = [
     [["usag"], /Did you mean usage\?/],
@@ -137,5 +160,6 @@ test("the real command ends with 2 for wrong usage and with 3 when no daemon ans
   }
   const asJson = await spawned(["status", "--json"], nobody);
   t.is(asJson.code, 3);
+  t.like(JSON.parse(asJson.stdout).error, { code: "unreachable" });
   t.regex(JSON.parse(asJson.stdout).error.detail, /budgetguard serve/);
 });

@@ -53,6 +53,60 @@ test("SIGTERM stops the daemon, then ends with 0", async (t) => {
   t.is(at.out.text(), "");
 });
 
+test("it says what to try and how to stop it, and both halves of localhost once", async (t) => {
+  const listening = ["127.0.0.1:7070", "[::1]:7070", "127.0.0.1:7100", "[::1]:7100"].map((address) => ({
+    address,
+    model: address.endsWith("7100") ? "flux-dev" : undefined,
+  }));
+  const { signals, run } = rig({ listening });
+  const { at, ended } = run();
+  await settled();
+  signals.emit("SIGTERM");
+  await ended;
+  t.regex(at.err.text(), /\ngateway {2}localhost:7070\nmodel {4}localhost:7100 flux-dev\nadmin /);
+  t.regex(at.err.text(), /\ntry {6}curl -i http:\/\/localhost:7100\/v1\/health\/ready\nstop {5}Ctrl-C\n$/);
+});
+
+const LOG = {
+  reload: { level: 30, time: "2026-11-22T10:15:00.001Z", changes: ["mode a → b"], msg: "in force" },
+  refused: {
+    level: 50,
+    time: "2026-11-22T10:15:01.001Z",
+    problems: ["policy.yaml:1:1: no"],
+    msg: "problems",
+  },
+  bug: {
+    level: 50,
+    time: "2026-11-22T10:15:02.001Z",
+    err: { message: "no", stack: "at x" },
+    msg: "a mistake",
+  },
+  request: {
+    ...{ level: 30, time: "2026-11-22T10:15:03Z", msg: "request", request: "r-1", user: "al\u001bice" },
+    ...{ model: "flux-dev", upstream: "flux-aws", outcome: "relayed", status: 200, charged_usd: "0.002" },
+    duration_ms: 12.5,
+  },
+};
+
+test("on a terminal the log is text, and elsewhere it is left to the daemon, as JSON", async (t) => {
+  const { asked, signals, run } = rig();
+  const runs = [run({}, { width: 80 }), run({}), run({ json: true }, { width: 80 })];
+  await settled();
+  signals.emit("SIGTERM");
+  await Promise.all(runs.map(({ ended }) => ended));
+  const [onTerminal, piped, json] = asked;
+  t.deepEqual([piped?.log, piped?.accessLog, json?.log, json?.accessLog], Array(4).fill(undefined));
+  for (const fields of [LOG.reload, LOG.refused, LOG.bug]) onTerminal?.log?.(`${JSON.stringify(fields)}\n`);
+  onTerminal?.accessLog?.(`${JSON.stringify(LOG.request)}\n`.repeat(2));
+  const request =
+    "10:15:03 r-1 al\uFFFDice asked for flux-dev: relayed by flux-aws, 200, 0.002 USD, 12.5 ms\n";
+  t.is(
+    runs[0]?.at.out.text(),
+    "10:15:00 in force\n         mode a → b\n10:15:01 problems\n         policy.yaml:1:1: no\n" +
+      `10:15:02 a mistake: no\n${request.repeat(2)}`,
+  );
+});
+
 test("SIGHUP reads the policy again, and a failure there ends nothing", async (t) => {
   const { calls, signals, run } = rig();
   const { ended } = run();

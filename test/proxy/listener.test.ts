@@ -210,7 +210,7 @@ test("a taken port is said in a sentence that tells what to do", async (t) => {
   await listen(other);
   t.teardown(() => other.close());
   const [problem] = await listeners.adopt([{ address: `127.0.0.1:${portOf(other)}`, model: "a" }]);
-  t.regex(problem?.text ?? "", /is taken by another program; stop it or choose another port/);
+  t.regex(problem?.text ?? "", /is taken by another program: end it, or /);
   const [odd] = await listeners.adopt([{ address: "nonsense" }]);
   t.regex(odd?.text ?? "", /write HOST:PORT/);
 });

@@ -23,12 +23,15 @@ test("nobody there is unreachable, and says how to start it", async (t) => {
     instanceOf: DaemonUnreachable,
   });
   t.regex(error.message, /budgetguard serve/);
+  t.is(error.code, "unreachable");
 });
 
 test("an answer that does not come in time is unreachable", async (t) => {
   const baseUrl = await serve(t, () => {});
   const client = new BudgetGuardClient({ baseUrl, timeoutMs: 50 });
-  await t.throwsAsync(client.status(), { instanceOf: DaemonUnreachable });
+  const error = await t.throwsAsync(client.status(), { instanceOf: DaemonUnreachable });
+  t.is(error.code, "timeout");
+  t.regex(error.message, /^something is at http:\S+, and does not answer within 0\.05 s: it is busy/);
 });
 
 test("an answer that stops in the middle is unreachable", async (t) => {
@@ -37,7 +40,10 @@ test("an answer that stops in the middle is unreachable", async (t) => {
     response.write("{");
     setTimeout(() => response.socket?.destroy(), 20);
   });
-  await t.throwsAsync(new BudgetGuardClient({ baseUrl }).status(), { instanceOf: DaemonUnreachable });
+  const error = await t.throwsAsync(new BudgetGuardClient({ baseUrl }).status(), {
+    instanceOf: DaemonUnreachable,
+  });
+  t.is(error.code, "broken_off");
 });
 
 test("another program is not taken for the daemon", async (t) => {

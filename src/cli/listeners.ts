@@ -1,0 +1,16 @@
+// The addresses that clients come in at, as people write them: the two halves of localhost are one.
+
+export interface ListenerShown {
+  readonly address: string;
+  readonly model: string | null | undefined;
+}
+
+export function withLocalhost<T extends ListenerShown>(listeners: readonly T[]): readonly T[] {
+  const all = new Set(listeners.map(({ address }) => address));
+  return listeners.flatMap((listener) => {
+    const [, host, port] = /^(127\.0\.0\.1|\[::1\]):(\d+)$/.exec(listener.address) ?? [];
+    const isPair = all.has(`127.0.0.1:${port}`) && all.has(`[::1]:${port}`);
+    if (port === undefined || !isPair) return [listener];
+    return host === "127.0.0.1" ? [{ ...listener, address: `localhost:${port}` }] : [];
+  });
+}
