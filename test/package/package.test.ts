@@ -39,7 +39,10 @@ test("the package holds what runs, its configuration and its licence, and no sou
     const expected = [
       "LICENSE",
       "README.md",
+      "ARCHITECTURE.md",
       "CHANGELOG.md",
+      "CONTRIBUTING.md",
+      "docs",
       "bin",
       "config",
       "dist",
