@@ -63,12 +63,17 @@ export function trespassesOf(source: Source): Trespass[] {
       { line: 1, rule: "import-direction", cure: "move it into a folder of the house (ARCHITECTURE.md)" },
     ];
   }
-  return importsOf(source).flatMap(({ line, specifier }) => {
+  const unnamed = [...source.code.matchAll(/\bimport\s*\(\s*[^"\s]/g)].map(({ index }): Trespass => {
+    const cure = "name the file in quotes: what is imported must be seen here";
+    return { line: lineAt(source.code, index), rule: "import-direction", cure };
+  });
+  const named = importsOf(source).flatMap(({ line, specifier }) => {
     const found = specifier.startsWith(".")
       ? relativeTrespass(inside, specifier, permission)
       : packageTrespass(specifier, permission);
     return found === undefined ? [] : [{ line, ...found }];
   });
+  return [...named, ...unnamed];
 }
 
 type Found = Omit<Trespass, "line">;

@@ -17,6 +17,7 @@ const RULES = [
   "import-extension",
   "pure-globals",
   "file-name",
+  "class-name",
   "file-length",
   "function-length",
   "line-length",
@@ -30,6 +31,7 @@ export type Rule = (typeof RULES)[number];
 export const ALL_RULES: readonly Rule[] = RULES;
 
 const MOST_LINES = 300;
+const MOST_TEST_LINES = 400;
 const MOST_FUNCTION_LINES = 60;
 const MOST_COLUMNS = 110;
 
@@ -47,16 +49,27 @@ export function inspect(path: string, text: string): Finding[] {
   return findings.map((found) => ({ path, ...found })).sort((a, b) => a.line - b.line);
 }
 
+/**
+ * Of test/, tools/ and bin/ only the files' length is held to: a file of tests is a list, and may be longer,
+ * and what it expects is not broken into pieces.
+ */
+export function inspectOther(path: string, text: string): Finding[] {
+  return fileLength(readSource(path, text), MOST_TEST_LINES).map((found) => ({ path, ...found }));
+}
+
 export function formatFinding({ path, line, rule, cure }: Finding): string {
   return `${path}:${line} ${rule}: ${cure}`;
 }
 
 type Found = Omit<Finding, "path">;
 
-const BANNED_NAME = /^(?:index|types|common|misc|data|info|service|process)$/;
-const BANNED_ENDING = /(?:^|[-.])(?:utils?|helpers?|managers?|handlers?)$/;
+const BANNED_NAME = /^(?:index|types|common|misc|shared|constants)$/;
+const BANNED_ENDING = /(?:^|[-.])(?:utils?|helpers?|managers?|handlers?|data|info|service|process)$/;
+/** Names that DESIGN §6 gives to commands. */
+const COMMAND_NAME = /^src\/cli\/(?:un)?install-service\.ts$/;
 
 function fileName({ path }: Source): Found[] {
+  if (COMMAND_NAME.test(path)) return [];
   return path
     .replace(/\.[^/]*$/, "")
     .split("/")
@@ -70,23 +83,32 @@ function fileName({ path }: Source): Found[] {
 }
 
 function lengths(source: Source): Found[] {
+  return [...fileLength(source, MOST_LINES), ...functionLengths(source), ...lineLengths(source)];
+}
+
+function functionLengths(source: Source): Found[] {
   const found: Found[] = [];
-  const lines = source.text.replace(/\n$/, "").split("\n");
-  if (lines.length > MOST_LINES) {
-    const cure = `${lines.length} lines, at most ${MOST_LINES}: split it where a second noun begins`;
-    found.push({ line: MOST_LINES + 1, rule: "file-length", cure });
-  }
   for (const { line, lines: count } of functionsOf(source)) {
     if (count <= MOST_FUNCTION_LINES) continue;
     const cure = `${count} lines, at most ${MOST_FUNCTION_LINES}: give its steps names of their own`;
     found.push({ line, rule: "function-length", cure });
   }
-  lines.forEach((text, at) => {
-    if (text.length <= MOST_COLUMNS) return;
-    const cure = `${text.length} characters, at most ${MOST_COLUMNS}: break the line`;
-    found.push({ line: at + 1, rule: "line-length", cure });
-  });
   return found;
+}
+
+function fileLength({ text }: Source, mostLines: number): Found[] {
+  const count = text.replace(/\n$/, "").split("\n").length;
+  if (count <= mostLines) return [];
+  const cure = `${count} lines, at most ${mostLines}: split it where a second noun begins`;
+  return [{ line: mostLines + 1, rule: "file-length", cure }];
+}
+
+function lineLengths({ text }: Source): Found[] {
+  return text.split("\n").flatMap((line, at): Found[] => {
+    if (line.length <= MOST_COLUMNS) return [];
+    const cure = `${line.length} characters, at most ${MOST_COLUMNS}: break the line`;
+    return [{ line: at + 1, rule: "line-length", cure }];
+  });
 }
 
 function openingSentence({ text, comments }: Source): Found[] {
@@ -105,25 +127,52 @@ interface Pattern {
   readonly cure: string;
 }
 
-/** What makes the core depend on more than its arguments. */
+/** A global by its bare name, so that it cannot be had under another; as a key or a member it is no global. */
+function bare(names: string): string {
+  return `(?<![.\\w$])(?:${names})\\b(?!\\??:)`;
+}
+
+/** What makes the core depend on more than its arguments. Of a whole namespace, some members are pure. */
 const IMPURE: readonly Pattern[] = [
   {
     rule: "pure-globals",
     where: "code",
-    pattern: /\bDate\.now\b|\bnew Date(?:\(\s*\)|(?!\s*\())|\bTemporal\.Now\b|(?<![.\w$])performance\s*[.[]/g,
+    pattern: new RegExp(
+      [
+        `(?<!new )${bare("Date")}`,
+        String.raw`\bnew Date(?:\(\s*(?:\)|\.\.\.)|(?!\s*\())`,
+        String.raw`${bare("Temporal")}(?!\.(?!Now\b)\w)`,
+        bare("performance"),
+      ].join("|"),
+      "g",
+    ),
     cure: "time comes in as a value: take an Instant or a Clock as argument",
   },
   {
     rule: "pure-globals",
     where: "code",
-    pattern: /\bMath\.random\b|(?<![.\w$])crypto\s*[.[]/g,
+    pattern:
+      /\bDateTimeFormat\b(?!\(\s*"\s*",\s*\{\s*timeZone\b)|\.toLocale\w*String\b|\.getTimezoneOffset\b/g,
+    cure: "the time zone comes in as a value: name it",
+  },
+  {
+    rule: "pure-globals",
+    where: "code",
+    pattern: new RegExp(String.raw`${bare("Math")}(?!\.(?!random\b)\w)|${bare("crypto")}`, "g"),
     cure: "take what is random as an argument",
   },
   {
     rule: "pure-globals",
     where: "code",
-    pattern:
-      /(?<![.\w$])(?:process|console|globalThis)\s*[.[]|(?<![.\w$])(?:fetch|require|queueMicrotask|(?:set|clear)(?:Timeout|Interval|Immediate))\b(?!\??:)/g,
+    pattern: new RegExp(
+      [
+        bare("process|console|globalThis|global|self|navigator|eval|Function|require"),
+        bare("fetch|WebSocket|EventSource|XMLHttpRequest|AbortSignal|Worker|BroadcastChannel"),
+        bare("queueMicrotask|(?:set|clear)(?:Timeout|Interval|Immediate)"),
+        String.raw`\bimport\s*[(.]`,
+      ].join("|"),
+      "g",
+    ),
     cure: "return a value and let the shell act on it",
   },
 ];
@@ -146,6 +195,12 @@ const EVERYWHERE: readonly Pattern[] = [
     where: "code",
     pattern: /(?:[:<|&,(=[]|\bas|\bextends)\s*any\b(?!\s*[:(?=])/g,
     cure: "say unknown and parse it at the door",
+  },
+  {
+    rule: "class-name",
+    where: "code",
+    pattern: /\bclass\s+\w*(?:Manager|Helper|Util|Handler|Service|Info|Data|Process)s?\b/g,
+    cure: "name it after what it guards",
   },
   {
     rule: "default-export",
