@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export interface Block {
@@ -34,6 +34,8 @@ export async function demoTranscript(): Promise<string> {
   });
   const [code] = await once(demo, "close");
   if (code !== 0 || !text.includes("Ctrl-C")) throw new Error(`the demo ended with ${code}: ${text}`);
+  const [folder] = /\/\S*budgetguard-demo-\w+/.exec(text) ?? [];
+  if (folder !== undefined) rmSync(folder, { recursive: true });
   return text;
 }
 
