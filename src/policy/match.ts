@@ -97,6 +97,14 @@ export function enforcedLimit(on: Ground): NanoUsd | undefined {
   return isEnforcing(on.budget) ? on.limit : undefined;
 }
 
+/** What `other` counts instead of the `per` balances of `budget`: "user bob"; undefined where both count. */
+export function replacementOf(other: Budget, budget: Budget): string | undefined {
+  const per = perOf(budget);
+  if (per === undefined || !budget.enabled || !budget.limits.has("usd")) return undefined;
+  const value = replacedValue(other, budget, per);
+  return value === undefined ? undefined : `${per} ${value}`;
+}
+
 function accountFor(on: Ground, facts: Facts): AccountKey | undefined {
   for (const [scope, values] of on.budget.when) {
     const value = facts[scope];
@@ -164,17 +172,24 @@ function activeOf(timezone: string, { from, until }: Budget): Period {
   };
 }
 
-/** A budget replaces a `per` balance only if its `when` is the same plus exactly that one value. */
 function replacedValues(policy: Policy, budget: Budget, per: Scope): ReadonlySet<string> {
-  const values = new Set<string>();
-  for (const other of policy.budgets) {
-    const own = other.when.get(per);
-    const isTwin = other.enabled && other.per === undefined && other.limits.has("usd") && own?.length === 1;
-    if (!isTwin || other.period !== budget.period || other.resetDay !== budget.resetDay) continue;
-    const rest = new Map([...other.when].filter(([scope]) => scope !== per));
-    if (!budget.when.has(per) && sameScope(rest, budget.when)) values.add(own[0] ?? "");
-  }
-  return values;
+  return new Set(policy.budgets.flatMap((other) => replacedValue(other, budget, per) ?? []));
+}
+
+/**
+ * The value of `per` that `other` counts instead of `budget`: its `when` is the same plus exactly that one
+ * value, with the same period and unit (MONEY §4). A twin that only watches, or judges on other days, leaves
+ * the limit where it is.
+ */
+function replacedValue(other: Budget, budget: Budget, per: Scope): string | undefined {
+  const own = other.when.get(per);
+  const [value] = own ?? [];
+  const isTwin = other.enabled && !other.shadow && other.per === undefined && other.limits.has("usd");
+  if (!isTwin || own?.length !== 1 || budget.when.has(per)) return undefined;
+  if (other.period !== budget.period || other.resetDay !== budget.resetDay) return undefined;
+  if (other.from !== budget.from || other.until !== budget.until) return undefined;
+  const rest = new Map([...other.when].filter(([scope]) => scope !== per));
+  return sameScope(rest, budget.when) ? value : undefined;
 }
 
 function sameScope(a: Budget["when"], b: Budget["when"]): boolean {

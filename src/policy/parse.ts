@@ -9,6 +9,7 @@ import { checkNames, repeatedBudgetIds } from "./schema/check-names.ts";
 import { checkNetwork } from "./schema/check-network.ts";
 import { noteInactive } from "./schema/inactive.ts";
 import { noteChoice } from "./schema/note-choice.ts";
+import { noteBudgets } from "./schema/note-budgets.ts";
 import { resolvePrices } from "./schema/resolve-price.ts";
 import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
 import { readShape, type Shape, touches } from "./schema/shape.ts";
@@ -54,7 +55,9 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
     scene.note(["models"], "no models: there is nothing that clients could ask for");
 
   if (found.length > 0) return { kind: "problems", problems: sorted(found as [Note, ...Note[]]) };
-  return { kind: "policy", policy: buildPolicy(shape.file, prices, context, sorted(notes)) };
+  const built = buildPolicy(shape.file, prices, context);
+  noteBudgets(built, shape.file.budgets.length, scene.note);
+  return { kind: "policy", policy: Object.freeze({ ...built, notes: sorted(notes) }) };
 }
 
 /** policy.yaml:12:5 budgets[0].limit_usd: what is wrong */

@@ -1,6 +1,6 @@
 // The policy, from a file in which nothing is wrong any more.
 
-import type { Client, Limits, Model, Note, Policy } from "../policy.ts";
+import type { Client, Limits, Model, Policy } from "../policy.ts";
 import type { Cloud, ProviderAccess } from "../settings.ts";
 import { CLOUDS } from "../settings.ts";
 import { buildBudgets } from "./build-budget.ts";
@@ -9,14 +9,9 @@ import type { PolicyFile } from "./policy-file.ts";
 import type { Prices } from "./resolve-price.ts";
 import type { PolicyContext } from "./scene.ts";
 
-export function buildPolicy(
-  file: PolicyFile,
-  prices: Prices,
-  context: PolicyContext,
-  notes: readonly Note[],
-): Policy {
+export function buildPolicy(file: PolicyFile, prices: Prices, context: PolicyContext): Omit<Policy, "notes"> {
   const machines = buildMachines(file, prices);
-  return Object.freeze({
+  return {
     version: 1,
     digest: context.digest,
     timezone: file.timezone ?? context.timezone,
@@ -38,8 +33,7 @@ export function buildPolicy(
     budgets: buildBudgets(file),
     clients: clientsOf(file),
     ...laterRooms(file),
-    notes,
-  });
+  };
 }
 
 function limitsOf({ limits }: PolicyFile): Limits {
