@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { formatNote, type ParsedPolicy, type PolicyContext, parsePolicy } from "../policy/parse.ts";
 import type { Note, Policy } from "../policy/policy.ts";
+import { readPolicyFile } from "../policy/policy-bytes.ts";
 import { parseRates } from "../policy/schema/rates.ts";
 import type { DefineCommand } from "./commands.ts";
 import { counted } from "./counted.ts";
@@ -40,9 +41,6 @@ interface CheckOptions {
   readonly json?: true;
 }
 
-/** Bytes; serve reads no larger file either. */
-const LARGEST = 256 * 1024;
-
 function check(terminal: Terminal, named: string | undefined, options: CheckOptions): ExitCode {
   const { path } = choosePolicy(terminal, named);
   const parsed = readPolicy(path, listenOf(terminal, options));
@@ -53,16 +51,9 @@ function check(terminal: Terminal, named: string | undefined, options: CheckOpti
 }
 
 function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy {
-  let text: string;
-  try {
-    const { size } = statSync(path);
-    if (size > LARGEST) return unreadable(`has ${size} bytes: a policy may have ${LARGEST}`);
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error)) throw error;
-    if (error.code === "ENOENT") return unreadable("there is no such file: name another");
-    return unreadable(`this file cannot be read (${error.code}): name another`);
-  }
+  const found = readPolicyFile({ stat: () => statSync(path), read: () => readFileSync(path) });
+  if (found.kind === "problems") return found;
+  const { text } = found;
   return parsePolicy(text, {
     file: path,
     digest: createHash("sha256").update(text).digest("hex"),
@@ -70,10 +61,6 @@ function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     listen,
   });
-}
-
-function unreadable(text: string): ParsedPolicy {
-  return { kind: "problems", problems: [{ line: 1, column: 1, path: "", text }] };
 }
 
 /** An upstream that is the gateway itself is a problem, so its own addresses must be known. */

@@ -5,10 +5,9 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { type PolicyContext as ParseContext, parsePolicy } from "../policy/parse.ts";
 import type { Note, Policy } from "../policy/policy.ts";
+import { type PolicyText, readPolicyFile } from "../policy/policy-bytes.ts";
 import { parseRates } from "../policy/schema/rates.ts";
 import { tokensProblem } from "./exposure.ts";
-
-const LARGEST_BYTES = 256 * 1024;
 
 export interface ReadPolicy {
   readonly policy: Policy;
@@ -27,21 +26,9 @@ export interface Surroundings {
   readonly needsTokens: boolean;
 }
 
-export type PolicyText =
-  | { readonly kind: "text"; readonly text: string }
-  | Extract<PolicyRead, { kind: "problems" }>;
-
 /** Never throws: a file that is not there is a problem of it, at 1:1. */
 export function readText(path: string): PolicyText {
-  try {
-    const size = statSync(path).size;
-    if (size > LARGEST_BYTES)
-      return unusable(`the file has ${size} bytes; at most ${LARGEST_BYTES} are read`);
-    return { kind: "text", text: readFileSync(path, "utf8") };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    return unusable(`the policy file cannot be read (${code}): name another with --policy`);
-  }
+  return readPolicyFile({ stat: () => statSync(path), read: () => readFileSync(path) });
 }
 
 export function digestOf(text: string): string {
@@ -61,8 +48,4 @@ export function makeParse({ path, listen, needsTokens }: Surroundings): (text: s
     }
     return { kind: "policy", read: { policy: parsed.policy, text } };
   };
-}
-
-function unusable(text: string): Extract<PolicyRead, { kind: "problems" }> {
-  return { kind: "problems", problems: [{ line: 1, column: 1, path: "", text }] };
 }

@@ -93,17 +93,31 @@ test("--json says the same to a program", async (t) => {
   t.like(sound, { valid: true, problems: [], models: 1, upstreams: 1, budgets: 1, mode: "lowest_price" });
 });
 
-test("a file that is not there, is a folder, or is too large, is a problem and no crash", async (t) => {
+test("a file that is not there, is a folder, a device or too large, is a problem and no crash", async (t) => {
   const cwd = await policy(t, `version: 1 # ${"x".repeat(300_000)}\n`);
   for (const [file, text] of [
-    ["nowhere.yaml", /^nowhere\.yaml:1:1: there is no such file: name another\n/],
-    [".", /EISDIR/],
-    ["policy.yaml", /a policy may have 262144/],
+    ["nowhere.yaml", /^nowhere\.yaml:1:1: there is no such file: name another$/m],
+    ["policy.yaml/x", /:1:1: there is no such file/],
+    [".", /:1:1: is a folder: name the file in it$/m],
+    ["/dev/zero", /:1:1: is no regular file: name another$/m],
+    ["policy.yaml", /:1:1: is too large: a policy has at most 256 KiB$/m],
   ] as const) {
     const { code, stdout } = await cli(["check", file], { cwd });
     t.is(code, 1, file);
     t.regex(stdout, text);
   }
+});
+
+test("check and serve say the same of a file that is no text, and where", async (t) => {
+  const cwd = await policy(t, "");
+  const path = join(cwd, "policy.yaml");
+  await writeFile(path, Buffer.from("version: 1\n# M\u00fcnchen\n", "latin1"));
+  const { code, stdout } = await cli(["check", path], { cwd });
+  t.is(code, 1);
+  t.is(stdout, `${path}:2:4: is not UTF-8: save it as UTF-8\n`);
+  const served = await cli(["serve", "--policy", path, "--data", join(cwd, "data")], { cwd });
+  t.is(served.code, 1);
+  t.true(served.stderr.endsWith(stdout), served.stderr);
 });
 
 test("the gateway's own addresses are those that are given", async (t) => {

@@ -15,11 +15,11 @@ import {
   type YAMLMap,
 } from "yaml";
 import type { Note } from "../policy.ts";
+import { LARGEST_BYTES, TOO_LARGE } from "../policy-bytes.ts";
 import { beyond } from "./nesting.ts";
 import { numeral, quote } from "./scalar.ts";
 import { syntaxText } from "./syntax.ts";
 
-export const LARGEST_BYTES = 256_000;
 export const DEEPEST = 32;
 /** Keys, values and punctuation; a policy of the largest size has about 25 000. */
 const MOST_TOKENS = 40_000;
@@ -77,10 +77,7 @@ export class Source {
 export function readSource(text: string): Source | readonly [Note, ...Note[]] {
   const sound = text.startsWith("\uFEFF") ? text.slice(1) : text;
   const size = sound.length > LARGEST_BYTES ? sound.length : new TextEncoder().encode(sound).length;
-  if (size > LARGEST_BYTES) {
-    const text = `is too large: a policy has at most ${LARGEST_BYTES / 1000} kB`;
-    return [{ line: 1, column: 1, path: "", text }];
-  }
+  if (size > LARGEST_BYTES) return [{ line: 1, column: 1, path: "", text: TOO_LARGE }];
   const lines = linesOf(sound);
   const strange = sound.search(/(?![\t\n\r\u0085])\p{Cc}/u);
   if (strange >= 0)
