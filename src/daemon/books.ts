@@ -50,9 +50,16 @@ export async function openBooks(
   const { balances, tracked } = stored;
   const accounts = new LocalAccounts({ store, clock, policy, balances, tracked, onTrouble });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
-  const adopt = await accounts.prepare(policy);
-  adopt();
-  metrics.restore(await remembered(reader));
+  try {
+    const adopt = await accounts.prepare(policy);
+    adopt();
+    metrics.restore(await remembered(reader));
+  } catch (error) {
+    // Their threads would keep a process alive that has refused to start.
+    await reader.close();
+    await store.close();
+    throw error;
+  }
   const healed = () => {
     if (refused > 0) log.info({ refused }, "the ledger can be written again");
     refused = 0;

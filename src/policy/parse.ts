@@ -15,6 +15,7 @@ import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
 import { readShape, type Shape, touches } from "./schema/shape.ts";
 import { readSource, type Source } from "./schema/source.ts";
 import { commaText } from "./schema/syntax.ts";
+import { isZone } from "./schema/words.ts";
 
 export type { PolicyContext } from "./schema/scene.ts";
 
@@ -44,6 +45,12 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
   const notes: Note[] = [];
   const scene = sceneOf(context, names, shape, source, found, notes);
   if (shape.file.version === undefined) scene.problem(["version"], "is missing: write version: 1");
+  if (shape.file.timezone === undefined && !isZone(context.timezone)) {
+    scene.problem(
+      ["timezone"],
+      "is missing, and this machine's (TZ) is unknown: write timezone: Europe/Berlin",
+    );
+  }
   checkNames(shape.file, scene);
   checkNetwork(shape.file, scene);
   checkContainers(shape.file, scene);

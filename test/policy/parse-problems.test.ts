@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from "ava";
-import { file, policy, problems } from "./reading.ts";
+import { formatNote, parsePolicy } from "../../src/policy/parse.ts";
+import { context, file, policy, problems } from "./reading.ts";
 
 /** `given` has exactly one problem, and its text says `expected`. */
 function check(t: ExecutionContext, given: string, expected: RegExp) {
@@ -34,6 +35,18 @@ for (const given of NOT_AMOUNTS) {
     );
   });
 }
+
+test("a policy without a time zone needs a machine that has one", (t) => {
+  const of = (text: string) => {
+    const parsed = parsePolicy(text, { ...context, timezone: "Mars/Base" });
+    return parsed.kind === "problems" ? parsed.problems.map((each) => formatNote("", each)) : [];
+  };
+  t.deepEqual(of(file()), [
+    ":1:1 timezone: is missing, and this machine's (TZ) is unknown: write timezone: Europe/Berlin",
+  ]);
+  t.deepEqual(of(file("timezone: UTC")), []);
+  t.is(of(file("timezone: Mars")).length, 1);
+});
 
 test("a model's estimate is at most a day", (t) => {
   const given = (estimate: string) =>

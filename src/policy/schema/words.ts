@@ -112,9 +112,10 @@ export function timezone() {
   });
 }
 
-function isZone(name: string): boolean {
+export function isZone(name: string): boolean {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+    // Of a machine whose TZ is unknown Intl knows no zone either, whatever its types say.
+    return typeof new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone === "string";
   } catch {
     // RangeError is how Intl says that it knows no such zone.
     return false;
