@@ -53,10 +53,10 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
   }
   checkNames(shape.file, scene);
   checkNetwork(shape.file, scene);
-  checkContainers(shape.file, scene);
   checkBudgets(shape.file, scene);
   noteChoice(shape.file, scene);
   const prices = resolvePrices(shape.file, scene);
+  checkContainers(shape.file, prices, scene);
   noteInactive(source.value, scene.note);
   if (shape.file.models.size === 0)
     scene.note(["models"], "no models: there is nothing that clients could ask for");

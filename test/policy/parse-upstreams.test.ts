@@ -130,6 +130,61 @@ test("an upstream on a declared pool must name its machine", (t) => {
   check(t, text, /upstreams\.a\.machine: its node pool is machine m: write machine: m/);
 });
 
+const docker = (name: string, socket = "/var/run/docker.sock") =>
+  `container: {docker: {name: ${name}, socket: "${socket}"}}`;
+const HOURLY = "price: {usd_per_hour: 1}";
+
+test("other spellings of a container's name and socket are the same container", (t) => {
+  for (const other of [
+    docker("FLUX", "/run/docker.sock"),
+    docker("FLUX", "unix:///var/run/docker.sock"),
+    docker("FLUX", "//var/run//docker.sock"),
+    docker("/FLUX"),
+  ]) {
+    check(
+      t,
+      upstreams(`a: {provider: local, ${docker("FLUX")}}\nb: {provider: local, ${other}}`),
+      /upstreams\.b\.container: is upstream a's container already/,
+    );
+  }
+});
+
+test("two priced containers of one Docker host need one machine, free ones do not", (t) => {
+  const two = (a: string, b: string, socket?: string) =>
+    upstreams(
+      `a: {provider: other, ${a}, ${docker("A")}}\nb: {provider: other, ${b}, ${docker("B", socket)}}`,
+    );
+  check(
+    t,
+    two(HOURLY, HOURLY, "/run/docker.sock"),
+    /b\.machine: runs on one Docker host with a and bills with it/,
+  );
+  t.deepEqual(problems(two(HOURLY, HOURLY, "/run/user/1000/podman/podman.sock")), []);
+  t.deepEqual(problems(two(HOURLY, "price: {usd_per_hour: 0}")), []);
+});
+
+test("a priced container on a declared Docker host must name its machine", (t) => {
+  const host = "machines: {m: {docker_host: {socket: /run/docker.sock}, price: {usd_per_hour: 1}}}";
+  check(
+    t,
+    upstreams(`a: {provider: other, ${HOURLY}, ${docker("A")}}`, host),
+    /a\.machine: its Docker host is machine m: write machine: m/,
+  );
+  t.deepEqual(problems(upstreams(`a: {provider: local, ${docker("A")}}`, host)), []);
+});
+
+test("a container runs on no machine of another kind, and on no other pool than its own", (t) => {
+  const pool = (name: string) =>
+    `machines: {m: {${HOURLY}, gke_pool: {project: p, location: l, cluster: c, pool: ${name}}}}`;
+  const kind =
+    /a\.machine: m is of kind gke_pool, on which no container of ecs runs: name a machine of kind asg/;
+  check(t, upstreams(`a: {provider: aws, machine: m, ${ecs("x")}}`, pool("q")), kind);
+  const gke =
+    "a: {provider: gcp, machine: m, url: http://h, container: {gke: {project: p, location: l, cluster: c, pool: q, deployment: d}}}";
+  t.deepEqual(problems(upstreams(gke, pool("q"))), []);
+  check(t, upstreams(gke, pool("r")), /a\.machine: m is another node pool than its container's/);
+});
+
 test("a container that has a price takes one request at a time, everything else any number", (t) => {
   const of = (text: string) => policy(upstreams(`a: {${text}}`)).upstreams.get("a")?.concurrency;
   t.is(of(`provider: aws, gpu_tier: a10g, ${ecs("x")}`), 1);

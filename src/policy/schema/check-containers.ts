@@ -1,15 +1,20 @@
 // Containers and machines: none is named twice, and what bills together says so. Otherwise one machine's
 // hour would be charged once per upstream.
 
+import { isFree, type Price } from "../../metering/price.ts";
 import type { Container, MachineGroup } from "../container.ts";
 import type { Provider } from "../policy.ts";
 import type { PolicyFile } from "./policy-file.ts";
+import type { Prices } from "./resolve-price.ts";
 import type { Scene } from "./scene.ts";
 
-export function checkContainers(file: PolicyFile, scene: Scene): void {
+/** `prices`: those that are known. */
+export function checkContainers(file: PolicyFile, { upstreams }: Prices, scene: Scene): void {
   checkGroups(file, scene);
   checkIdentities(file, scene);
-  checkPools(file, scene);
+  // A price that is missing is told of already.
+  const isFreeAt = (price: Price | undefined) => price === undefined || isFree(price);
+  checkPools(file, (id) => isFreeAt(upstreams.get(id)), scene);
   checkClusters(file, scene);
 }
 
@@ -23,7 +28,7 @@ function checkGroups(file: PolicyFile, scene: Scene): void {
   const seen = new Map<string, string>();
   for (const [id, { group }] of file.machines) {
     if (!group) continue;
-    const key = JSON.stringify(group);
+    const key = groupKey(group);
     const other = seen.get(key);
     if (other !== undefined)
       scene.problem(["machines", id, group.kind], `is machine ${other} already: keep one of them`);
@@ -61,7 +66,7 @@ function identity(container: Container): readonly string[] {
     case "ecs":
       return ["ecs", container.region, container.cluster, container.service];
     case "docker":
-      return ["docker", container.socket, container.name];
+      return ["docker", realSocket(container.socket), container.name];
     case "aks": {
       const { subscription, resourceGroup, cluster, namespace, deployment } = container;
       return ["aks", subscription, resourceGroup, cluster, namespace, deployment];
@@ -74,40 +79,77 @@ function identity(container: Container): readonly string[] {
 }
 
 /** The machine group that a container says it runs on; ECS does not say. */
-function poolOf(container: Container): MachineGroup | undefined {
-  if (container.kind === "aks") {
-    const { subscription, resourceGroup, cluster, pool } = container;
-    return { kind: "aks_pool", subscription, resourceGroup, cluster, pool };
+function groupOf(container: Container): MachineGroup | undefined {
+  switch (container.kind) {
+    case "ecs":
+      return undefined;
+    case "docker":
+      return { kind: "docker_host", socket: container.socket };
+    case "aks": {
+      const { subscription, resourceGroup, cluster, pool } = container;
+      return { kind: "aks_pool", subscription, resourceGroup, cluster, pool };
+    }
+    case "gke": {
+      const { project, location, cluster, pool } = container;
+      return { kind: "gke_pool", project, location, cluster, pool };
+    }
   }
-  if (container.kind === "gke") {
-    const { project, location, cluster, pool } = container;
-    return { kind: "gke_pool", project, location, cluster, pool };
-  }
-  return undefined;
 }
 
-function checkPools(file: PolicyFile, scene: Scene): void {
+/** Kinds of groups that a kind of container can run on. */
+const GROUP_KIND = {
+  ecs: "asg",
+  docker: "docker_host",
+  aks: "aks_pool",
+  gke: "gke_pool",
+} as const satisfies Record<Container["kind"], MachineGroup["kind"]>;
+
+const GROUP_TEXT: Readonly<Record<MachineGroup["kind"], string>> = {
+  asg: "Auto Scaling group",
+  aks_pool: "node pool",
+  gke_pool: "node pool",
+  docker_host: "Docker host",
+};
+
+/** `isFreeUpstream`: whether the upstream's own price is 0, so that on a Docker host it bills nothing. */
+function checkPools(file: PolicyFile, isFreeUpstream: (id: string) => boolean, scene: Scene): void {
   const declared = new Map<string, string>();
-  for (const [id, { group }] of file.machines) if (group) declared.set(poolKey(group), id);
+  for (const [id, { group }] of file.machines) if (group) declared.set(groupKey(group), id);
   const first = new Map<string, { readonly id: string; readonly machine: string | undefined }>();
   for (const [id, { container, machine }] of file.upstreams) {
-    const pool = container && poolOf(container);
-    if (!pool) continue;
+    if (!container) continue;
     const path = ["upstreams", id, "machine"];
-    const owner = declared.get(poolKey(pool));
-    const other = first.get(poolKey(pool));
-    if (owner !== undefined && machine !== owner) {
-      scene.problem(path, `its node pool is machine ${owner}: write machine: ${owner}`);
-    } else if (other && (machine === undefined || machine !== other.machine)) {
-      scene.problem(path, `runs on one node pool with ${other.id} and bills with it: give both one machine`);
+    const named = machine === undefined ? undefined : file.machines.get(machine)?.group;
+    if (named && named.kind !== GROUP_KIND[container.kind]) {
+      const text = `${machine} is of kind ${named.kind}, on which no container of ${container.kind} runs`;
+      scene.problem(path, `${text}: name a machine of kind ${GROUP_KIND[container.kind]}`);
+      continue;
     }
-    if (!other) first.set(poolKey(pool), { id, machine });
+    const group = groupOf(container);
+    if (!group || (group.kind === "docker_host" && machine === undefined && isFreeUpstream(id))) continue;
+    const what = GROUP_TEXT[group.kind];
+    const key = groupKey(group);
+    const owner = declared.get(key);
+    const other = first.get(key);
+    if (owner !== undefined && machine !== owner) {
+      scene.problem(path, `its ${what} is machine ${owner}: write machine: ${owner}`);
+    } else if (named && owner === undefined) {
+      scene.problem(path, `${machine} is another ${what} than its container's: name one machine for both`);
+    } else if (other && (machine === undefined || machine !== other.machine)) {
+      scene.problem(path, `runs on one ${what} with ${other.id} and bills with it: give both one machine`);
+    }
+    if (!other) first.set(key, { id, machine });
   }
 }
 
-function poolKey(group: MachineGroup): string {
-  const entries = Object.entries(group).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(entries);
+function groupKey(group: MachineGroup): string {
+  const real = group.kind === "docker_host" ? { ...group, socket: realSocket(group.socket) } : group;
+  return JSON.stringify(Object.entries(real).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** /var/run is a link to /run on every system that has both. */
+function realSocket(path: string): string {
+  return path.replace(/\/{2,}/g, "/").replace(/^\/var\/run\//, "/run/");
 }
 
 /** ECS does not tell which group a service runs on; one cluster usually is one Auto Scaling group. */

@@ -9,7 +9,12 @@ import { choice, text } from "./words.ts";
 
 const SOCKET = "/var/run/docker.sock";
 
-const socket = () => text(512).optional().describe(`Docker's or podman's socket. Default: ${SOCKET}.`);
+/** The path, with or without the unix:// that DOCKER_HOST has before it. */
+const socket = () =>
+  text(512)
+    .transform((path) => path.replace(/^unix:\/\//, ""))
+    .optional()
+    .describe(`Docker's or podman's socket. Default: ${SOCKET}.`);
 
 const aksPool = {
   subscription: text().describe("Azure subscription id."),
@@ -39,7 +44,14 @@ const ecs = mapping({
 const docker = mapping({
   name: text().describe("Name of the container."),
   socket: socket(),
-}).transform((given): Container => ({ kind: "docker", name: given.name, socket: given.socket ?? SOCKET }));
+}).transform(
+  // Docker's own lists show names with a slash before them.
+  ({ name, socket }): Container => ({
+    kind: "docker",
+    name: name.replace(/^\//, ""),
+    socket: socket ?? SOCKET,
+  }),
+);
 
 const aks = mapping({ ...aksPool, ...workload }).transform(
   ({ resource_group, namespace = "default", ...rest }): Container => ({
