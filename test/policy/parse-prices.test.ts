@@ -132,6 +132,17 @@ test("a machine without a price takes its upstreams' tier, or must say", (t) => 
   refused(t, text("provider: aws, machine: m", "machines: {m: {}}"), /machines\.m\.price: is missing/);
 });
 
+const ASG = "machines: {m: {asg: {region: r, name: n}}}";
+
+test("a cloud's machine is never free because of who was put on it", (t) => {
+  const told = problems(text("provider: local, machine: m", ASG));
+  t.is(told.length, 2);
+  t.regex(told[0] ?? "", /a\.machine: m is aws's \(asg\), and this upstream says local: name another/);
+  t.regex(told[1] ?? "", /machines\.m\.price: is missing/);
+  const made = priced("provider: aws, gpu_tier: a10g, machine: m", ASG);
+  t.is(made.price.kind === "hour" && formatUsd(made.price.rate), "1.006");
+});
+
 test("idle costs the machine's own price, or 0.04 USD/h marked as an estimate", (t) => {
   const docker = "container: {docker: {name: X}}";
   const hourly = priced(`provider: other, price: {usd_per_hour: 0.40}, ${docker}`);

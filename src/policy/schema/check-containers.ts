@@ -4,6 +4,7 @@
 import { isFree, type Price } from "../../metering/price.ts";
 import type { Container, MachineGroup } from "../container.ts";
 import type { Provider } from "../policy.ts";
+import { OWNERS } from "./container.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import type { Prices } from "./resolve-price.ts";
 import type { Scene } from "./scene.ts";
@@ -11,6 +12,7 @@ import type { Scene } from "./scene.ts";
 /** `prices`: those that are known. */
 export function checkContainers(file: PolicyFile, { upstreams }: Prices, scene: Scene): void {
   checkGroups(file, scene);
+  checkOwners(file, scene);
   checkIdentities(file, scene);
   // A price that is missing is told of already.
   const isFreeAt = (price: Price | undefined) => price === undefined || isFree(price);
@@ -33,6 +35,17 @@ function checkGroups(file: PolicyFile, scene: Scene): void {
     if (other !== undefined)
       scene.problem(["machines", id, group.kind], `is machine ${other} already: keep one of them`);
     seen.set(key, id);
+  }
+}
+
+/** Also of upstreams without a container; one of the wrong kind is told of by checkPools. */
+function checkOwners(file: PolicyFile, scene: Scene): void {
+  for (const [id, { machine, provider, container }] of file.upstreams) {
+    const group = machine === undefined ? undefined : file.machines.get(machine)?.group;
+    const owner = group && OWNERS[group.kind];
+    if (!owner || owner === provider || (container && GROUP_KIND[container.kind] !== group.kind)) continue;
+    const text = `${machine} is ${owner}'s (${group.kind}), and this upstream says ${provider}: name another`;
+    scene.problem(["upstreams", id, "machine"], text);
   }
 }
 

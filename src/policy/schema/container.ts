@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import { MINUTE, seconds } from "../../metering/time.ts";
 import type { Container, Lifecycle, MachineGroup } from "../container.ts";
+import type { Provider } from "../policy.ts";
 import { mapping, oneOf } from "./collections.ts";
 import { duration, weeklyWindow } from "./measures.ts";
 import { choice, text } from "./words.ts";
@@ -104,6 +105,13 @@ export const machineGroups = {
     .transform((given): MachineGroup => ({ kind: "docker_host", socket: given.socket ?? SOCKET }))
     .optional()
     .describe("The Docker host whose GPU the containers share."),
+};
+
+/** Whose machines a group is made of; a Docker host can be anybody's. */
+export const OWNERS: Readonly<Partial<Record<MachineGroup["kind"], Provider>>> = {
+  asg: "aws",
+  aks_pool: "azure",
+  gke_pool: "gcp",
 };
 
 export const lifecycle = mapping({

@@ -6,6 +6,7 @@ import type { Price, PriceSource } from "../../metering/price.ts";
 import { RATE_KINDS, type Rate, type RateCard, sourceOf } from "../../metering/rate-card.ts";
 import type { Provider } from "../policy.ts";
 import { CLOUDS } from "../settings.ts";
+import { OWNERS } from "./container.ts";
 import { didYouMean, listed } from "./near.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import type { PriceForm } from "./price.ts";
@@ -62,7 +63,8 @@ function machineDefault(
   scene: Scene,
 ): Price | undefined {
   const upstreams = [...file.upstreams.values()].filter((each) => each.machine === id);
-  const [provider, otherProvider] = new Set(upstreams.map((each) => each.provider));
+  const owner = machine.group && OWNERS[machine.group.kind];
+  const [provider, otherProvider] = new Set(owner ? [owner] : upstreams.map((each) => each.provider));
   const [tier, otherTier] = new Set(upstreams.map((each) => each.gpu_tier));
   const path = ["machines", id, "price"];
   if (machine.group?.kind === "docker_host" && provider === undefined) return FREE;
