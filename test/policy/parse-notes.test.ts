@@ -9,7 +9,7 @@ function check(t: ExecutionContext, given: string, expected: readonly RegExp[]) 
 
 test("a policy of active keys has no notes", (t) => {
   const budget =
-    "{id: a, limit_usd: 1, period: monthly, reset_day: 2, on_limit: block, warn_at: 0.5, overrun: cut, shadow: true}";
+    "{id: a, limit_usd: 1, period: monthly, reset_day: 2, on_limit: block, warn_at: 0.5, critical_at: 0.9, overrun: cut, shadow: true}";
   check(t, file(`mode: local\nhosts: [a]\nidentity: token\nbudgets: [${budget}]\n`), []);
 });
 
@@ -46,7 +46,7 @@ test("a user's budget is advisory while anyone can claim a name", (t) => {
   check(t, file("budgets: [{id: a, limit_usd: 1, when: {user: alice}}]"), [advisory]);
   check(t, file("identity: token\nbudgets: [{id: a, limit_usd: 1, per: user}]"), []);
   const clients = `clients: {alice: {token_sha256: "${"ab".repeat(32)}"}}`;
-  check(t, file(`${clients}\nbudgets: [{id: a, limit_usd: 1, per: user}]`), []);
+  check(t, file(`${clients}\nbudgets: [{id: a, limit_usd: 1, per: user}]`), [advisory]);
 });
 
 test("a budget that container money never reaches says so, where there are containers", (t) => {
@@ -54,6 +54,7 @@ test("a budget that container money never reaches says so, where there are conta
   check(t, file(budget), []);
   const container = "  b: {provider: other, price: {usd_per_hour: 1}, container: {docker: {name: X}}}\n";
   check(t, file(budget, container), [
+    /upstreams\.b\.url: not active yet: its address is not discovered/,
     /upstreams\.b\.container: not active yet/,
     /budgets\[0\]: idle and start-up money of containers never counts here: it belongs to no model/,
   ]);
@@ -65,6 +66,14 @@ test("a disabled budget, a provider nobody is, a file without models are told", 
     /"awz" is no provider .*did you mean "aws"/,
   ]);
   check(t, "version: 1\n", [/^1:1 models: no models/]);
+});
+
+test("an address that is to be discovered is told to be not active, written or not", (t) => {
+  const of = (url: string) => file("", `  b: {provider: local, ${url}container: {docker: {name: X}}}\n`);
+  const told =
+    /^4:\d+ upstreams\.b\.url: not active yet: its address is not discovered, so no request goes there/;
+  for (const url of ["", "url: discovered, "]) check(t, of(url), [told, /b\.container: not active yet/]);
+  check(t, of("url: http://h, "), [/b\.container: not active yet/]);
 });
 
 test("a secret over plain http is told, but not on the machine itself", (t) => {

@@ -37,7 +37,12 @@ function checkAddress(id: string, upstream: UpstreamEntry, scene: Scene): void {
     scene.problem(["upstreams", id, "url"], text);
     return;
   }
-  if (url === undefined || auth === undefined) return;
+  if (url === undefined) {
+    const text = "not active yet: its address is not discovered, so no request goes there: write the address";
+    scene.note(["upstreams", id, "url"], text);
+    return;
+  }
+  if (auth === undefined) return;
   const { protocol, hostname } = new URL(url);
   if (protocol === "http:" && !isLoopback(hostname)) {
     scene.note(

@@ -31,8 +31,7 @@ function noteReplaced(budget: Budget, split: readonly Budget[], tell: Tell): voi
 
 function noteAdvisory(budget: Budget, policy: Built, tell: Tell): void {
   const isPersonal = budget.per === "user" || budget.when.has("user");
-  const isClaimed = policy.identity === "trusted" && policy.clients.size === 0;
-  if (!isPersonal || !isClaimed) return;
+  if (!isPersonal || policy.identity === "token") return;
   const text = "advisory: anyone can claim a name; set identity: token and give out client tokens";
   tell(budget.per === "user" ? ["per"] : ["when", "user"], text);
 }
