@@ -1,6 +1,6 @@
 import test from "ava";
 import { formatNote } from "../../src/policy/parse.ts";
-import { problems, read } from "./reading.ts";
+import { file, problems, read } from "./reading.ts";
 
 const TEN_MISTAKES = `version: 1
 timezone: Europe/Berlim
@@ -89,4 +89,35 @@ test("after very many problems it says that there are more", (t) => {
   if (parsed.kind === "policy") return t.fail();
   t.is(parsed.problems.length, 200);
   t.is(parsed.problems.at(-1)?.text, "there are more problems from here on");
+});
+
+test("what is wrong with an item of a list is told of that item, at its place", (t) => {
+  const of = (scope: string) => problems(file(`budgets:\n  - {id: a, limit_usd: 1, when: {${scope}}}`));
+  t.deepEqual(of("user: [alice, bob, true]"), [
+    "7:53 budgets[0].when.user[2]: true is not a text: write 1 to 128 visible characters on one line, without blanks around them",
+  ]);
+  const [first = "", second = "", ...others] = of("model: [flux-dev, flx-dev, '', other]");
+  t.regex(
+    first,
+    /^7:52 budgets\[0\]\.when\.model\[1\]: no model is named "flx-dev" \(did you mean "flux-dev"/,
+  );
+  t.regex(second, /^7:61 budgets\[0\]\.when\.model\[2\]: "" is not a text/);
+  t.regex(others.join("\n"), /^7:65 budgets\[0\]\.when\.model\[3\]: no model is named "other"[^\n]*$/);
+  t.regex(
+    of("model: flx-dev").join("\n"),
+    /^7:41 budgets\[0\]\.when\.model: no model is named "flx-dev"[^\n]*$/,
+  );
+});
+
+test("what nobody sees is refused in a text, and shown in the problem", (t) => {
+  const of = (value: string) => problems(file(`budgets: [{id: a, limit_usd: 1, when: {user: "${value}"}}]`));
+  for (const [given, shown] of [
+    ["ali\u200bce", "ali\\\\u{200b}ce"],
+    ["ali\u00a0ce", "ali\\\\u{a0}ce"],
+    [" alice", " alice"],
+    ["alice ", "alice "],
+  ] as const) {
+    t.regex(of(given).join("\n"), new RegExp(`when\\.user: "${shown}" is not a text`));
+  }
+  t.deepEqual(of("Ali Ce"), []);
 });

@@ -104,10 +104,7 @@ const SHAPES: readonly (readonly [string, RegExp])[] = [
   ],
   ["budgets: [{id: A b, limit_usd: 1}]", /id: "A b" is not a name: write 1 to 40 of a-z/],
   ["budgets: [{id: a, limit_usd: 1, when: {usr: alice}}]", /when\.usr: .*did you mean "user"/],
-  [
-    "budgets: [{id: a, limit_usd: 1, when: {user: []}}]",
-    /when\.user: a list is not a value or a list of values/,
-  ],
+  ["budgets: [{id: a, limit_usd: 1, when: {user: []}}]", /when\.user: is an empty list/],
   [
     "budgets: [{id: a, limit_usd: 1, when: {tag: x, agent: y}}]",
     /when: tag, agent and component are one key/,

@@ -85,8 +85,8 @@ function checkBudgetNames(file: PolicyFile, scene: Scene): void {
   };
   for (const [index, budget] of file.budgets.entries()) {
     for (const kind of ["upstream", "machine", "model"] as const) {
-      for (const name of budget.when?.get(kind) ?? []) {
-        refer(scene, ["budgets", index, "when", kind], name, kind, known[kind]);
+      for (const [item, name] of budget.when?.get(kind)?.entries() ?? []) {
+        refer(scene, ["budgets", index, "when", kind, item], name, kind, known[kind]);
       }
     }
   }

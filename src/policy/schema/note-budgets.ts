@@ -37,11 +37,11 @@ function noteAdvisory(budget: Budget, policy: Built, tell: Tell): void {
 }
 
 function noteProviders(budget: Budget, tell: Tell): void {
-  for (const name of budget.when.get("provider") ?? []) {
+  for (const [item, name] of budget.when.get("provider")?.entries() ?? []) {
     if ((PROVIDERS as readonly string[]).includes(name)) continue;
     const guess = didYouMean(name, PROVIDERS);
     const text = `"${name}" is no provider of this gateway${guess}: it covers only usage from outside`;
-    tell(["when", "provider"], text);
+    tell(["when", "provider", item], text);
   }
 }
 

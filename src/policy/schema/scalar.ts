@@ -54,11 +54,15 @@ const LONGEST_SHOWN = 40;
 export function show(raw: unknown): string {
   if (raw === undefined || raw === null) return "nothing";
   if (Array.isArray(raw)) return "a list";
-  const text = typeof raw === "boolean" ? String(raw) : textOf(raw);
+  if (typeof raw === "boolean") return String(raw);
+  const text = textOf(raw);
   return text === undefined ? "a mapping" : quote(text);
 }
 
 export function quote(text: string): string {
   const short = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
-  return JSON.stringify(short);
+  return JSON.stringify(short).replace(UNSEEN, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`);
 }
+
+/** Shown as they are, these would leave a reader looking for what is wrong. */
+const UNSEEN = /[\p{Cf}\p{Zl}\p{Zp}\u00a0]/gu;

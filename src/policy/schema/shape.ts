@@ -152,12 +152,15 @@ class Cuts {
     for (const item of kept) list.push(item);
   }
 
+  /** An index into one text that stands where a list of texts could is no place of its own. */
   original(path: Path): Path {
     let holder = this.#root;
-    return path.map((key) => {
-      const index = Array.isArray(holder) ? this.#left.get(holder)?.[Number(key)] : undefined;
+    const whole: PropertyKey[] = [];
+    for (const key of path) {
+      if (typeof key === "number" && !Array.isArray(holder)) break;
+      whole.push((Array.isArray(holder) ? this.#left.get(holder)?.[Number(key)] : undefined) ?? key);
       holder = isHolder(holder) ? holder[String(key)] : undefined;
-      return index ?? key;
-    });
+    }
+    return whole;
   }
 }

@@ -1,5 +1,6 @@
 // Words of the policy file: names, choices, switches, days, time zones.
 
+import { z } from "zod";
 import { ID, ID_TEXT } from "./collections.ts";
 import { didYouMean } from "./near.ts";
 import { scalar, textOf } from "./scalar.ts";
@@ -44,35 +45,41 @@ export function id() {
 export function text(longest = 256) {
   return scalar<string>({
     what: "a text",
-    write: `1 to ${longest} characters on one line`,
+    write: `1 to ${longest} visible characters on one line, without blanks around them`,
     json: { type: "string", minLength: 1, maxLength: longest },
     read: (raw) => oneLine(raw, longest),
   });
 }
 
-/** One or several texts, such as the values of a budget's `when`. */
+/** One or several texts, such as the values of a budget's `when`. What is wrong is told of each item. */
 export function texts(longest = 128) {
-  return scalar<readonly string[]>({
-    what: "a value or a list of values",
-    write: `one text or a list of texts, each of 1 to ${longest} characters`,
-    json: {
-      anyOf: [
-        { type: ["string", "number"], maxLength: longest },
-        { type: "array", minItems: 1, items: { type: ["string", "number"], maxLength: longest } },
-      ],
-    },
-    read: (raw) => {
-      const all = Array.isArray(raw) ? raw : [raw];
-      const values = all.map((each) => oneLine(each, longest)).filter((each) => each !== undefined);
-      return values.length > 0 && values.length === all.length ? values : undefined;
-    },
+  const one = text(longest);
+  const complaintAbout = (item: unknown) => one.safeParse(item).error?.issues[0]?.message;
+  const schema = z.unknown().transform((raw, context): readonly string[] => {
+    const items: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
+    if (items.length === 0) {
+      const message = "is an empty list: write at least one value, or remove the line";
+      context.issues.push({ code: "custom", input: raw, message });
+    }
+    return items.flatMap((item, index) => {
+      const message = complaintAbout(item);
+      if (message === undefined) return [textOf(item) ?? ""];
+      context.issues.push({ code: "custom", input: item, message, path: Array.isArray(raw) ? [index] : [] });
+      return [];
+    });
   });
+  const item = { type: ["string", "number"], minLength: 1, maxLength: longest };
+  return schema.meta({ anyOf: [item, { type: "array", minItems: 1, items: item }] });
 }
+
+/** Line ends, and what nobody sees: two names that look alike must be alike. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00a0]/u;
 
 function oneLine(raw: unknown, longest: number): string | undefined {
   const value = textOf(raw);
-  // biome's own rule would want these spelled out; \p{Cc} is every control character, line ends included.
-  return value && value.length <= longest && !/\p{Cc}/u.test(value) ? value : undefined;
+  if (value === undefined || value === "" || value.length > longest || value.trim() !== value)
+    return undefined;
+  return UNSEEN.test(value) ? undefined : value;
 }
 
 function matching(raw: unknown, pattern: RegExp): string | undefined {
