@@ -34,6 +34,18 @@ test("a value that is already what happens is not told", (t) => {
   check(t, file("attribution: exclusive\nwhen_ledger_fails: spool\n"), [/acts as shared/, /acts as refuse/]);
 });
 
+test("a key that does nothing beside the action says so", (t) => {
+  const of = (more: string) => file(`budgets: [{id: a, limit_usd: 1, ${more}}]`);
+  const idle = /\.then: does nothing: it is for on_limit: degrade, and this is warn/;
+  check(t, of("then: warn"), [idle, /then: not active yet/]);
+  check(t, of("on_limit: degrade, then: warn"), [/on_limit: not active/, /then: not active yet/]);
+  check(t, of("on_limit: block, max_wait: 1h"), [
+    /max_wait: does nothing: it is for on_limit: queue/,
+    /max_wait: not/,
+  ]);
+  check(t, of("on_limit: queue, max_wait: 1h"), [/on_limit: not active/, /max_wait: not active yet/]);
+});
+
 test("limits other than money are told to be not enforced", (t) => {
   check(t, file("budgets: [{id: a, limit_images: 10}]"), [
     /limit_images: not active yet: this limit is not enforced/,
@@ -47,17 +59,6 @@ test("a user's budget is advisory while anyone can claim a name", (t) => {
   check(t, file("identity: token\nbudgets: [{id: a, limit_usd: 1, per: user}]"), []);
   const clients = `clients: {alice: {token_sha256: "${"ab".repeat(32)}"}}`;
   check(t, file(`${clients}\nbudgets: [{id: a, limit_usd: 1, per: user}]`), [advisory]);
-});
-
-test("a budget that container money never reaches says so, where there are containers", (t) => {
-  const budget = "budgets: [{id: a, limit_usd: 1, when: {model: flux-dev}}]";
-  check(t, file(budget), []);
-  const container = "  b: {provider: other, price: {usd_per_hour: 1}, container: {docker: {name: X}}}\n";
-  check(t, file(budget, container), [
-    /upstreams\.b\.url: not active yet: its address is not discovered/,
-    /upstreams\.b\.container: not active yet/,
-    /budgets\[0\]: idle and start-up money of containers never counts here: it belongs to no model/,
-  ]);
 });
 
 test("a disabled budget, a provider nobody is, a file without models are told", (t) => {
@@ -81,6 +82,14 @@ test("a secret over plain http is told, but not on the machine itself", (t) => {
   check(t, of("http://10.0.0.1"), [/upstreams\.b\.auth: the secret travels unencrypted/]);
   check(t, of("http://127.0.0.1:1"), []);
   check(t, of("https://10.0.0.1"), []);
+});
+
+test("a model that mode local leaves no upstream is told", (t) => {
+  const of = (mode: string, provider: string) =>
+    `version: 1\nmode: ${mode}\nupstreams: {a: {provider: ${provider}, url: http://h, price: {usd_per_hour: 1}}}\nmodels: {m: {upstreams: [a]}}\n`;
+  check(t, of("local", "other"), [/models\.m\.upstreams: mode local leaves this model none/]);
+  check(t, of("local", "local"), []);
+  check(t, of("manual", "other"), []);
 });
 
 test("defaults fill what a budget does not say", (t) => {

@@ -127,6 +127,14 @@ const BETWEEN: readonly (readonly [string, RegExp])[] = [
     "budgets: [{id: a, limit_usd: 1, reset_day: 2}]",
     /reset_day: is for weekly and monthly budgets, and this one is daily/,
   ],
+  [
+    "budgets: [{id: a, limit_usd: 1, period: per_task, per: user}]",
+    /budgets\[0\]\.per: per_task already is one balance per task: remove per/,
+  ],
+  [
+    "defaults: {period: per_session}\nbudgets: [{id: a, limit_usd: 1, per: session}]",
+    /per: per_session already is one balance per session: remove per/,
+  ],
   ["budgets: [{id: a, limit_usd: 1, period: weekly, reset_day: 8}]", /reset_day: 8 is no day of the week/],
   [
     "budgets: [{id: a, limit_usd: 1, period: monthly, reset_day: 29}]",

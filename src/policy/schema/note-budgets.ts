@@ -1,7 +1,8 @@
 // What may surprise about budgets in which nothing is wrong: what they do not cover, and who else counts it.
 
+import { isFree } from "../../metering/price.ts";
 import { replacementOf } from "../match.ts";
-import { type Budget, type Policy, PROVIDERS, SCOPES, type Scope } from "../policy.ts";
+import { type Budget, type Policy, PROVIDERS, SCOPES, type Scope, type Upstream } from "../policy.ts";
 import { didYouMean, listed } from "./near.ts";
 import type { Path } from "./source.ts";
 
@@ -16,7 +17,10 @@ export function noteBudgets(policy: Built, written: number, tell: Tell): void {
     if (!budget.enabled) tellOf(["enabled"], "this budget is disabled: it limits nothing");
     noteReplaced(budget, split, tellOf);
     noteAdvisory(budget, policy, tellOf);
+    noteUsers(budget, policy, tellOf);
     noteProviders(budget, tellOf);
+    noteTiers(budget, policy, tellOf);
+    noteFold(budget, tellOf);
     noteIdle(budget, policy, tellOf);
   }
 }
@@ -45,13 +49,69 @@ function noteProviders(budget: Budget, tell: Tell): void {
   }
 }
 
+function noteUsers(budget: Budget, policy: Built, tell: Tell): void {
+  if (policy.identity !== "token") return;
+  for (const [item, name] of budget.when.get("user")?.entries() ?? []) {
+    if (policy.clients.has(name)) continue;
+    const guess = didYouMean(name, policy.clients.keys());
+    const text = `no client here is named "${name}"${guess}: it covers only one of budgetguard token create`;
+    tell(["when", "user", item], text);
+  }
+}
+
+function noteTiers(budget: Budget, policy: Built, tell: Tell): void {
+  const tiers = new Set([...policy.upstreams.values()].flatMap(({ gpuTier }) => gpuTier ?? []));
+  for (const [item, name] of budget.when.get("gpu_tier")?.entries() ?? []) {
+    if (tiers.has(name)) continue;
+    const text = `no upstream has gpu_tier "${name}"${didYouMean(name, tiers)}; there are: ${listed(tiers)}`;
+    tell(["when", "gpu_tier", item], text);
+  }
+}
+
+/** Older entries of a session or task are not looked for when its budget is new (ledger/folding.ts). */
+function noteFold({ period, enabled }: Budget, tell: Tell): void {
+  if (!enabled || (period !== "per_session" && period !== "per_task")) return;
+  const one = period === "per_task" ? "task" : "session";
+  tell(["period"], `when this budget is new, what a ${one} spent more than a day before does not count`);
+}
+
 /** Scopes that idle and start-up nobody waits for cannot be told by (MONEY §2, container money). */
 const NOT_OF_CONTAINERS: readonly Scope[] = SCOPES.slice(SCOPES.indexOf("user")).concat("model");
 
 function noteIdle(budget: Budget, policy: Built, tell: Tell): void {
+  const missed = budget.includeIdle ? missedMoney(budget, policy) : undefined;
+  if (missed !== undefined) tell([], `idle and start-up money of ${missed}; include_idle: false says so`);
+}
+
+function missedMoney(budget: Budget, policy: Built): string | undefined {
   const upstreams = [...policy.upstreams.values()];
-  const idles = upstreams.some(({ id, hasContainer, machine }) => hasContainer || machine !== id);
-  const narrow = NOT_OF_CONTAINERS.find((scope) => budget.when.has(scope) || budget.per === scope);
-  if (!idles || narrow === undefined || !budget.includeIdle) return;
-  tell([], `idle and start-up money of containers never counts here: it belongs to no ${narrow}`);
+  const billed = upstreams.filter((each) => isBilledIdle(each) && isCovered(each, budget, policy));
+  if (billed.length === 0) return undefined;
+  const narrow =
+    NOT_OF_CONTAINERS.find((scope) => budget.when.has(scope) || budget.per === scope) ??
+    (budget.period.startsWith("per_") ? budget.period.slice("per_".length) : undefined);
+  if (narrow !== undefined) return `containers never counts here: it belongs to no ${narrow}`;
+  if (!budget.when.has("upstream") && budget.per !== "upstream") return undefined;
+  for (const machine of new Set(billed.map((each) => each.machine))) {
+    const sharers = upstreams.filter((each) => each.machine === machine).map(({ id }) => id);
+    if (sharers.length > 1) return `machine ${machine} never counts here: it serves ${listed(sharers)}`;
+  }
+  return undefined;
+}
+
+function isBilledIdle({ id, hasContainer, machine, price, idleRate }: Upstream): boolean {
+  return (hasContainer || machine !== id) && !(isFree(price) && idleRate === 0n);
+}
+
+/** By what an upstream is: its requests may say the rest. */
+function isCovered(upstream: Upstream, { when }: Budget, { models }: Built): boolean {
+  const allows = (scope: Scope, value: string | undefined) => when.get(scope)?.includes(value ?? "") ?? true;
+  const serves = when.get("model")?.some((name) => models.get(name)?.upstreams.includes(upstream.id)) ?? true;
+  return (
+    serves &&
+    allows("provider", upstream.provider) &&
+    allows("upstream", upstream.id) &&
+    allows("machine", upstream.machine) &&
+    allows("gpu_tier", upstream.gpuTier)
+  );
 }

@@ -13,6 +13,9 @@ export function noteChoice(file: PolicyFile, scene: Scene): void {
     const isLocal = (name: string) => file.upstreams.get(name)?.provider === "local";
     const locals = upstreams.filter(isLocal);
     const hasOthers = locals.length < upstreams.length;
+    if (mode === "local" && locals.length === 0) {
+      scene.note(["models", id, "upstreams"], "mode local leaves this model none: not one of these is local");
+    }
     if (mode === "lowest_price" && !file.lowest_price?.include_local && locals.length > 0 && hasOthers) {
       const text = `mode lowest_price leaves ${locals.join(", ")} out: lowest_price.include_local is false`;
       scene.note(["models", id, "upstreams"], text);
