@@ -33,10 +33,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   const admin = parseAddress(options.admin);
   if (listen === undefined) return refused(`--listen ${options.listen} is no address: write HOST:PORT`);
   if (admin === undefined) return refused(`--admin ${options.admin} is no address: write HOST:PORT`);
-  const needsTokens = isExposed([listen, admin]);
-  if (needsTokens && options.behindProxy !== true) return refused(NEEDS_PROXY);
+  if (isExposed([listen, admin]) && options.behindProxy !== true) return refused(NEEDS_PROXY);
   const own = [listen, admin].flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
-  const surroundings: Surroundings = { path: options.policyPath, listen: own, needsTokens };
+  const surroundings: Surroundings = { path: options.policyPath, listen: own };
   const found = readText(options.policyPath);
   const read = found.kind === "problems" ? found : makeParse(surroundings)(found.text);
   if (read.kind === "problems") {

@@ -7,7 +7,6 @@ import { type PolicyContext as ParseContext, parsePolicy } from "../policy/parse
 import type { Note, Policy } from "../policy/policy.ts";
 import { type PolicyText, readPolicyFile } from "../policy/policy-bytes.ts";
 import { parseRates } from "../policy/schema/rates.ts";
-import { tokensProblem } from "./exposure.ts";
 
 export interface ReadPolicy {
   readonly policy: Policy;
@@ -22,8 +21,6 @@ export type PolicyRead =
 export interface Surroundings {
   readonly path: string;
   readonly listen: ParseContext["listen"];
-  /** Other machines can come in: whoever asks must have a token. */
-  readonly needsTokens: boolean;
 }
 
 /** Never throws: a file that is not there is a problem of it, at 1:1. */
@@ -36,16 +33,13 @@ export function digestOf(text: string): string {
 }
 
 /** `parse` is made once: it reads the shipped price list. */
-export function makeParse({ path, listen, needsTokens }: Surroundings): (text: string) => PolicyRead {
+export function makeParse({ path, listen }: Surroundings): (text: string) => PolicyRead {
   const rates = parseRates(readFileSync(new URL("../../config/rates.yaml", import.meta.url), "utf8"));
   return (text) => {
     const digest = digestOf(text);
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     const parsed = parsePolicy(text, { rates, listen, file: path, digest, timezone });
     if (parsed.kind === "problems") return parsed;
-    if (needsTokens && parsed.policy.identity !== "token") {
-      return { kind: "problems", problems: [tokensProblem(text)] };
-    }
     return { kind: "policy", read: { policy: parsed.policy, text } };
   };
 }

@@ -126,3 +126,15 @@ test("the gateway's own addresses are those that are given", async (t) => {
   t.regex((await cli(self, { cwd })).stdout, /is the gateway itself/);
   t.is((await cli(["check", "policy.yaml", "--listen", "8000"], { cwd })).code, 2);
 });
+
+test("check refuses what serve would refuse off loopback, at the key's place", async (t) => {
+  const cwd = await policy(t, SOUND.replace("mode:", "identity: trusted\nmode:"));
+  for (const address of ["0.0.0.0:7070", "10.0.0.5:7070", "gateway.lan:7070", "[::]:7070"]) {
+    const { code, stdout } = await cli(["check", "policy.yaml", "--listen", address], { cwd });
+    t.is(code, 1, address);
+    t.regex(stdout, /^policy\.yaml:2:11 identity: must be token while the gateway listens off loopback/);
+  }
+  for (const address of ["localhost:7070", "127.8.8.8:7070", "[0:0:0:0:0:0:0:1]:7070"]) {
+    t.is((await cli(["check", "policy.yaml", "--listen", address], { cwd })).code, 0, address);
+  }
+});

@@ -3,7 +3,7 @@
 import test from "ava";
 import { PolicyParser } from "../../src/daemon/policy-parser.ts";
 
-const AROUND = { path: "policy.yaml", listen: [], needsTokens: false };
+const AROUND = { path: "policy.yaml", listen: [] };
 const SMALL = "version: 1\n";
 
 /** Takes the parser far longer than a turn of the event loop. */

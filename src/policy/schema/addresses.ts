@@ -77,6 +77,13 @@ function isForbidden(hostname: string): boolean {
   return METADATA.has(bare) || /^169\.254\./.test(bare) || /^\[fe[89ab][0-9a-f]:/.test(bare);
 }
 
+/** Whether only this machine can come in at an address that is listened on. A name may be re-pointed. */
+export function isLoopbackAddress(address: string): boolean {
+  const parsed = URL.parse(`http://${address.includes(":") ? `[${address}]` : address}/`);
+  const bare = bareHost(parsed?.hostname ?? "");
+  return /^127\.\d+\.\d+\.\d+$/.test(bare) || bare === "[::1]";
+}
+
 /** Whether the machine itself is meant: localhost, 127.0.0.0/8, ::1, and "any address". */
 export function isLoopback(hostname: string): boolean {
   const bare = bareHost(hostname);

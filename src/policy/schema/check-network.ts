@@ -1,17 +1,26 @@
 // Ports and addresses: nothing listens twice, and no upstream is the gateway itself.
 
-import { isLoopback, portOf } from "./addresses.ts";
+import { isLoopback, isLoopbackAddress, portOf } from "./addresses.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import type { Scene } from "./scene.ts";
 import type { UpstreamEntry } from "./upstream.ts";
 
 export function checkNetwork(file: PolicyFile, scene: Scene): void {
+  checkExposure(file, scene);
   const owners = checkPorts(file, scene);
   for (const [id, upstream] of file.upstreams) {
     checkAddress(id, upstream, scene);
     if (upstream.url !== undefined) checkSelf(["upstreams", id, "url"], upstream.url, owners, scene);
   }
   if (file.comfyui) checkSelf(["comfyui", "url"], file.comfyui.url, owners, scene);
+}
+
+function checkExposure({ identity }: PolicyFile, scene: Scene): void {
+  if (identity === "token" || scene.context.listen.every(({ host }) => isLoopbackAddress(host))) return;
+  const text =
+    "must be token while the gateway listens off loopback: write identity: token and give out client " +
+    "tokens, or listen on localhost";
+  scene.problem(["identity"], text);
 }
 
 /** Who listens on which port. */

@@ -11,7 +11,7 @@ export interface PolicyContext {
   readonly rates: RateCard;
   /** For a policy that names none: the machine's. */
   readonly timezone: string;
-  /** Where the gateway and its admin page listen. */
+  /** Where the gateway and its admin page listen; off loopback, whoever asks must have a token. */
   readonly listen: readonly { readonly host: string; readonly port: number }[];
 }
 
