@@ -18,6 +18,9 @@ export const RATE_KINDS = [
 ] as const;
 export type RateKind = (typeof RATE_KINDS)[number];
 
+/** Those that are the hour of a machine, and not of a licence or of a service that bills otherwise. */
+export const MACHINE_KINDS = RATE_KINDS.filter((kind) => kind !== "licence" && kind !== "hosted_api");
+
 /** One price of one machine shape. */
 export interface Rate {
   /** provider/region/instance type: "aws/us-east-1/g5.xlarge"; "origin/rtx_4090" for the origin's six. */

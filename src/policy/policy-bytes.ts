@@ -30,7 +30,7 @@ export function readPolicyFile(file: FileOnDisk): PolicyText {
   }
 }
 
-const NOWHERE = "there is no such file: name another";
+const NOWHERE = "there is no such file: name another (serve: with --policy)";
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: NOWHERE,
   ENOTDIR: NOWHERE,

@@ -96,7 +96,7 @@ test("--json says the same to a program", async (t) => {
 test("a file that is not there, is a folder, a device or too large, is a problem and no crash", async (t) => {
   const cwd = await policy(t, `version: 1 # ${"x".repeat(300_000)}\n`);
   for (const [file, text] of [
-    ["nowhere.yaml", /^nowhere\.yaml:1:1: there is no such file: name another$/m],
+    ["nowhere.yaml", /^nowhere\.yaml:1:1: there is no such file: name another \(serve: with --policy\)$/m],
     ["policy.yaml/x", /:1:1: there is no such file/],
     [".", /:1:1: is a folder: name the file in it$/m],
     ["/dev/zero", /:1:1: is no regular file: name another$/m],

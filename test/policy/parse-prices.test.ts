@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from "ava";
 import { formatUsd } from "../../src/metering/money.ts";
 import { MINUTE } from "../../src/metering/time.ts";
-import { policy, problems } from "./reading.ts";
+import { notes, policy, problems } from "./reading.ts";
 
 function text(upstream: string, machines = ""): string {
   return `version: 1\nupstreams:\n  a: {url: http://h, ${upstream}}\n${machines}`;
@@ -60,7 +60,11 @@ test("local costs nothing, a cloud's tier the card's price, others must say", (t
   check(t, "provider: local", "0.00 policy");
   check(t, "provider: aws, gpu_tier: A10G", "1.006 rate_card");
   refused(t, text("provider: aws"), /price: is missing \(without gpu_tier/);
-  refused(t, text("provider: aws, gpu_tier: h100"), /price: is missing \(the rate card has none for aws/);
+  refused(
+    t,
+    text("provider: aws, gpu_tier: h100"),
+    /price: is missing \(the rate card has none for aws and this gpu_tier; it has: a10g\)/,
+  );
   refused(
     t,
     text("provider: nvidia-hosted"),
@@ -94,6 +98,34 @@ test("an unknown rate names those that are near, an unknown kind those that ther
     t,
     text("provider: aws, price: {rate: aws/us-east-1/g5.xlarge, kind: reserved_1y}"),
     /price\.rate: has no reserved_1y price in the rate card; it has: on_demand, spot/,
+  );
+});
+
+test("a hosted price is not stated by a rate that is no machine", (t) => {
+  const of = (more: string) => text(`provider: nvidia-hosted, price: {rate: nvidia/any/trial${more}}`);
+  refused(t, of(""), /price\.rate: is no hour of a machine \(hosted_api\): state usd_per_request/);
+  for (const kind of ["hosted_api", "licence"]) {
+    refused(
+      t,
+      text(`provider: aws, price: {rate: aws/us-east-1/g5.xlarge, kind: ${kind}}`),
+      /price\.kind: .* is not one of the allowed words: write one of on_demand, /,
+    );
+  }
+});
+
+test("a rate of another provider is told", (t) => {
+  const told = (upstream: string, machines = "") =>
+    notes(text(upstream, machines)).filter((each) => each.includes("is a price of"));
+  const rate = "price: {rate: aws/us-east-1/g5.xlarge}";
+  t.regex(
+    told(`provider: azure, ${rate}`).join("\n"),
+    /^3:\d+ upstreams\.a\.price\.rate: is a price of aws, and this is azure$/,
+  );
+  t.deepEqual(told(`provider: aws, ${rate}`), []);
+  const pool = `machines: {m: {${rate}, gke_pool: {project: p, location: l, cluster: c, pool: q}}}`;
+  t.regex(
+    told("provider: gcp, machine: m", pool).join("\n"),
+    /machines\.m\.price\.rate: is a price of aws, and this is gcp$/,
   );
 });
 

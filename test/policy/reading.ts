@@ -20,6 +20,7 @@ export const context: PolicyContext = {
       rate("aws/us-east-1/g5.xlarge", 300_000_000n, "spot"),
       rate("aws/us-east-1/p4d.24xlarge", 21_957_642_000n),
       rate("azure/eastus/Standard_NC4as_T4_v3", 526_000_000n),
+      rate("nvidia/any/trial", 0n, "hosted_api"),
     ],
     [{ provider: "aws", tier: "a10g", rate: "aws/us-east-1/g5.xlarge" }],
   ),

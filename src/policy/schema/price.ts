@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 import type { NanoUsd } from "../../metering/money.ts";
-import { RATE_KINDS, type RateKind } from "../../metering/rate-card.ts";
+import { MACHINE_KINDS, type RateKind } from "../../metering/rate-card.ts";
 import { DAY } from "../../metering/time.ts";
 import { CLOUDS, type PriceEntry, type PriceSettings } from "../settings.ts";
 import { discount, type Ratio, share, usd } from "./amounts.ts";
@@ -54,7 +54,7 @@ const priceShape = mapping({
   rate: text(100)
     .optional()
     .describe("A key of the shipped price list (config/rates.yaml): provider/region/instance type."),
-  kind: choice(RATE_KINDS).optional().describe("Which price of the rate. Default: on_demand."),
+  kind: choice<RateKind>(MACHINE_KINDS).optional().describe("Which price of the rate. Default: on_demand."),
   share: share()
     .optional()
     .describe('The part of the machine that the container gets, such as "1/8". Default: 1.'),

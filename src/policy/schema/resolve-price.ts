@@ -3,7 +3,7 @@
 
 import { type HourlyRate, hourlyRate, type NanoUsd } from "../../metering/money.ts";
 import type { Price, PriceSource } from "../../metering/price.ts";
-import { RATE_KINDS, type Rate, type RateCard, sourceOf } from "../../metering/rate-card.ts";
+import { MACHINE_KINDS, type Rate, type RateCard, sourceOf } from "../../metering/rate-card.ts";
 import type { Provider } from "../policy.ts";
 import { CLOUDS } from "../settings.ts";
 import { OWNERS } from "./container.ts";
@@ -26,6 +26,7 @@ export function resolvePrices(file: PolicyFile, scene: Scene): Prices {
   for (const [id, machine] of file.machines) {
     const path = ["machines", id, "price"];
     const price = machine.price ? read(machine.price, path, scene) : machineDefault(id, machine, file, scene);
+    noteForeign(machine.price, machine.group && OWNERS[machine.group.kind], path, scene);
     if (price) machines.set(id, price);
   }
   const upstreams = new Map<string, Price>();
@@ -51,6 +52,7 @@ function ofUpstream(
     }
     return machines.get(upstream.machine);
   }
+  noteForeign(upstream.price, upstream.provider, path, scene);
   if (upstream.price) return read(upstream.price, path, scene);
   return providerDefault(upstream.provider, upstream.gpu_tier, path, scene);
 }
@@ -75,6 +77,28 @@ function machineDefault(
   return undefined;
 }
 
+function isCloud(provider: string): boolean {
+  return (CLOUDS as readonly string[]).includes(provider);
+}
+
+function tiersOf(provider: Provider, scene: Scene): string {
+  return listed(
+    scene.context.rates.tiers().flatMap((each) => (each.provider === provider ? [each.tier] : [])),
+  );
+}
+
+function noteForeign(
+  form: PriceForm | undefined,
+  provider: Provider | undefined,
+  path: Path,
+  scene: Scene,
+): void {
+  if (form?.kind !== "rate" || provider === undefined) return;
+  const [owner = ""] = form.rate.split("/", 1);
+  if (owner === provider || !(isCloud(owner) || isCloud(provider))) return;
+  scene.note([...path, "rate"], `is a price of ${owner}, and this is ${provider}`);
+}
+
 const FREE: Price = { kind: "hour", rate: 0n as HourlyRate, source: { kind: "policy" } };
 
 function providerDefault(
@@ -84,14 +108,14 @@ function providerDefault(
   scene: Scene,
 ): Price | undefined {
   if (provider === "local") return FREE;
-  const isCloud = (CLOUDS as readonly string[]).includes(provider);
-  const rate = isCloud && tier !== undefined ? scene.context.rates.forTier(provider, tier) : undefined;
+  const rate =
+    isCloud(provider) && tier !== undefined ? scene.context.rates.forTier(provider, tier) : undefined;
   if (rate) return { kind: "hour", rate: rate.perHour, source: sourceOf(rate) };
-  const why = !isCloud
+  const why = !isCloud(provider)
     ? `a price of provider ${provider} must be stated, 0 included`
     : tier === undefined
       ? "without gpu_tier the rate card cannot be asked"
-      : `the rate card has none for ${provider} and this gpu_tier`;
+      : `the rate card has none for ${provider} and this gpu_tier; it has: ${tiersOf(provider, scene)}`;
   scene.problem(path, `is missing (${why}): write rate: KEY, usd_per_hour or another price`);
   return undefined;
 }
@@ -118,8 +142,11 @@ function find(key: string, kind: Rate["kind"], path: Path, scene: Scene): Rate |
   const card: RateCard = scene.context.rates;
   const rate = card.find(key, kind);
   if (rate) return rate;
-  const kinds = RATE_KINDS.filter((each) => card.find(key, each) !== undefined);
-  if (kinds.length > 0) {
+  const known = card.kindsOf(key);
+  const kinds = MACHINE_KINDS.filter((each) => known.includes(each));
+  if (known.length > 0 && kinds.length === 0) {
+    scene.problem(path, `is no hour of a machine (${listed(known)}): state usd_per_request or another price`);
+  } else if (kinds.length > 0) {
     scene.problem(path, `has no ${kind} price in the rate card; it has: ${listed(kinds)}`);
   } else {
     const guess = didYouMean(key, card.keys(), 3);
