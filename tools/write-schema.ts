@@ -1,7 +1,7 @@
 // Writes config/policy.schema.json, by which editors complete and check policy.yaml: node tools/write-schema.ts
 
 import { writeFileSync } from "node:fs";
-import { policyJsonSchema } from "../src/policy/schema/policy-file.ts";
+import { policyJsonSchema } from "../src/policy/schema/json-schema.ts";
 
 const target = new URL("../config/policy.schema.json", import.meta.url);
 writeFileSync(target, `${JSON.stringify(policyJsonSchema(), undefined, 2)}\n`);

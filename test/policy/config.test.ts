@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import test from "ava";
 import { parseDocument } from "yaml";
 import { z } from "zod";
-import { policyJsonSchema } from "../../src/policy/schema/policy-file.ts";
+import { policyJsonSchema } from "../../src/policy/schema/json-schema.ts";
 import { notes, policy, problems } from "./reading.ts";
 
 function config(name: string): string {

@@ -1,7 +1,10 @@
 // Where things are reached: URLs, Host names, browser origins. Addresses that hand out a cloud's own
 // credentials (link-local and metadata) are refused wherever one is written.
 
-import { scalar, textOf } from "./scalar.ts";
+import { scalar, TEXT_TYPE, textOf } from "./scalar.ts";
+
+/** Of the text itself: URL parsers forgive blanks and missing slashes, editors do not. */
+const HTTP = "^[Hh][Tt][Tt][Pp][Ss]?://\\S+$";
 
 /** Origin and path, without a trailing slash. Never shown in an error: it may carry a token. */
 export function url() {
@@ -9,11 +12,12 @@ export function url() {
     what: "an address that may be used",
     write:
       "http:// or https://, a host and a path, without user, password, query, fragment or link-local address",
-    json: { type: "string", format: "uri", pattern: "^https?://" },
+    json: { type: "string", pattern: HTTP },
     quiet: true,
     read: (raw) => {
-      const parsed = URL.parse(textOf(raw) ?? "");
-      if (!parsed || !/^https?:$/.test(parsed.protocol) || isForbidden(parsed.hostname)) return undefined;
+      const text = textOf(raw) ?? "";
+      const parsed = new RegExp(HTTP).test(text) ? URL.parse(text) : null;
+      if (!parsed || isForbidden(parsed.hostname)) return undefined;
       if (parsed.username || parsed.password || parsed.search || parsed.hash) return undefined;
       return parsed.origin + parsed.pathname.replace(/\/+$/, "");
     },
@@ -29,7 +33,7 @@ export function urlOrDiscovered() {
     what: "an address that may be used",
     write:
       "http:// or https://, a host and a path (no user, password, query, link-local address), or discovered",
-    json: { type: "string", pattern: `^https?://|^${DISCOVERED}$` },
+    json: { type: "string", pattern: `${HTTP}|^${DISCOVERED}$` },
     quiet: true,
     read: (raw) => (raw === DISCOVERED ? DISCOVERED : address.safeParse(raw).data),
   }).transform((value) => (value === DISCOVERED ? undefined : value));
@@ -39,7 +43,7 @@ export function host() {
   return scalar<string>({
     what: "a host",
     write: "a name or address, with :port where it is not the default, such as gateway.studio.lan:7070",
-    json: { type: "string" },
+    json: { type: TEXT_TYPE },
     read: (raw) => {
       const text = (textOf(raw) ?? "").toLowerCase();
       const sound = /^([a-z0-9_]([a-z0-9._-]{0,251})|\[[0-9a-f:.]+\])(:\d{1,5})?$/.test(text);
@@ -52,7 +56,7 @@ export function origin() {
   return scalar<string>({
     what: "a browser origin",
     write: "http:// or https:// and a host, without a path, such as https://studio.example",
-    json: { type: "string", pattern: "^https?://[^/]+$" },
+    json: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^/]+$" },
     read: (raw) => {
       const text = (textOf(raw) ?? "").toLowerCase();
       const parsed = URL.parse(text);

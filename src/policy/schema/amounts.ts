@@ -27,12 +27,15 @@ export function usd() {
   });
 }
 
+/** For an editor: a whole number in quotes. */
+const WHOLE = "^(0|[1-9][0-9]*)(\\.0+)?$";
+
 /** A whole number from `least` to `most`. */
 export function count(least: number, most: number) {
   return scalar<number>({
     what: "a whole number that is allowed here",
     write: `a whole number from ${least} to ${most}`,
-    json: { type: "integer", minimum: least, maximum: most },
+    json: { type: ["integer", "string"], minimum: least, maximum: most, pattern: WHOLE },
     read: (raw) => {
       const value = Number(plain(raw));
       return Number.isSafeInteger(value) && value >= least && value <= most ? value : undefined;
@@ -45,12 +48,15 @@ export function bigCount(most: number) {
   return count(0, most).transform((value) => BigInt(value));
 }
 
+/** For an editor: 0 to 1, in quotes. */
+const SHARE = "^(0(\\.[0-9]+)?|1(\\.0+)?)$";
+
 /** A share of a whole, 0 to 1. It scales thresholds, never money: a float may carry it. */
 export function fraction() {
   return scalar<number>({
     what: "a share",
     write: "a number from 0 to 1, such as 0.75",
-    json: { type: "number", minimum: 0, maximum: 1 },
+    json: { type: ["number", "string"], minimum: 0, maximum: 1, pattern: SHARE },
     read: (raw) => {
       const value = Number(plain(raw));
       return value >= 0 && value <= 1 ? value : undefined;
@@ -71,7 +77,7 @@ export function discount() {
   return scalar<Ratio>({
     what: "a discount",
     write: "a number from 0 to 1, such as 0.30 for 30 % off",
-    json: { type: "number", minimum: 0, maximum: 1 },
+    json: { type: ["number", "string"], minimum: 0, maximum: 1, pattern: SHARE },
     read: (raw) => {
       const taken = decimal(raw);
       return taken === undefined || taken > BILLION ? undefined : { over: BILLION - taken, under: BILLION };
@@ -112,7 +118,12 @@ export function priority() {
   return scalar<number>({
     what: "a priority",
     write: "low, medium, high, critical or a whole number from 1 to 10",
-    json: { enum: [...STEPS.keys(), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] },
+    json: {
+      anyOf: [
+        { enum: [...STEPS.keys()] },
+        { type: ["integer", "string"], minimum: 1, maximum: 10, pattern: "^([1-9]|10)$" },
+      ],
+    },
     read: (raw) => {
       const step = STEPS.get(textOf(raw) ?? "") ?? Number(plain(raw));
       return Number.isInteger(step) && step >= 1 && step <= 10 ? step : undefined;

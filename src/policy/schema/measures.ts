@@ -76,7 +76,11 @@ export function weeklyWindow() {
   return scalar<WeeklyWindow>({
     what: "a weekly window",
     write: 'days and times, such as "Mon-Fri 09:00-18:00"',
-    json: { type: "string", examples: ["Mon-Fri 09:00-18:00"] },
+    json: {
+      type: "string",
+      pattern: WINDOW.source,
+      examples: ["Mon-Fri 09:00-18:00", "Sat-Sun 00:00-24:00"],
+    },
     read: (raw) => {
       const [, first = "", last = first, h1, m1, h2, m2] = WINDOW.exec(textOf(raw) ?? "") ?? [];
       const opens = Number(h1) * 60 + Number(m1);

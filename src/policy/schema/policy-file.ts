@@ -1,6 +1,6 @@
 // The whole policy file, version 1: the one place where its top-level keys are listed. Names are a contract.
 
-import { z } from "zod";
+import type { z } from "zod";
 import { MODES, SCOPES } from "../policy.ts";
 import { host, origin } from "./addresses.ts";
 import { count } from "./amounts.ts";
@@ -17,7 +17,7 @@ import { choice, flag, timezone } from "./words.ts";
 const version = scalar<1>({
   what: "a version that this gateway reads",
   write: "version: 1",
-  json: { const: 1 },
+  json: { enum: [1, "1"] },
   read: (raw) => (textOf(raw) === "1" ? 1 : undefined),
 });
 
@@ -102,15 +102,4 @@ export function withSections(given: Given): PolicyFile {
     budgets: given.budgets ?? [],
     clients: given.clients ?? new Map(),
   };
-}
-
-/** Draft 7, the one that YAML editors read best. */
-export function policyJsonSchema(): Readonly<Record<string, unknown>> {
-  const { $schema, ...rest } = z.toJSONSchema(policyFile, {
-    target: "draft-7",
-    io: "input",
-    unrepresentable: "any",
-  });
-  const title = "BudgetGuard Gateway policy";
-  return { $schema, title, ...rest, required: ["version"] };
 }

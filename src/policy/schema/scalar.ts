@@ -11,6 +11,9 @@ export function numeral(source: string): symbol {
   return Symbol(source);
 }
 
+/** For an editor: a text that YAML may take for a number, such as an id of digits, is a text all the same. */
+export const TEXT_TYPE = ["string", "number"];
+
 export interface Form<T> {
   /** Completes "… is not …": "an amount in USD". */
   readonly what: string;

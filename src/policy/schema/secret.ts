@@ -4,7 +4,7 @@
 import type { z } from "zod";
 import type { Auth, SecretRef } from "../policy.ts";
 import { mapping, oneOf } from "./collections.ts";
-import { scalar, textOf } from "./scalar.ts";
+import { scalar, TEXT_TYPE, textOf } from "./scalar.ts";
 
 const INSTEAD =
   "a reference, for a secret is never written here: {env: NAME}, {file: PATH} or {credential: NAME}";
@@ -38,7 +38,7 @@ function word(what: string, write: string, pattern: RegExp) {
   return scalar<string>({
     what,
     write,
-    json: { type: "string", pattern: pattern.source.replace("\\p{Cc}", "\\u0000-\\u001f") },
+    json: { type: TEXT_TYPE, pattern: pattern.source.replace("\\p{Cc}", "\\u0000-\\u001f") },
     quiet: true,
     read: (raw) => {
       const text = textOf(raw);

@@ -13,7 +13,7 @@ import { count, fraction, usd } from "./amounts.ts";
 import { action, period } from "./budget.ts";
 import { list, mapping, oneOf } from "./collections.ts";
 import { duration } from "./measures.ts";
-import { scalar, textOf } from "./scalar.ts";
+import { scalar, TEXT_TYPE, textOf } from "./scalar.ts";
 import { refForms, secretRef } from "./secret.ts";
 import { choice, flag, text } from "./words.ts";
 
@@ -78,7 +78,7 @@ export const defaults = mapping({
 const sha256 = scalar<string>({
   what: "the SHA-256 of a token",
   write: "its 64 hexadecimal digits (budgetguard token create prints them)",
-  json: { type: "string", pattern: "^[0-9A-Fa-f]{64}$" },
+  json: { type: TEXT_TYPE, pattern: "^[0-9A-Fa-f]{64}$" },
   quiet: true,
   read: (raw) => (/^[0-9a-f]{64}$/i.test(textOf(raw) ?? "") ? textOf(raw)?.toLowerCase() : undefined),
 });

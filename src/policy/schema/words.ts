@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { ID, ID_TEXT } from "./collections.ts";
 import { didYouMean } from "./near.ts";
-import { scalar, textOf } from "./scalar.ts";
+import { scalar, TEXT_TYPE, textOf } from "./scalar.ts";
 
 export function flag() {
   return scalar<boolean>({
@@ -36,7 +36,7 @@ export function id() {
   return scalar<string>({
     what: "a name",
     write: ID_TEXT,
-    json: { type: "string", pattern: ID.source },
+    json: { type: TEXT_TYPE, pattern: ID.source },
     read: (raw) => matching(raw, ID),
   });
 }
@@ -46,7 +46,7 @@ export function text(longest = 256) {
   return scalar<string>({
     what: "a text",
     write: `1 to ${longest} visible characters on one line, without blanks around them`,
-    json: { type: "string", minLength: 1, maxLength: longest },
+    json: { type: TEXT_TYPE, minLength: 1, maxLength: longest },
     read: (raw) => oneLine(raw, longest),
   });
 }
@@ -68,7 +68,7 @@ export function texts(longest = 128) {
       return [];
     });
   });
-  const item = { type: ["string", "number"], minLength: 1, maxLength: longest };
+  const item = { type: TEXT_TYPE, minLength: 1, maxLength: longest };
   return schema.meta({ anyOf: [item, { type: "array", minItems: 1, items: item }] });
 }
 
