@@ -79,6 +79,8 @@ const STRANGE: readonly (readonly [string, RegExp])[] = [
   ["version: 1\n---\nversion: 1\n", /has a second document/],
   ["%YAML 1.1\n---\nversion: 1\n", /has a %YAML directive/],
   ["version: 1\n\tmode: local\n", /^2:1: /],
+  ["version: 1\nmode: local\n  identity: token\n", /^2:7: .*or the next line is indented too far/],
+  ["version: 1\nhosts:\n  - a\n    b: c\n", /^3:5: .*or the next line is indented too far/],
   ["version: 1\nmode: \0\n", /^2:7: has a control character/],
   ["version: 1\nhosts: [a\n", /a bracket before it is not closed/],
   ["version: 1\nhosts: *a\n", /refers to an anchor/],
@@ -98,6 +100,10 @@ const STRANGE: readonly (readonly [string, RegExp])[] = [
 for (const [given, expected] of STRANGE) {
   test(`refused: ${JSON.stringify(given.slice(0, 60))}`, (t) => check(t, given, expected));
 }
+
+test("a line that is indented too far is one problem", (t) => {
+  t.is(problems("version: 1\nmode: local\n  identity: token\n").length, 1);
+});
 
 test("a merge or __proto__ key leaves nothing behind", (t) => {
   problems("version: 1\n__proto__: {polluted: true}\n");

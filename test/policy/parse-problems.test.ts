@@ -21,7 +21,6 @@ const NOT_AMOUNTS = [
   "0.0000000001",
   ".inf",
   ".nan",
-  "~",
   "yes",
   "[1]",
 ];
@@ -80,6 +79,13 @@ test("a version that is missing or another is a problem", (t) => {
 });
 
 const SHAPES: readonly (readonly [string, RegExp])[] = [
+  ["mode:", /^6:1 mode: has no value: write one of manual, lowest_price, local, or remove the line$/],
+  ["budgets: [{id: a, limit_usd: ~}]", /limit_usd: has no value: write digits/],
+  [
+    "providers: {aws: {credentials: {techops: false}}}",
+    /techops: false is not allowed here: write true, or remove the line$/,
+  ],
+  ["hosts: ['a:99999']", /hosts\[0\]: "a:99999" is not a host \(a port is at most 65535\): write/],
   ["mode: [local]", /mode: a list is not one of the allowed words/],
   ["identity: true", /identity: true is not one of|identity: "true" is not one of/],
   ["lowest_price: {explore: yes}", /explore: "yes" is not a switch: write true or false/],

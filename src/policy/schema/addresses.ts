@@ -49,6 +49,8 @@ export function host() {
       const sound = /^([a-z0-9_]([a-z0-9._-]{0,251})|\[[0-9a-f:.]+\])(:\d{1,5})?$/.test(text);
       return sound && URL.canParse(`http://${text}/`) ? text : undefined;
     },
+    suggest: (raw) =>
+      Number(/:(\d+)$/.exec(textOf(raw) ?? "")?.[1]) > 65_535 ? " (a port is at most 65535)" : undefined,
   });
 }
 

@@ -41,6 +41,7 @@ export function scalar<T>(form: Form<T>): z.ZodPipe<z.ZodUnknown, z.ZodTransform
 
 function complaint<T>(raw: unknown, form: Form<T>): string {
   if (raw === undefined) return `is missing: write ${form.write}`;
+  if (raw === null) return `has no value: write ${form.write}, or remove the line`;
   const shown = form.quiet === true ? "this value" : show(raw);
   return `${shown} is not ${form.what}${form.suggest?.(raw) ?? ""}: write ${form.write}`;
 }

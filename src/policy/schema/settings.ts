@@ -23,7 +23,7 @@ const credentials = oneOf({
     .describe("A profile of the provider's own configuration, such as ~/.aws/config."),
   ...refForms,
   techops: scalar<true>({
-    what: "the only word allowed here",
+    what: "allowed here",
     write: "true, or remove the line",
     json: { const: true },
     read: (raw) => (raw === true ? true : undefined),

@@ -93,7 +93,9 @@ export function readSource(text: string): Source | readonly [Note, ...Note[]] {
     uniqueKeys: false,
     prettyErrors: false,
   });
+  // What follows at the same place is the parser's second opinion of the same mistake.
   const [first, ...others] = document.errors
+    .filter((error, index, all) => error.pos[0] !== all[index - 1]?.pos[0])
     .slice(0, MOST_SYNTAX_PROBLEMS)
     .map((error) => fromSyntax(lines, error));
   if (first) return [first, ...others];

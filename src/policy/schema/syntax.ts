@@ -11,12 +11,14 @@ const TEXTS: Partial<Record<ErrorCode, string>> = {
   BAD_INDENT:
     "is indented wrongly, or a bracket before it is not closed: keys of one mapping begin in one column",
   BAD_SCALAR_START: "begins with a character that needs quotes around the text",
-  BLOCK_AS_IMPLICIT_KEY: 'has two "key:" on one line: begin a new line, or quote a text that contains ": "',
+  BLOCK_AS_IMPLICIT_KEY:
+    'has two "key:" on one line, or the next line is indented too far; a text with ": " needs quotes',
   BLOCK_IN_FLOW: "begins lines of its own inside [ ] or { }: close the bracket first",
   DUPLICATE_KEY: "is written twice: remove one of them",
   KEY_OVER_1024_CHARS: "has a key that is too long",
   MISSING_CHAR: "lacks a character here: a closing quote or bracket, a comma, or the : and space after a key",
-  MULTILINE_IMPLICIT_KEY: "has a key over several lines: is a : or a closing quote missing?",
+  MULTILINE_IMPLICIT_KEY:
+    "has a key over several lines, or the next line is indented too far: is a : or a closing quote missing?",
   MULTIPLE_ANCHORS: "has two anchors (&): remove one",
   MULTIPLE_DOCS: "has a second document after ---: a policy is one document",
   MULTIPLE_TAGS: "has two tags (!): remove them",
