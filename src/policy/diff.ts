@@ -2,12 +2,19 @@
 // stores is compared; order of names and comments of the file are not.
 
 import { formatUsd, nanoUsd } from "../metering/money.ts";
-import type { Price } from "../metering/price.ts";
-import { type DurationUs, SECOND } from "../metering/time.ts";
+import type { Price, PriceSource } from "../metering/price.ts";
+import type { DurationUs } from "../metering/time.ts";
+import type { Container, MachineGroup } from "./container.ts";
+import {
+  lifecycleOf,
+  type Properties,
+  seconds,
+  secretText,
+  sectionsOf,
+  tokensText,
+  words,
+} from "./diff-sections.ts";
 import type { Auth, Budget, Machine, Model, Policy, Unit, Upstream } from "./policy.ts";
-
-/** Name of a property, and its value as it is shown; undefined where it is not set. */
-type Properties = Readonly<Record<string, string | undefined>>;
 
 /** One line per added, removed or changed thing; none where the policies act alike. */
 export function diffPolicies(before: Policy, after: Policy): readonly string[] {
@@ -41,7 +48,7 @@ function entries<T>(
 }
 
 function changes(label: string, before: Properties, after: Properties): readonly string[] {
-  return Object.keys(after).flatMap((key) => {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) => {
     const [was, is] = [before[key], after[key]];
     return was === is ? [] : [`${label}${key} ${was ?? "none"} → ${is ?? "none"}`];
   });
@@ -73,19 +80,7 @@ function general(policy: Policy): Properties {
     hosts: words(policy.hosts),
     origins: words(policy.origins),
     "metrics.labels": words(policy.metrics.labels),
-    ...laterRooms(policy),
-  };
-}
-
-/** Sections whose rooms compare them more closely; here it is enough to say that they changed. */
-function laterRooms({ providers, techops, comfyui, prices, alerts, sessionIdle }: Policy): Properties {
-  return {
-    providers: providers && brief([...providers]),
-    techops: techops && brief(techops),
-    comfyui: comfyui?.url,
-    prices: prices && brief({ ...prices, entries: [...prices.entries] }),
-    alerts: alerts && brief(alerts),
-    "defaults.session_idle": sessionIdle === undefined ? undefined : seconds(sessionIdle),
+    ...sectionsOf(policy),
   };
 }
 
@@ -94,7 +89,7 @@ function ofMachine(machine: Machine): Properties {
     price: priceText(machine.price),
     idle: `${formatUsd(machine.idleRate)} USD/h`,
     min_billed: seconds(machine.minBilled),
-    group: machine.group && brief(machine.group),
+    group: machine.group && nameText(machine.group),
   };
 }
 
@@ -112,8 +107,8 @@ function ofUpstream(upstream: Upstream): Properties {
     concurrency: upstream.concurrency === undefined ? undefined : String(upstream.concurrency),
     rate_limit: rateLimit && `${rateLimit.calls} in ${seconds(rateLimit.per)}`,
     auth: upstream.auth && authText(upstream.auth),
-    container: upstream.container && brief(upstream.container),
-    lifecycle: upstream.lifecycle && brief(upstream.lifecycle),
+    container: upstream.container && nameText(upstream.container),
+    ...(upstream.lifecycle && lifecycleOf(upstream.lifecycle)),
     timeouts: [timeouts.connect, timeouts.firstByte, timeouts.idle, timeouts.total].map(seconds).join("/"),
     rank: rankPerRequest === undefined ? undefined : `${formatUsd(rankPerRequest)} USD/request`,
   };
@@ -159,6 +154,10 @@ function limitText(unit: Unit, limit: bigint): string {
 }
 
 function priceText(price: Price): string {
+  return `${amountText(price)}${sourceText(price.source)}`;
+}
+
+function amountText(price: Price): string {
   switch (price.kind) {
     case "hour":
       return `${formatUsd(price.rate)} USD/h`;
@@ -166,27 +165,29 @@ function priceText(price: Price): string {
     case "image":
       return `${formatUsd(price.amount)} USD/${price.kind}`;
     case "tokens":
-      return `${formatUsd(price.input)} in, ${formatUsd(price.output)} out USD/million tokens`;
+      return tokensText(price);
   }
 }
 
-/** Where the secret is read from; nobody here knows the secret. */
+/** The file's own figures need no source. */
+function sourceText(source: PriceSource): string {
+  switch (source.kind) {
+    case "policy":
+      return "";
+    case "live":
+      return ` (live, ${source.asOf})`;
+    case "rate_card":
+      return ` (${source.rate}, ${source.asOf})`;
+    case "estimate":
+      return " (an estimate)";
+  }
+}
+
 function authText(auth: Auth): string {
-  return `${auth.kind === "bearer" ? "bearer" : auth.name} from ${brief(auth.secret)}`;
+  return `${auth.kind === "bearer" ? "bearer" : auth.name} from ${secretText(auth.secret)}`;
 }
 
-function words(all: readonly string[]): string | undefined {
-  return all.length === 0 ? undefined : all.join(" ");
-}
-
-function seconds(duration: DurationUs): string {
-  return `${duration / SECOND}s`;
-}
-
-/** Small plain values on one line. */
-function brief(value: unknown): string {
-  return JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? `${inner}` : inner)).replaceAll(
-    '"',
-    "",
-  );
+/** How a provider calls it, from the kind down. */
+function nameText(called: Container | MachineGroup): string {
+  return Object.values(called).join(" ");
 }

@@ -1,5 +1,6 @@
 // From the policy file's text to the frozen policy, or to all of its problems with their places. Wrong parts
-// are cut out and the rest is checked all the same, so that one mistake never hides another.
+// are cut out and the rest is checked all the same, so that one mistake hides no other; only where the text
+// is no YAML is nothing else looked at.
 
 import type { Note, Policy } from "./policy.ts";
 import { buildPolicy } from "./schema/build.ts";

@@ -130,7 +130,7 @@ export interface Upstream {
   readonly container?: Container;
   readonly lifecycle?: Lifecycle;
   readonly timeouts: Timeouts;
-  /** Added to the rank of a request-priced upstream whose own price is 0 (a shadow price). */
+  /** What lowest_price takes a request here to cost, whatever its price (a shadow price). */
   readonly rankPerRequest: NanoUsd | undefined;
 }
 

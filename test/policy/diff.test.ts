@@ -49,7 +49,7 @@ test("an upstream's price, address and secret are told; the secret is only where
       "upstream b: url https://a → https://b",
       "upstream b: price 0.40 USD/h → 0.01 USD/request",
       "upstream b: idle 0.40 USD/h → 0.00 USD/h",
-      "upstream b: auth bearer from {kind:env,name:A} → bearer from {kind:file,path:/run/b}",
+      "upstream b: auth bearer from env A → bearer from file /run/b",
     ],
   );
 });
@@ -58,9 +58,41 @@ test("a model's port and upstreams are told", (t) => {
   check(t, file(), file().replace("7100", "7200"), ["model flux-dev: port 7100 → 7200"]);
 });
 
-test("sections of rooms to come are told as a whole", (t) => {
+test("sections around the data path are told in the file's words, when they are removed too", (t) => {
   check(t, file(), file("comfyui: {url: 'http://127.0.0.1:8188'}"), ["comfyui none → http://127.0.0.1:8188"]);
   check(t, file("prices: {refresh: 24h}"), file("prices: {refresh: 24h, licence_usd_per_gpu_hour: 1}"), [
-    "prices {refresh:86400000000,sources:[],licencePerGpuHour:0,entries:[]} → {refresh:86400000000,sources:[],licencePerGpuHour:1000000000,entries:[]}",
+    "prices.licence_usd_per_gpu_hour 0.00 → 1.00",
+  ]);
+  check(t, file("techops: {config: /a}\nprices: {refresh: 1h}"), file("providers: {aws: {dry_run: true}}"), [
+    "techops.config /a → none",
+    "prices.refresh 3600s → none",
+    "prices.licence_usd_per_gpu_hour 0.00 → none",
+    "providers.aws.dry_run none → true",
+    "providers.aws.calls_per_minute none → 60",
+  ]);
+  const alerts = (format: string) =>
+    file(
+      `alerts: {webhooks: [{url: {env: HOOK}, format: ${format}, events: [limit]}], rules: {max_usd_per_image: 1}}`,
+    );
+  check(t, alerts("slack"), alerts("json"), [
+    "alerts.webhooks slack to env HOOK (limit) → json to env HOOK (limit)",
+  ]);
+});
+
+test("a price that stays the same and comes from elsewhere is told", (t) => {
+  const of = (price: string) => file("", `  b: {provider: aws, url: http://h, price: {${price}}}\n`);
+  check(t, of("rate: aws/us-east-1/g5.xlarge"), of("usd_per_hour: 1.006"), [
+    "upstream b: price 1.006 USD/h (aws/us-east-1/g5.xlarge, 2026-07-20) → 1.006 USD/h",
+  ]);
+});
+
+test("a container and when it runs are told in the file's words", (t) => {
+  const of = (name: string, life: string) =>
+    file("", `  b: {provider: local, container: {docker: {name: ${name}}}, lifecycle: {${life}}}\n`);
+  check(t, of("X", "wake: on_request"), of("Y", "stop_after_idle: 30m, keep_warm: Mon-Fri 09:00-18:30"), [
+    "upstream b: container docker X /var/run/docker.sock → docker Y /var/run/docker.sock",
+    "upstream b: lifecycle.wake on_request → never",
+    "upstream b: lifecycle.stop_after_idle never → 1800s",
+    "upstream b: lifecycle.keep_warm none → Mon-Fri 09:00-18:30",
   ]);
 });

@@ -92,7 +92,9 @@ export const upstream = mapping({
   ...billing,
   rank_usd_per_request: usd()
     .optional()
-    .describe("What lowest_price takes a request's price to be, where none is charged (a hosted trial)."),
+    .describe(
+      "What lowest_price takes a request's price to be instead of its own, such as for a hosted trial.",
+    ),
   container: container().optional().describe("What the gateway starts, stops and sees idle."),
   lifecycle: lifecycle.optional().describe("When the container is started and stopped."),
   timeouts: timeouts.optional().describe("How long each step may take."),
