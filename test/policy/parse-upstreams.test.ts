@@ -15,7 +15,16 @@ const FORBIDDEN = [
   "http://169.254.169.254/latest/meta-data",
   "http://0xa9fea9fe/",
   "http://[::ffff:169.254.169.254]/",
+  "http://169.254.0.1/",
   "http://[fe80::1]/",
+  "http://[fe90::1]/",
+  "http://[febf::1]/",
+  "http://[fd00:ec2::254]/",
+  "http://100.100.100.200/",
+  "http://168.63.129.16/",
+  "http://metadata/",
+  "http://instance-data/",
+  "http://instance-data.ec2.internal/",
   "http://metadata.google.internal./",
   "http://user:secret@host/",
   "http://host/?key=secret",
@@ -33,6 +42,19 @@ for (const url of FORBIDDEN) {
     t.false(problems(text).join().includes("secret"));
   });
 }
+
+test("addresses beside the forbidden ones are allowed", (t) => {
+  for (const host of [
+    "169.253.1.1",
+    "169.255.1.1",
+    "[fec0::1]",
+    "[fe70::1]",
+    "[fd00:ec2::253]",
+    "metadata.studio",
+  ]) {
+    t.deepEqual(problems(upstreams(`flux: {provider: local, url: "http://${host}/"}`)), [], host);
+  }
+});
 
 const SELF = [
   "http://127.0.0.1:7070",
