@@ -133,7 +133,7 @@ test("a broken policy leaves the last good one in force and says so; the next go
 
   rmSync(folder.policyPath);
   await eventually("a missing file is told too", async () =>
-    /cannot be read/.test((await gateway.client.policy()).problems[0]?.text ?? ""),
+    /no such file/.test((await gateway.client.policy()).problems[0]?.text ?? ""),
   );
   t.is(await upstreamOf(gateway), "flux-one");
 
