@@ -19,6 +19,8 @@ export function untilStopped(host: Host, nowMs: () => number = () => performance
       if (stoppedAt === undefined) {
         stoppedAt = nowMs();
         resolve();
+        // A process that has gone by then would be said to have died of the other half of the keystroke.
+        if (isCtrlC) setTimeout(() => undefined, SAME_KEYSTROKE_MS);
       } else if (isCtrlC && nowMs() - stoppedAt > SAME_KEYSTROKE_MS) host.exit(INTERRUPTED);
     };
     host.on("SIGINT", () => stop(true));
