@@ -23,7 +23,7 @@ import { Leases } from "./leases.ts";
 import { Outbox } from "./outbox.ts";
 import { LocalReservation, type Till } from "./reservation.ts";
 import { decisionRow, reservedEntry } from "./rows.ts";
-import type { Store, Unstamped } from "./store.ts";
+import { type Store, StoreError, type Unstamped } from "./store.ts";
 
 /** Thrown when a hold no longer fits what was decided a moment ago: in this ledger always a bug. */
 export class ConflictError extends Error {}
@@ -80,11 +80,19 @@ export class LocalAccounts implements Accounts, Till {
   }
 
   async prepare(policy: Policy): Promise<() => void> {
+    // A fold counts what is on disk, and would miss these for ever.
+    if (this.outbox.kept > 0) await this.heartbeat();
+    const refusals = this.outbox.refusals;
     const done = await this.#folding.run(policy, this.now());
+    if (this.outbox.refusals !== refusals) {
+      this.#folding.giveUp();
+      throw new StoreError("the ledger could not be written meanwhile: save the policy again", false);
+    }
     return () => {
       const before = new Set(groundsOf(this.#policy).map(({ key }) => key));
       this.#policy = policy;
       done();
+      this.leases.follow(policy, this.now());
       this.#placeOpenHolds(before);
     };
   }
@@ -95,7 +103,9 @@ export class LocalAccounts implements Accounts, Till {
     if (this.#open.size === 0) this.#clock.follow();
     const at = this.now();
     this.book.forget(earlier(at, HOUR));
-    await this.outbox.flush(this.leases.rows(at));
+    const rows = this.leases.rows(at);
+    await this.outbox.flush(rows);
+    this.leases.written(rows.joins);
   }
 
   view(): Balances {
@@ -229,9 +239,10 @@ export class LocalAccounts implements Accounts, Till {
     const placed = new Set<OpenHold>();
     for (const hold of this.#open.values()) {
       const { price, facts, at } = hold.row;
-      const time = hold.horizon === FOREVER ? between(at, at) : between(at, hold.horizon);
+      const { amount: whole, horizon } = hold.growing ?? hold;
+      const time = horizon === FOREVER ? between(at, at) : between(at, horizon);
       const rate = price.kind === "hour" ? price.rate : undefined;
-      const need = { from: at, time, amount: hold.amount, rate };
+      const need = { from: at, time, amount: whole, rate };
       const newly = this.coverage(facts).filter(({ ground }) => !before.has(ground.key));
       for (const wanted of claimsOf(newly.flatMap((coverage) => demandsOn(coverage, need)))) {
         // A budget that comes back still has what was held there before it went.

@@ -1,9 +1,18 @@
 // What an ended request is charged, in parts that each lie in one quarter-hour (MONEY §2, §3, §9).
 
 import type { Part } from "../metering/lease.ts";
-import { add, type NanoUsd, perMillion, smaller, subtract, ZERO_USD } from "../metering/money.ts";
+import { add, costCeil, type NanoUsd, perMillion, smaller, subtract, ZERO_USD } from "../metering/money.ts";
 import { MOST_HOLD } from "../metering/quote.ts";
-import { between, type DurationUs, type Instant } from "../metering/time.ts";
+import {
+  between,
+  type DurationUs,
+  earliest,
+  type Instant,
+  later,
+  latest,
+  QUARTER_HOUR,
+  quarterHourOf,
+} from "../metering/time.ts";
 import type { Ending } from "../policy/admission.ts";
 import type { OpenHold } from "./held.ts";
 
@@ -20,7 +29,7 @@ export function chargeOf(hold: OpenHold, ending: Ending, capped: boolean): Charg
   const { price } = hold.row;
   const timed = hold.parts.length > 0;
   if (timed) {
-    const parts = capped ? cap(hold.parts, hold.amount) : hold.parts;
+    const parts = capped ? cap(hold.parts, hold) : hold.parts;
     const shared = parts.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
     return { parts, charged: add(...parts.map((part) => part.amount)), elapsed: shared };
   }
@@ -56,12 +65,24 @@ function unitAmount(hold: OpenHold, ending: Ending): NanoUsd {
   }
 }
 
-/** The first parts up to `most`: what comes later is the container's. */
-function cap(parts: readonly Part[], most: NanoUsd): readonly Part[] {
-  let left = most;
+/**
+ * Each quarter-hour's parts up to what was held for its seconds; what comes later is the container's. By
+ * quarters, because any period is a sum of them: a cut that comes late takes nothing of the next day.
+ */
+function cap(parts: readonly Part[], hold: OpenHold): readonly Part[] {
+  const left = new Map<Instant, NanoUsd>();
   return parts.map((part) => {
-    const amount = smaller(part.amount, left);
-    left = subtract(left, amount);
+    const quarter = quarterHourOf(part.at);
+    const most = left.get(quarter) ?? heldIn(quarter, hold);
+    const amount = smaller(part.amount, most);
+    left.set(quarter, subtract(most, amount));
     return { ...part, amount };
   });
+}
+
+/** As slices are held: by difference of running totals from the start of the hold. */
+function heldIn(quarter: Instant, { row: { at, price }, horizon }: OpenHold): NanoUsd {
+  if (price.kind !== "hour") return ZERO_USD;
+  const total = (to: Instant) => costCeil(price.rate, between(at, latest(at, earliest(to, horizon))));
+  return subtract(total(later(quarter, QUARTER_HOUR)), total(quarter));
 }

@@ -38,7 +38,7 @@ export class LedgerClock {
 
   now(): Instant {
     const monotonic = this.#clock.monotonic();
-    const expected = later(this.#anchor, (monotonic - this.#anchoredAt) as DurationUs);
+    const expected = this.#expected();
     const ahead = between(expected, this.#clock.wall());
     if (ahead > BELIEVED_STEP) this.#doubt(ahead, monotonic);
     else this.#doubted = undefined;
@@ -55,10 +55,18 @@ export class LedgerClock {
     return this.#doubted !== undefined;
   }
 
-  /** Follows the wall clock forwards: small steps at once, a jump once it has stood for ten minutes. */
+  /**
+   * Follows the wall clock forwards: small steps at once, a jump once it has stood for ten minutes. One that
+   * was set back is waited for.
+   */
   follow(): void {
-    const now = this.now();
     const wall = this.#clock.wall();
+    if (wall < this.#expected()) {
+      // It was set back: time stands still, beat by beat, until the wall has caught up.
+      this.#reanchor(latest(this.#last, wall));
+      return;
+    }
+    const now = this.now();
     const doubted = this.#doubted;
     const isBelieved = doubted === undefined || this.#clock.monotonic() - doubted.since >= STABLE_FOR;
     if (isBelieved && wall > now) this.#reanchor(wall);
@@ -67,6 +75,10 @@ export class LedgerClock {
   /** Adopts the wall clock as it stands: an operator's word. */
   accept(): void {
     this.#reanchor(latest(this.now(), this.#clock.wall()));
+  }
+
+  #expected(): Instant {
+    return later(this.#anchor, (this.#clock.monotonic() - this.#anchoredAt) as DurationUs);
   }
 
   /** A clock that jumps again has not stood: the ten minutes begin anew. */

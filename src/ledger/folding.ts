@@ -45,6 +45,11 @@ export class Folding {
     };
   }
 
+  /** What was folded is not to be trusted: it is asked for again with the next policy. */
+  giveUp(): void {
+    this.#preparing = undefined;
+  }
+
   /** The accounts that only the policy in preparation has. */
   counting(facts: Facts): readonly Coverage[] {
     if (this.#preparing === undefined) return [];

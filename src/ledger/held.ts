@@ -49,6 +49,8 @@ export class OpenHold {
   stopped: Instant | undefined;
   join: Join | undefined;
   parts: readonly Part[] = [];
+  /** What it will be once the slice that is being written is. */
+  growing: { readonly amount: NanoUsd; readonly horizon: Instant } | undefined;
   /** The write of a further slice, while it is under way: an ending waits for it. */
   extending: Promise<unknown> | undefined;
   /** The write of the hold itself, where nobody waited for it: an ending goes after it. */

@@ -10,6 +10,7 @@ export class Outbox {
   readonly #clock: LedgerClock;
   readonly #onTrouble: (error: unknown) => void;
   readonly #kept: Write[] = [];
+  #refusals = 0;
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(store: Store, clock: LedgerClock, onTrouble: (error: unknown) => void) {
@@ -23,14 +24,19 @@ export class Outbox {
     return this.#kept.length;
   }
 
+  /** How many writes were refused so far. */
+  get refusals(): number {
+    return this.#refusals;
+  }
+
   /** For what must not be lost. Rejects all the same when the disk refuses it for now. */
   write(write: Unstamped): Promise<void> {
     return this.#put(this.#stamp(write));
   }
 
-  /** The same, after something else was written or refused. Nobody waits for it. */
-  writeAfter(first: Promise<unknown>, write: () => Unstamped): void {
-    this.#follow(first.then(() => this.#put(this.#stamp(write())))).catch(() => undefined);
+  /** The same, after something else was written or refused. */
+  writeAfter(first: Promise<unknown>, write: () => Unstamped): Promise<void> {
+    return this.#follow(first.then(() => this.#put(this.#stamp(write()))));
   }
 
   /** Resolves once all that was handed over is written or refused: who reads then finds it. */
@@ -46,6 +52,7 @@ export class Outbox {
       await this.#follow(this.#store.write(this.#stamp(write)));
       return { written: true };
     } catch (error) {
+      this.#refusals += 1;
       this.#onTrouble(error);
       if (!(error instanceof StoreError)) throw error;
       return { written: false, cause: error };
@@ -67,6 +74,7 @@ export class Outbox {
     try {
       await this.#follow(this.#store.write(write));
     } catch (error) {
+      this.#refusals += 1;
       this.#kept.push(write);
       this.#onTrouble(error);
       throw error;

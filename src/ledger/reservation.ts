@@ -97,8 +97,8 @@ export class LocalReservation implements Reservation {
     );
     const unmet = demands.filter((demand) => !this.#fits(demand));
     if (unmet.some(({ coverage }) => coverage.ground.budget.overrun === "cut")) return "refused";
-    const passed = new Set(unmet.map(({ coverage }) => coverage.account));
-    const claims = claimsOf(demands.filter(({ coverage }) => !passed.has(coverage.account)));
+    // A budget that lets work finish is passed over; another one on the same balance still holds there.
+    const claims = claimsOf(demands.filter((demand) => !unmet.includes(demand)));
     const slice = this.#writeSlice(claims, amount, until);
     hold.extending = slice;
     return slice;
@@ -115,14 +115,22 @@ export class LocalReservation implements Reservation {
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
+    const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases });
+    if (hold.reserving !== undefined) {
+      // Work that may be batched does not wait. The outbox keeps an ending that is refused, and says so.
+      ended.catch(() => undefined);
+      return settlement;
+    }
     try {
-      await this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases });
+      await ended;
+      this.#accounts.leases.written([...leases.joins, hold.row]);
     } catch (error) {
       throw error instanceof StoreError ? new UnwrittenSettlement(error, settlement) : error;
     }
     return settlement;
   }
 
+  /** Waited for, batched or not: else a crash could find this attempt open beside the next one. */
   async release(then: "retry" | "over"): Promise<void> {
     const hold = this.#hold;
     hold.step(["held"], "ended");
@@ -135,11 +143,8 @@ export class LocalReservation implements Reservation {
     });
   }
 
-  /**
-   * Work that may be batched does not wait: its ending goes after its beginning, and takes along what the
-   * disk refused of that. The outbox keeps an ending that is refused.
-   */
-  async #end(write: Unstamped & { readonly entries: readonly Entry[] }): Promise<void> {
+  /** What was batched is ended after its beginning, and takes along what the disk refused of that. */
+  #end(write: Unstamped & { readonly entries: readonly Entry[] }): Promise<void> {
     const hold = this.#hold;
     const { outbox } = this.#accounts;
     const ending = () => ({
@@ -148,8 +153,7 @@ export class LocalReservation implements Reservation {
       entries: [...(hold.unwritten?.entries ?? []), ...write.entries],
       unhold: [hold.row.id],
     });
-    if (hold.reserving === undefined) return outbox.write(ending());
-    outbox.writeAfter(hold.reserving, ending);
+    return hold.reserving === undefined ? outbox.write(ending()) : outbox.writeAfter(hold.reserving, ending);
   }
 
   /** What is written of an ending; balances that were this request's alone end with it. */
@@ -167,10 +171,12 @@ export class LocalReservation implements Reservation {
   /** Held at once, so that no other request can take it meanwhile; given back if the disk refuses. */
   async #writeSlice(claims: readonly Claim[], amount: NanoUsd, until: Instant) {
     const hold = this.#hold;
+    hold.growing = { amount: add(hold.amount, amount), horizon: until };
     const balances = hold.lasting(this.#accounts.take(hold, claims));
     const entries = [extendedEntry(hold, this.#accounts.now(), amount)];
-    const row = { ...hold.toRow(), horizon: until, amount: add(hold.amount, amount) };
+    const row = { ...hold.toRow(), ...hold.growing };
     const result = await this.#accounts.outbox.tryWrite({ entries, balances, rehold: [row] });
+    hold.growing = undefined;
     if (!result.written) {
       this.#accounts.untake(hold, claims);
       return "unavailable";

@@ -1,8 +1,8 @@
 // May it run, and where (MONEY §5). Pure and synchronous: it runs inside `admit`, on live balances, and
 // nothing may come between its answer and the hold.
 //
-// 1. Budgets that every candidate shares, with the smallest need of any candidate: if even that does not
-//    fit, they decide alone.
+// 1. Budgets that every candidate shares: who does not fit them drops out. If nobody is left, they decide
+//    alone.
 // 2. Else the candidates in rank order, each on its own covering budgets; the first that fits is chosen.
 //    In lowest_price one that does not fit drops out; in manual and local it is the outcome.
 // 3. None left: the strictest action on the first-ranked candidate.
@@ -51,11 +51,12 @@ export function decide(question: Question, view: Balances): Decision {
     const reason = whyNone(question, ranking);
     return { kind: "no_upstream", reason, explanation: told({ rule: reason, chosen: undefined }) };
   }
-  const shared = sharedBreach(judged, view);
-  const chosen = shared === undefined ? judged.find((one) => one.unmet.length === 0) : undefined;
-  const isFirstOnly = policy.mode !== "lowest_price" && first.unmet.length > 0;
-  if (chosen === undefined || isFirstOnly) {
-    const worst = shared ?? strictest(first.unmet);
+  const left = judged.filter((one) => sharedOf(one.unmet).length === 0);
+  const isCheapest = policy.mode === "lowest_price";
+  const chosen = (isCheapest ? left : left.slice(0, 1)).find((one) => one.unmet.length === 0);
+  if (chosen === undefined) {
+    const worst =
+      left.length === 0 ? sharedBreach(judged) : strictest((isCheapest ? first : (left[0] ?? first)).unmet);
     if (worst === undefined) throw new Error("a candidate without an unmet demand was not chosen");
     const breach = breachOf(worst, view, all);
     return { kind: "refuse", breach, explanation: told({ rule: ruleOf(breach), chosen: undefined }) };
@@ -99,13 +100,15 @@ function warningsFor(chosen: Judged, view: Balances): readonly Warning[] {
   return chosen.demands.flatMap((demand) => warningsOf(demand, balanceOf(demand, view)));
 }
 
-/** A budget that does not depend on the candidate and that even the cheapest candidate does not fit. */
-function sharedBreach(judged: readonly Judged[], view: Balances): Demand | undefined {
+/** Of budgets that do not depend on the candidate. */
+function sharedOf(unmet: readonly Demand[]): readonly Demand[] {
+  return unmet.filter(({ coverage }) => !coverage.ground.dependsOnCandidate);
+}
+
+/** Where no candidate fits them: as the one that asks for least finds them. */
+function sharedBreach(judged: readonly Judged[]): Demand | undefined {
   const cheapest = judged.reduce((least, one) => (one.quote.hold < least.quote.hold ? one : least));
-  const unmet = cheapest.demands.filter(
-    (demand) => !demand.coverage.ground.dependsOnCandidate && !satisfied(demand, balanceOf(demand, view)),
-  );
-  return strictest(unmet);
+  return strictest(sharedOf(cheapest.unmet));
 }
 
 /** The strictest action wins; among equals the policy's order. */

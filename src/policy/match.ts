@@ -112,7 +112,9 @@ function accountFor(on: Ground, facts: Facts): AccountKey | undefined {
   }
   if (on.per === undefined) return on.key;
   const value = perValue(on.per, facts);
-  return on.replaced.has(value) ? undefined : accountOf(on.key, value);
+  // Who does not say is not who says "unknown": only the latter has a budget of that name.
+  const isReplaced = facts[on.per] !== undefined && on.replaced.has(value);
+  return isReplaced ? undefined : accountOf(on.key, value);
 }
 
 /** A session is one of its user: nobody spends another's by naming it. */

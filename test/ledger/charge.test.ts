@@ -6,7 +6,7 @@ import { OpenHold } from "../../src/ledger/held.ts";
 import type { Part } from "../../src/metering/lease.ts";
 import { nanoUsd } from "../../src/metering/money.ts";
 import type { Price } from "../../src/metering/price.ts";
-import { type DurationUs, FOREVER, later, SECOND, seconds } from "../../src/metering/time.ts";
+import { type DurationUs, FOREVER, type Instant, later, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Ending } from "../../src/policy/admission.ts";
 import { facts } from "../support/ledger.ts";
 import { perHour, perRequest, TEN, usd } from "../support/policies.ts";
@@ -19,13 +19,14 @@ interface Given extends Partial<Ending> {
   readonly held: string;
   readonly parts?: readonly Part[];
   readonly capped?: boolean;
+  readonly horizon?: Instant;
 }
 
-function charged({ price, held, parts = [], capped = false, ...ending }: Given) {
+function charged({ price, held, parts = [], capped = false, horizon = FOREVER, ...ending }: Given) {
   const hold = new OpenHold(
     {
       ...{ id: "r-1.1", request: "r-1", version: 0, at: TEN, clientRequestId: undefined, facts: facts() },
-      ...{ images: 1, price, machine: "flux-aws", amount: usd(held), horizon: FOREVER, claims: [] },
+      ...{ images: 1, price, machine: "flux-aws", amount: usd(held), horizon, claims: [] },
       join: undefined,
     },
     0 as DurationUs,
@@ -98,7 +99,8 @@ test("time is charged as its machine's lease says", (t) => {
 });
 
 test("under a budget that cuts, the first parts are charged up to the hold and the rest is not", (t) => {
-  const charge = charged({ price: perHour("3.6"), held: "0.004", parts, capped: true });
+  const horizon = later(TEN, seconds(4));
+  const charge = charged({ price: perHour("3.6"), held: "0.004", horizon, parts, capped: true });
   t.deepEqual(
     charge.parts.map(({ amount }) => amount),
     [usd("0.003"), usd("0.001")],

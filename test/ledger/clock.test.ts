@@ -37,8 +37,17 @@ test("a wall clock that is set back takes nothing back", (t) => {
   const given = started();
   given.hand.step(-DAY);
   check(t, given.clock, 0);
-  beat(given, 3 * SECOND);
+  given.hand.pass(3 * SECOND);
   check(t, given.clock, 3 * SECOND);
+});
+
+test("while nothing is metered, a clock that was set back is waited for, and then followed", (t) => {
+  const given = started();
+  given.hand.step(-10 * SECOND);
+  for (let second = 0; second < 10; second += 1) beat(given, SECOND);
+  check(t, given.clock, 0);
+  beat(given, SECOND);
+  check(t, given.clock, SECOND);
 });
 
 test("small drift is followed with the next heartbeat", (t) => {

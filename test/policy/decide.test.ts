@@ -239,3 +239,18 @@ test("equal prices go to the upstream with fewer requests in flight, then to the
   t.is(pick(1, 0), "twin");
   t.is(pick(1, 1), "cheap");
 });
+
+test("a shared budget that only some candidates fit lets those through, in every mode", (t) => {
+  const big = upstream("big", { provider: "local", price: perRequest("1") });
+  const small = upstream("small", { provider: "local", price: perRequest("0.1") });
+  const budgets = [budget("all", { limit_usd: "0.5" })];
+  check(t, policy({ mode: "local", upstreams: [big, small], budgets }), "forward to small");
+});
+
+test("at a turn the one that asks each day for less fits, though it asks for more in all", (t) => {
+  const hourly = upstream("hourly", { price: perHour("3.6") });
+  const piece = upstream("piece", { price: perRequest("0.011") });
+  const given = policy({ upstreams: [hourly, piece], budgets: [budget("day", { limit_usd: "0.008" })] });
+  const beforeMidnight = { ...view(), at: (TEN + 14 * 3_600_000_000 - 6_000_000) as typeof TEN };
+  check(t, given, "forward to hourly", beforeMidnight);
+});

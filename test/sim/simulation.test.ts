@@ -21,6 +21,10 @@ test("no seed breaks the invariant, leaks a hold or miscounts the book", async (
   t.true(crashes > SEEDS / 4);
 });
 
+test("seed 8196: an attempt that failed over is not left open beside the next one by a power cut", async (t) => {
+  await t.notThrowsAsync(simulate(8196, (options) => new LocalAccounts(options)));
+});
+
 test("an await planted between decision and hold is found", async (t) => {
   const Planted = await plantedAccounts();
   const found: string[] = [];

@@ -79,7 +79,7 @@ class Simulation {
       () => this.#isOver(),
     );
     checkBook(this.#accounts, this.#disk, this.#policy);
-    checkRecord(this.#clients, this.#disk);
+    checkRecord(this.#clients, this.#disk, this.#crashes > 0);
     return {
       seed: this.#seed,
       requests: this.#clients.length,
@@ -120,7 +120,7 @@ class Simulation {
       id: `r-${this.#clients.length}`,
       labels: { user: this.#random.pick(["alice", "bob", "eve"]) },
     });
-    const client: Client = { id: asked.id, seen: "nothing", sent: false };
+    const client: Client = { id: asked.id, seen: "nothing", sent: false, batched: false };
     this.#clients.push(client);
     const leaves = new AbortController();
     if (this.#random.chance(0.15)) {

@@ -15,6 +15,8 @@ export interface Client {
   /** What it has seen: never "complete" without a durable settlement. */
   seen: "nothing" | "complete" | "broken";
   sent: boolean;
+  /** Sent though nothing of it need be on disk yet: a power cut may lose it (MONEY §7). */
+  batched: boolean;
 }
 
 export function sendTo(
@@ -37,6 +39,7 @@ export function sendTo(
           });
         attempt.held.begin();
         client.sent = true;
+        client.batched = isDurable(attempt);
         serve(world, random, client, attempt, isDurable, resolve);
       });
     });
