@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { eventually } from "../support/gateway-client.ts";
 import { CONFIG_FILE, RULES_FILE } from "./queries.ts";
 
 export interface Prometheus {
@@ -44,6 +45,8 @@ export async function startPrometheus(program: string, target: string): Promise<
   ];
   const child = spawn(program, flags, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
   const address = await addressOf(child);
+  // It listens before it has read its storage, and says 503 until then.
+  await eventually("Prometheus is ready", async () => (await fetch(`http://${address}/-/ready`)).ok);
   const get = async (path: string): Promise<unknown> => {
     const reply = await fetch(`http://${address}/api/v1/${path}`);
     if (!reply.ok) throw new Error(`Prometheus answers ${reply.status} to ${path}: ${await reply.text()}`);
