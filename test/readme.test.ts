@@ -23,6 +23,9 @@ test("every command of the README runs, in its order, on its own files", async (
       writeFileSync(join(place.folder, block.about.slice("file=".length)), place.own(block.text));
     } else if (block.about === "serve") {
       const daemon = spawn("sh", ["-c", `exec ${place.own(block.text)}`], place.options);
+      for (const stream of [daemon.stdout, daemon.stderr]) {
+        stream?.on("data", (text: Buffer) => t.log(text.toString().trimEnd()));
+      }
       t.teardown(() => ended(daemon));
       await reachable(place.admin);
     } else if (block.language === "sh") {
@@ -66,14 +69,14 @@ async function makePlace(upstream: string): Promise<Place> {
     BUDGETGUARD_ADMIN: `localhost:${admin}`,
     BUDGETGUARD_DATA: join(folder, "data"),
   };
+  const ports = new Map(Object.entries({ 7070: listen, 7071: admin, 7100: flux, 7101: llama }));
+  // All at once: a port that was put in may look like one that is still to be replaced.
   const own = (text: string) =>
     text
+      .replaceAll(/http:\/\/(127\.0\.0\.1|10\.0\.3\.\d):8000|\b7(?:07|10)[01]\b/g, (found) =>
+        String(ports.get(found) ?? upstream),
+      )
       .replaceAll("./bin/budgetguard.js", `"${process.execPath}" "${ROOT}bin/budgetguard.js"`)
-      .replaceAll(/http:\/\/(127\.0\.0\.1|10\.0\.3\.\d):8000/g, upstream)
-      .replaceAll("7070", String(listen))
-      .replaceAll("7071", String(admin))
-      .replaceAll("7100", String(flux))
-      .replaceAll("7101", String(llama))
       .replace(/^node /, `"${process.execPath}" `);
   return { folder, admin: `http://127.0.0.1:${admin}`, options: { cwd: folder, env, stdio: "pipe" }, own };
 }
