@@ -9,6 +9,9 @@ export interface FolderLock {
   release(): void;
 }
 
+/** A lock that nobody points at any more would be collected, and let go. */
+const held = new Set<DatabaseSync>();
+
 /** Undefined when another process has it. */
 export function lockFolder(folder: string): FolderLock | undefined {
   const file = join(folder, "lock.db");
@@ -23,5 +26,11 @@ export function lockFolder(folder: string): FolderLock | undefined {
     if (error instanceof Error && "errcode" in error && error.errcode === 5) return undefined;
     throw error;
   }
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release: () => {
+      held.delete(database);
+      database.close();
+    },
+  };
 }

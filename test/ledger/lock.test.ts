@@ -10,12 +10,15 @@ import { ledgerFolder } from "../support/ledger.ts";
 
 const PROGRAM = `
 const { lockFolder } = await import(process.argv[1]);
-process.stdout.write(lockFolder(process.argv[2]) === undefined ? "refused" : "locked");
+const said = lockFolder(process.argv[2]) === undefined ? "refused" : "locked";
+// Nobody here points at the lock any more.
+globalThis.gc();
+process.stdout.write(said);
 setInterval(() => undefined, 1000);`;
 
 async function locker(t: ExecutionContext, folder: string) {
   const file = new URL("../../src/ledger/lock.ts", import.meta.url).href;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", PROGRAM, file, folder]);
+  const child = spawn(process.execPath, ["--expose-gc", "--input-type=module", "-e", PROGRAM, file, folder]);
   t.teardown(() => child.kill("SIGKILL"));
   const [said] = await once(child.stdout, "data");
   return { child, said: String(said) };
