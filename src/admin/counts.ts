@@ -49,6 +49,7 @@ export interface Counts {
   readonly generations: Generations;
   ledgerErrors: number;
   unmetered: number;
+  cutLabels: number;
 }
 
 /** A policy that is rewritten for months must not fill the memory: further combinations count as "other". */
@@ -101,6 +102,7 @@ export function noCounts(): Counts {
     },
     ledgerErrors: 0,
     unmetered: 0,
+    cutLabels: 0,
   };
 }
 

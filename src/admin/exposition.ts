@@ -185,7 +185,8 @@ function listedAt(source: PriceSource): Instant | undefined {
   return Number.isNaN(day) ? undefined : instantUs(day * 1000);
 }
 
-function writeHouse(page: Page, { commit, ledgerErrors, unmetered }: Counts, readings: Readings): void {
+function writeHouse(page: Page, counts: Counts, readings: Readings): void {
+  const { commit, ledgerErrors, unmetered, cutLabels } = counts;
   const { inFlight, version } = readings.status();
   page.gauge("budgetguard_inflight_requests", "Requests under way.", alone(inFlight));
   page.histogram(
@@ -202,6 +203,11 @@ function writeHouse(page: Page, { commit, ledgerErrors, unmetered }: Counts, rea
     "budgetguard_unmetered_requests_total",
     "Requests relayed on paths that are passed through without being metered, since the gateway started.",
     alone(unmetered),
+  );
+  page.counter(
+    "budgetguard_cut_labels_total",
+    "Label values of clients that were longer than 128 characters and cut, since the gateway started.",
+    alone(cutLabels),
   );
   const build = { version, node: process.versions.node };
   page.gauge("budgetguard_build_info", "Always 1; its labels say which version runs on which Node.", [

@@ -79,6 +79,11 @@ export class Metrics {
     this.#counts.unmetered += 1;
   }
 
+  /** Label values of one request that were too long. */
+  cutLabels(count: number): void {
+    this.#counts.cutLabels += count;
+  }
+
   /** Called once, before the first request. */
   restore({ requests, charges, decisions }: Remembered): void {
     for (const row of requests) this.#count(row, row.count, row.charged);

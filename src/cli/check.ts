@@ -7,7 +7,6 @@ import { formatNote, type ParsedPolicy, type PolicyContext, parsePolicy } from "
 import type { Note, Policy } from "../policy/policy.ts";
 import { readPolicyFile } from "../policy/policy-bytes.ts";
 import { parseRates } from "../policy/schema/rates.ts";
-import type { DefineCommand } from "./commands.ts";
 import { counted } from "./counted.ts";
 import {
   adminAddress,
@@ -17,6 +16,7 @@ import {
   listenAddress,
   shippedPath,
 } from "./default-paths.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { hostPort } from "./host-port.ts";
 import { printable } from "./printable.ts";

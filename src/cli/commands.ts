@@ -1,12 +1,7 @@
 // All commands: those of this version, each in a file of its own that is loaded only when it is asked for,
 // and the names that are promised for later ones.
 
-import type { Command } from "commander";
-import type { ExitCode } from "./exit-code.ts";
-import type { Terminal } from "./terminal.ts";
-
-/** Gives a command its arguments, options, help and action; `end` takes what the process ends with. */
-export type DefineCommand = (command: Command, terminal: Terminal, end: (code: ExitCode) => void) => void;
+import type { DefineCommand } from "./define-command.ts";
 
 export interface Listed {
   readonly name: string;

@@ -1,7 +1,7 @@
 // `budgetguard demo`: the whole gateway before two simulated NIMs; and `demo nim`: one of them alone.
 
 import { InvalidArgumentError } from "commander";
-import type { DefineCommand } from "./commands.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { type Host, untilStopped } from "./signals.ts";
 import { say, sayJson, type Terminal } from "./terminal.ts";

@@ -3,8 +3,8 @@
 import { InvalidArgumentError } from "commander";
 import type { Estimate, EstimateRequest } from "../sdk/client.ts";
 import { alternativesText, breachText, budgetsBefore, candidateTable } from "./candidate-table.ts";
-import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { paint, type Terminal } from "./terminal.ts";
 import { inZone } from "./zone.ts";

@@ -3,8 +3,8 @@
 
 import type { BudgetDefinition, BudgetGuardClient, BudgetStatus, RequestDetail } from "../sdk/client.ts";
 import { alternativesText, budgetsBefore, candidateTable } from "./candidate-table.ts";
-import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, complain, show } from "./connection.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { elapsed, moment } from "./moment.ts";
 import { budgetTable, uncounted } from "./status.ts";

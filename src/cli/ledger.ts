@@ -6,9 +6,9 @@ import { pipeline } from "node:stream/promises";
 import { Option } from "commander";
 import { EXPORT_FORMATS, type ExportFormat, exportLines } from "../ledger/export.ts";
 import { openLedgerToRead } from "../ledger/sqlite-open.ts";
-import type { DefineCommand } from "./commands.ts";
 import { complain } from "./connection.ts";
 import { dataFolder } from "./default-paths.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -3,8 +3,8 @@
 import { Argument } from "commander";
 import type { BudgetGuardClient, ModeState } from "../sdk/client.ts";
 import { MODES } from "../sdk/vocabulary.ts";
-import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
 import { modeText } from "./status.ts";
 

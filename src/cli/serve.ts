@@ -2,7 +2,6 @@
 // output is the daemon's log, as JSON but on a terminal; what this says goes to standard error.
 
 import { Option } from "commander";
-import type { DefineCommand } from "./commands.ts";
 import {
   adminAddress,
   choosePolicy,
@@ -11,6 +10,7 @@ import {
   dataFolder,
   listenAddress,
 } from "./default-paths.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { hostPort } from "./host-port.ts";
 import { withLocalhost } from "./listeners.ts";

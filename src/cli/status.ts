@@ -1,8 +1,8 @@
 // `budgetguard status`: everything that is in force now, on one screen.
 
 import type { BudgetDefinition, BudgetStatus, Status } from "../sdk/client.ts";
-import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
 import { withLocalhost } from "./listeners.ts";
 import { moment, turn } from "./moment.ts";

@@ -3,8 +3,8 @@
 
 import { Option } from "commander";
 import { ROLES, type Role } from "../sdk/vocabulary.ts";
-import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { say, type Terminal } from "./terminal.ts";
 

@@ -3,9 +3,9 @@
 import { Argument, Option } from "commander";
 import type { Spend, Usage } from "../sdk/client.ts";
 import { DIMENSIONS, type Dimension, SPEND_PERIODS, type SpendPeriod } from "../sdk/spend.ts";
-import type { DefineCommand } from "./commands.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import { counted } from "./counted.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
 import { elapsed, turn } from "./moment.ts";
 import { table } from "./table.ts";

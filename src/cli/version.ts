@@ -1,7 +1,7 @@
 // `budgetguard version`: of the package and of the Node that runs it.
 
 import { readFileSync } from "node:fs";
-import type { DefineCommand } from "./commands.ts";
+import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
 import { say, sayJson } from "./terminal.ts";
 

@@ -26,6 +26,7 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
     outcome === "relayed" && sent?.ending.status !== undefined && isSuccess(sent.ending.status);
   if (exchanged.kind === "refused") metrics.decision(exchanged.breach.action, exchanged.breach.budget);
   for (const { budget } of sent?.decision.warnings ?? []) metrics.decision("warn", budget);
+  metrics.cutLabels(event.cutLabels);
   metrics.observe({
     model: task.model,
     provider: upstream?.provider,

@@ -170,10 +170,12 @@ test("what the ledger does is counted", async (t) => {
   metrics.commit(durationUs(400));
   metrics.ledgerError();
   metrics.unmetered();
+  metrics.cutLabels(2);
   const value = await scrape(metrics);
   t.deepEqual(value("budgetguard_ledger_commit_seconds_sum"), ["0.0004"]);
   t.deepEqual(value("budgetguard_ledger_errors_total"), ["1"]);
   t.deepEqual(value("budgetguard_unmetered_requests_total"), ["1"]);
+  t.deepEqual(value("budgetguard_cut_labels_total"), ["2"]);
 });
 
 test("thousands of combinations end up as other, and none of the money is lost", async (t) => {

@@ -227,3 +227,12 @@ test("a token survives a restart, and is kept and shown nowhere", async (t) => {
   );
   t.false(files.join("").includes(token));
 });
+
+test("a label that is too long is cut, marked and counted", async (t) => {
+  const { gateway } = await begin(t);
+  const headers = { "X-BudgetGuard-Workflow": "w".repeat(500) };
+  const reply = await askImage(`${gateway.url}/m/flux-dev`, { headers });
+  const { labels } = await gateway.client.request(String(reply.headers["x-budgetguard-request"]));
+  t.is(labels.workflow, `${"w".repeat(127)}~`);
+  t.regex(await gateway.client.metrics(), /^budgetguard_cut_labels_total 1$/m);
+});
