@@ -38,7 +38,7 @@ export interface RigOptions {
   readonly job?: Partial<RelayJob>;
   readonly prefix?: string;
   readonly limits?: Partial<BodyLimits>;
-  /** Lets each relayed reply go at once; default true. */
+  /** Lets each relayed reply go at once, and answers what was not sent; default true. */
   readonly finishes?: boolean;
 }
 
@@ -81,7 +81,7 @@ export async function relayRig(url: string | undefined, options: RigOptions = {}
       }).catch((bug) => void mistakes.put(bug));
       if (relayed === undefined) return;
       if (relayed.kind === "unsent") {
-        if (relayed.why !== "client_gone") {
+        if (relayed.why !== "client_gone" && finishes) {
           reply(response, { kind: "unsent", upstream: "up", why: relayed.why, cause: relayed.cause });
         }
       } else if (relayed.fault === undefined) {
