@@ -5,9 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
 import { add, formatUsd, times } from "../../src/metering/money.ts";
-import type { BudgetGuardClient, RequestSummary } from "../../src/sdk/client.ts";
 import { startGateway } from "../support/gateway.ts";
-import { count, overLimit, sendCrowd } from "../support/gateway-budget.ts";
+import { allRequests, count, overLimit, sendCrowd } from "../support/gateway-budget.ts";
 import { askImage, eventually, jsonOf, type Reply } from "../support/gateway-client.ts";
 import { makeFolder } from "../support/gateway-folder.ts";
 import { spawnGateway } from "../support/gateway-process.ts";
@@ -227,15 +226,4 @@ function isSettled(outcome: string): boolean {
 
 function idOf({ headers }: Reply): string {
   return String(headers["x-budgetguard-request"]);
-}
-
-async function allRequests(client: BudgetGuardClient): Promise<RequestSummary[]> {
-  const all: RequestSummary[] = [];
-  let before: string | undefined;
-  do {
-    const page = await client.requests({ limit: 100, ...(before !== undefined && { before }) });
-    all.push(...page.items);
-    before = page.next ?? undefined;
-  } while (before !== undefined);
-  return all;
 }

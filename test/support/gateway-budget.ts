@@ -2,7 +2,7 @@
 // that the admin API showed meanwhile.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BudgetGuardClient } from "../../src/sdk/client.ts";
+import type { BudgetGuardClient, RequestSummary } from "../../src/sdk/client.ts";
 import type { BudgetStatus } from "../../src/sdk/status.ts";
 import { askImage, type Reply } from "./gateway-client.ts";
 import { usd } from "./policies.ts";
@@ -27,7 +27,7 @@ export async function sendCrowd(
 }
 
 /** Looks at the first budget until it is told to end, or the gateway is gone. */
-function watchBudget(client: BudgetGuardClient): { end(): Promise<readonly BudgetStatus[]> } {
+export function watchBudget(client: BudgetGuardClient): { end(): Promise<readonly BudgetStatus[]> } {
   const seen: BudgetStatus[] = [];
   let isOver = false;
   const look = async () => {
@@ -55,4 +55,16 @@ export function overLimit(balances: readonly BudgetStatus[]): BudgetStatus[] {
 
 export function count(replies: readonly Reply[], wanted: (reply: Reply) => boolean): number {
   return replies.filter(wanted).length;
+}
+
+/** Page by page, newest first. */
+export async function allRequests(client: BudgetGuardClient): Promise<RequestSummary[]> {
+  const all: RequestSummary[] = [];
+  let before: string | undefined;
+  do {
+    const page = await client.requests({ limit: 100, ...(before !== undefined && { before }) });
+    all.push(...page.items);
+    before = page.next ?? undefined;
+  } while (before !== undefined);
+  return all;
 }
