@@ -50,7 +50,7 @@ export function inspect(path: string, text: string): Finding[] {
 }
 
 /**
- * Of test/, tools/ and bin/ only the files' length is held to: a file of tests is a list, and may be longer,
+ * Of test/, bench/, tools/ and bin/ only the files' length is held to: a file of tests is a list, and may be longer,
  * and what it expects is not broken into pieces.
  */
 export function inspectOther(path: string, text: string): Finding[] {
