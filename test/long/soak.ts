@@ -19,7 +19,9 @@ const BETWEEN_KILLS_MS = 3000;
 const BETWEEN_SAVES_MS = 700;
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "10" } } });
-const until = performance.now() + Number(values.minutes) * 60_000;
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) throw new Error(`--minutes is more than 0, not ${values.minutes}`);
+const until = performance.now() + minutes * 60_000;
 
 /** The limit grows with the time, so that there is always something to refuse and something to relay. */
 const POLICY = ({ url }: Nim, save: number) => `version: 1

@@ -50,8 +50,8 @@ export function inspect(path: string, text: string): Finding[] {
 }
 
 /**
- * Of test/, bench/, tools/ and bin/ only the files' length is held to: a file of tests is a list, and may be longer,
- * and what it expects is not broken into pieces.
+ * Of test/, bench/, tools/ and bin/ only the files' length is held to: a file of tests is a list, and may be
+ * longer, and what it expects is not broken into pieces.
  */
 export function inspectOther(path: string, text: string): Finding[] {
   return fileLength(readSource(path, text), MOST_TEST_LINES).map((found) => ({ path, ...found }));
