@@ -1,10 +1,11 @@
 // Sums by quarter-hour, kept in the same transaction as the entries they count, so that a page over a
-// month reads hundreds of rows and not millions. Retention drops entries, never these.
+// month reads hundreds of rows and not millions. Retention drops entries, never these. Many requests move the
+// same few sums: they are gathered, and written by `flush`.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { DAY, type Instant } from "../metering/time.ts";
-import type { Outcome } from "../policy/admission.ts";
-import type { BudgetAction, DecisionRow, Entry } from "./store.ts";
+import { DAY, type Instant, quarterHourOf } from "../metering/time.ts";
+import { DECISION_COLUMNS, ENTRY_COLUMNS, type PackedDecision, type Value } from "./packing.ts";
+import type { BudgetAction } from "./store.ts";
 
 /** Distinct workflows counted apart in one UTC day; further ones are counted as "other". */
 const WORKFLOWS_A_DAY = 1000;
@@ -14,65 +15,106 @@ const ADD = `INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?)
   requests = requests + excluded.requests, images = images + excluded.images,
   elapsed = elapsed + excluded.elapsed, amount = amount + excluded.amount`;
 
+interface Sum {
+  readonly bucket: number;
+  readonly dimension: string;
+  readonly value: string;
+  requests: number;
+  images: number;
+  elapsed: number;
+  amount: bigint;
+}
+
+type Counted = Pick<Sum, "requests" | "images" | "elapsed" | "amount">;
+
+const ONE_REQUEST: Counted = { requests: 1, images: 0, elapsed: 0, amount: 0n };
+
 export class RollupWriter {
-  readonly #add: StatementSync;
+  readonly #write: StatementSync;
   readonly #known: StatementSync;
+  readonly #sums = new Map<string, Sum>();
   #day = -1;
   #workflows = new Set<string>();
 
   constructor(database: DatabaseSync) {
-    this.#add = database.prepare(ADD);
+    this.#write = database.prepare(ADD);
     this.#known = database.prepare(
       "SELECT DISTINCT value FROM rollups WHERE dimension = 'workflow' AND bucket >= ? AND bucket < ?",
     );
   }
 
-  count(bucket: Instant, entry: Entry): void {
-    const { facts } = entry;
-    if (entry.kind === "released") {
-      if (entry.isLast) this.#ended(bucket, facts.model, "unsent");
+  /** `row` in the order of ENTRY_COLUMNS. */
+  count(row: readonly Value[]): void {
+    const kind = row[AT.kind];
+    if (kind === "reserved" || kind === "extended") return;
+    const bucket = quarterHourOf(Number(row[AT.at]) as Instant);
+    const isLast = row[AT.is_last] === 1;
+    if (kind === "released") {
+      if (isLast) this.#ended(bucket, textOf(row[AT.model]), "unsent");
       return;
     }
-    const add = (dimension: string, value: string) =>
-      this.#add.run(
-        bucket,
-        dimension,
-        value,
-        entry.isLast ? 1 : 0,
-        entry.images,
-        entry.elapsed,
-        entry.amount,
-      );
-    add("total", "");
+    const images = Number(row[AT.images]);
+    const elapsed = Number(row[AT.elapsed]);
+    const counted = { requests: isLast ? 1 : 0, images, elapsed, amount: BigInt(row[AT.amount] ?? 0) };
+    this.#add(bucket, "total", "", counted);
     // Where nobody said, "" has the money: the rows of a dimension add up to the total.
-    for (const scope of ["provider", "model", "user", "upstream"] as const) add(scope, facts[scope] ?? "");
-    add("workflow", facts.workflow === undefined ? "" : this.#capped(bucket, facts.workflow));
-    add("series", seriesOf(entry));
+    for (const scope of DIMENSIONS) this.#add(bucket, scope, textOf(row[AT[scope]]), counted);
+    const workflow = textOf(row[AT.workflow]);
+    this.#add(bucket, "workflow", workflow === "" ? "" : this.#capped(bucket, workflow), counted);
+    this.#add(bucket, "series", seriesOf(row), counted);
   }
 
   /** Decisions leave no entry when nothing is held; their counts go on over restarts all the same. */
-  decided(bucket: Instant, row: DecisionRow): void {
-    this.acted(bucket, row.actions);
-    if (row.outcome !== undefined) this.#ended(bucket, row.facts.model, row.outcome);
+  decided({ row, bucket, actions }: PackedDecision): void {
+    this.acted(bucket, actions);
+    const outcome = row[OUTCOME];
+    if (typeof outcome === "string") this.#ended(bucket, textOf(row[MODEL]), outcome);
   }
 
-  acted(bucket: Instant, actions: readonly BudgetAction[]): void {
+  acted(bucket: number, actions: readonly BudgetAction[]): void {
     for (const { action, budget } of actions) {
-      this.#add.run(bucket, "decision", JSON.stringify([action, budget]), 1, 0, 0, 0);
+      this.#add(bucket, "decision", JSON.stringify([action, budget]), ONE_REQUEST);
     }
   }
 
-  /** Of a request that reached no upstream: a counter counts it, no sum does. */
-  #ended(bucket: Instant, model: string | undefined, outcome: Outcome): void {
-    const series = JSON.stringify([model ?? "", "", "", "decided", outcome, 0]);
-    this.#add.run(bucket, "series", series, 1, 0, 0, 0);
+  flush(): void {
+    for (const { bucket, dimension, value, requests, images, elapsed, amount } of this.#sums.values()) {
+      this.#write.run(bucket, dimension, value, requests, images, elapsed, amount);
+    }
+    this.#sums.clear();
   }
 
-  #capped(bucket: Instant, workflow: string): string {
+  /** Of a transaction that was rolled back: also which workflows it had seen. */
+  forget(): void {
+    this.#sums.clear();
+    this.#day = -1;
+  }
+
+  /** Of a request that reached no upstream: a counter counts it, no sum does. */
+  #ended(bucket: number, model: string, outcome: string): void {
+    this.#add(bucket, "series", JSON.stringify([model, "", "", "decided", outcome, 0]), ONE_REQUEST);
+  }
+
+  #add(bucket: number, dimension: string, value: string, counted: Counted): void {
+    const key = `${bucket}|${dimension}|${value}`;
+    const sum = this.#sums.get(key);
+    if (sum === undefined) this.#sums.set(key, { bucket, dimension, value, ...counted });
+    else {
+      sum.requests += counted.requests;
+      sum.images += counted.images;
+      sum.elapsed += counted.elapsed;
+      sum.amount += counted.amount;
+    }
+  }
+
+  #capped(bucket: number, workflow: string): string {
     const day = bucket - (bucket % DAY);
     if (day !== this.#day) {
       this.#day = day;
       this.#workflows = new Set(this.#known.all(day, day + DAY).map((row) => String(row.value)));
+      for (const { dimension, value } of this.#sums.values()) {
+        if (dimension === "workflow") this.#workflows.add(value);
+      }
     }
     if (this.#workflows.has(workflow)) return workflow;
     if (this.#workflows.size >= WORKFLOWS_A_DAY) return "other";
@@ -81,15 +123,21 @@ export class RollupWriter {
   }
 }
 
+const DIMENSIONS = ["provider", "model", "user", "upstream"] as const;
+const AT = Object.fromEntries(ENTRY_COLUMNS.map((name, at) => [name, at])) as Record<
+  (typeof ENTRY_COLUMNS)[number],
+  number
+>;
+const MODEL = DECISION_COLUMNS.indexOf("model");
+const OUTCOME = DECISION_COLUMNS.indexOf("outcome");
+
+function textOf(value: Value | undefined): string {
+  return typeof value === "string" ? value : "";
+}
+
 /** What the counters of /metrics are restored from: model, provider, upstream, kind, outcome, success. */
-function seriesOf(entry: Entry): string {
-  const { model, provider, upstream } = entry.facts;
-  return JSON.stringify([
-    model ?? "",
-    provider ?? "",
-    upstream ?? "",
-    entry.kind,
-    entry.outcome ?? "",
-    entry.images > 0 ? 1 : 0,
-  ]);
+function seriesOf(row: readonly Value[]): string {
+  const of = (name: keyof typeof AT) => textOf(row[AT[name]]);
+  const isMade = Number(row[AT.images]) > 0 ? 1 : 0;
+  return JSON.stringify([of("model"), of("provider"), of("upstream"), of("kind"), of("outcome"), isMade]);
 }

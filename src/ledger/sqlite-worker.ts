@@ -5,13 +5,14 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { BalanceChange } from "./book.ts";
 import { foldEntries, unsettle } from "./fold.ts";
+import type { Packed } from "./packing.ts";
 import { isOfTheDisk } from "./sqlite-codes.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
-import type { FoldQuestion, Write } from "./store.ts";
+import type { FoldQuestion } from "./store.ts";
 
 export type Operation =
-  | { readonly kind: "write"; readonly write: Write }
+  | { readonly kind: "write"; readonly packed: Packed }
   | {
       readonly kind: "fold";
       readonly questions: readonly FoldQuestion[];
@@ -71,13 +72,34 @@ port.on("message", (message: Batch | "close") => {
 function commit(batch: Batch): BatchResult {
   try {
     database.exec("BEGIN IMMEDIATE");
+    const results = batch.operations.map((operation): Result => ({ ok: true, fold: apply(operation) }));
+    writer.flush();
+    database.exec("COMMIT");
+    return { id: batch.id, ok: true, results };
+  } catch (error) {
+    undo();
+    const failure = describe(error);
+    if (isOfTheDisk(failure.errcode)) return { id: batch.id, ok: false, ...failure };
+  }
+  return commitApart(batch);
+}
+
+/** The batch again, each operation for itself: the one that cannot be written must not take the others along. */
+function commitApart(batch: Batch): BatchResult {
+  try {
+    database.exec("BEGIN IMMEDIATE");
     const results = batch.operations.map(attempt);
     database.exec("COMMIT");
     return { id: batch.id, ok: true, results };
   } catch (error) {
-    if (database.isTransaction) database.exec("ROLLBACK");
+    undo();
     return { id: batch.id, ok: false, ...describe(error) };
   }
+}
+
+function undo(): void {
+  writer.forget();
+  if (database.isTransaction) database.exec("ROLLBACK");
 }
 
 /** Throws what concerns the whole batch: a full disk, a lock, a damaged file. */
@@ -85,9 +107,11 @@ function attempt(operation: Operation): Result {
   database.exec("SAVEPOINT operation");
   try {
     const fold = apply(operation);
+    writer.flush();
     database.exec("RELEASE operation");
     return { ok: true, fold };
   } catch (error) {
+    writer.forget();
     const failure = describe(error);
     if (isOfTheDisk(failure.errcode) || !database.isTransaction) throw error;
     database.exec("ROLLBACK TO operation; RELEASE operation");
@@ -98,7 +122,7 @@ function attempt(operation: Operation): Result {
 function apply(operation: Operation): readonly BalanceChange[] {
   switch (operation.kind) {
     case "write":
-      writer.put(operation.write);
+      writer.take(operation.packed);
       return [];
     case "fold":
       return fold(operation.questions, operation.tracked);
@@ -119,11 +143,15 @@ function apply(operation: Operation): readonly BalanceChange[] {
 }
 
 function fold(questions: readonly FoldQuestion[], tracked: readonly string[]): readonly BalanceChange[] {
+  // It counts what was written, and that is all of what came before it.
+  writer.flush();
   const changes = questions.flatMap((question) => {
     unsettle(database, question);
     return foldEntries(database, question);
   });
-  for (const change of changes) writer.balance(change);
+  for (const { account, start, end, settled, held } of changes) {
+    writer.balance(account, start, end, settled, held);
+  }
   database.exec("DELETE FROM grounds");
   const keep = database.prepare("INSERT INTO grounds VALUES (?)");
   for (const key of tracked) keep.run(key);

@@ -1,182 +1,152 @@
-// Puts writes into the tables: entries, the balances they move and their rollups in one transaction.
-// Runs in the ledger's worker thread; everything here is synchronous.
+// Puts packed writes into the tables: entries, the balances they move and their rollups in one transaction.
+// Rows of one request are written as they come; what many requests move (balances, rollups, marks, leases)
+// is gathered and written once for all of them, by `flush`. Runs in the ledger's worker thread.
+//
+// Invariant: what was taken is flushed before the transaction commits, or forgotten with it.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Join } from "../metering/lease.ts";
-import { quarterHourOf } from "../metering/time.ts";
-import type { BalanceChange } from "./book.ts";
-import type { HeldRow } from "./held.ts";
-import { encode } from "./json.ts";
+import { DECISION_COLUMNS, ENTRY_COLUMNS, type Packed, pack, type Value } from "./packing.ts";
 import { RollupWriter } from "./rollup.ts";
-import type { DecisionRow, EndingRow, Entry, Write } from "./store.ts";
+import type { Write } from "./store.ts";
 
 export class SqliteWriter {
-  readonly #database: DatabaseSync;
+  readonly #statements: Statements;
   readonly #rollups: RollupWriter;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #balances = new Map<string, BalanceSum>();
+  readonly #leases = new Map<string, { at: number; state: string }>();
+  #at = 0;
+  #heartbeat = 0;
 
   constructor(database: DatabaseSync) {
-    this.#database = database;
+    this.#statements = statementsOf(database);
     this.#rollups = new RollupWriter(database);
   }
 
-  /** Inside a transaction of the caller. */
+  /** One write, whole. Inside a transaction of the caller. */
   put(write: Write): void {
-    for (const entry of write.entries ?? []) this.#entry(entry, write);
-    for (const change of write.balances ?? []) this.balance(change);
-    for (const row of write.hold ?? []) this.#hold(row);
-    for (const row of write.rehold ?? []) this.#rehold(row);
-    for (const { id, join } of write.joins ?? []) this.#join(id, join);
-    for (const id of write.unhold ?? []) this.#run("DELETE FROM reservations WHERE id = ?", id);
-    for (const { machine, state } of write.leases ?? []) this.#lease(machine, state.t, encode(state));
-    if (write.decision !== undefined) this.#decision(write.decision);
-    if (write.ending !== undefined) this.#ending(write.ending);
-    this.#mark("high_water", write.at);
-    if (write.leases !== undefined) this.#mark("heartbeat", write.at);
+    this.take(pack(write));
+    this.flush();
   }
 
-  balance(change: BalanceChange): void {
-    if (change.settled === 0n && change.held === 0n) return;
-    this.#run(
-      `INSERT INTO balances VALUES (?, ?, ?, 'usd', ?, ?) ON CONFLICT (account, start, unit)
-       DO UPDATE SET settled = settled + excluded.settled, held = held + excluded.held`,
-      change.account,
-      change.start,
-      change.end,
-      change.settled,
-      change.held,
-    );
+  /** Inside a transaction of the caller, who flushes before it ends. */
+  take(packed: Packed): void {
+    const run = this.#statements;
+    for (const row of packed.entries) {
+      run.entry.run(...row);
+      this.#rollups.count(row);
+    }
+    const { balances, hold, rehold, joins, leases, decision, ending } = packed;
+    for (let at = 0; at < balances.length; at += 5) this.#add(balances, at);
+    for (let at = 0; at < hold.length; at += 3) run.hold.run(...hold.slice(at, at + 3));
+    for (let at = 0; at < rehold.length; at += 3) {
+      const [id = null, version = null, text = null] = rehold.slice(at, at + 3);
+      run.rehold.run(text, version, id, version);
+    }
+    for (let at = 0; at < joins.length; at += 2) run.join.run(joins[at + 1] ?? null, joins[at] ?? null);
+    for (const id of packed.unhold) run.unhold.run(id);
+    if (decision !== undefined) {
+      run.decision.run(...decision.row);
+      this.#rollups.decided(decision);
+    }
+    if (ending !== undefined) {
+      run.ending.run(...ending.row);
+      this.#rollups.acted(ending.bucket, ending.actions);
+    }
+    this.#at = Math.max(this.#at, packed.at);
+    if (leases !== undefined) this.#beat(packed.at, leases);
   }
 
-  #mark(key: string, at: number): void {
-    this.#run(
-      `INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
-       WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)`,
-      key,
-      String(at),
-    );
+  /** What was counted elsewhere: a fold. */
+  balance(account: string, start: number, end: number, settled: bigint, held: bigint): void {
+    this.#add([account, start, end, settled, held], 0);
   }
 
-  #entry(entry: Entry, write: Write): void {
-    const { facts } = entry;
-    this.#run(
-      `INSERT INTO entries (at, wall, kind, request, client_request_id, provider, upstream, machine,
-         model, tier, user, workflow, session, task, node, project, tag, amount, elapsed, images, outcome,
-         is_last, price,
-         price_source)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      entry.at,
-      write.wall,
-      entry.kind,
-      entry.request ?? null,
-      entry.clientRequestId ?? null,
-      facts.provider ?? null,
-      facts.upstream ?? null,
-      facts.machine ?? null,
-      facts.model ?? null,
-      facts.gpu_tier ?? null,
-      ...labelValues(facts),
-      entry.amount,
-      entry.elapsed,
-      entry.images,
-      entry.outcome ?? null,
-      entry.isLast ? 1 : 0,
-      entry.price,
-      entry.priceSource,
-    );
-    if (entry.kind !== "reserved" && entry.kind !== "extended") {
-      this.#rollups.count(quarterHourOf(entry.at), entry);
+  flush(): void {
+    const run = this.#statements;
+    for (const { account, start, end, settled, held } of this.#balances.values()) {
+      if (settled !== 0n || held !== 0n) run.balance.run(account, start, end, settled, held);
+    }
+    this.#rollups.flush();
+    for (const [machine, { at, state }] of this.#leases) run.lease.run(machine, at, state);
+    if (this.#at > 0) run.mark.run("high_water", String(this.#at));
+    if (this.#heartbeat > 0) run.mark.run("heartbeat", String(this.#heartbeat));
+    this.#clear();
+  }
+
+  /** Of a transaction that was rolled back. */
+  forget(): void {
+    this.#rollups.forget();
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#balances.clear();
+    this.#leases.clear();
+    this.#at = 0;
+    this.#heartbeat = 0;
+  }
+
+  #add(changes: readonly Value[], from: number): void {
+    const [account, start, end, settled, held] = changes.slice(from, from + 5) as BalanceRow;
+    const key = `${start}|${account}`;
+    const sum = this.#balances.get(key);
+    if (sum === undefined) this.#balances.set(key, { account, start, end, settled, held });
+    else {
+      sum.settled += settled;
+      sum.held += held;
     }
   }
 
-  #hold(row: HeldRow): void {
-    this.#run(
-      "INSERT INTO reservations (id, version, held) VALUES (?, ?, ?)",
-      row.id,
-      row.version,
-      encode(row),
-    );
-  }
-
-  #rehold(row: HeldRow): void {
-    const text = encode(row);
-    this.#run(
-      "UPDATE reservations SET held = ?, version = ? WHERE id = ? AND version < ?",
-      text,
-      row.version,
-      row.id,
-      row.version,
-    );
-  }
-
-  #join(id: string, join: Join): void {
-    this.#run("UPDATE reservations SET joined = ? WHERE id = ?", encode(join), id);
-  }
-
-  #lease(machine: string, at: number, state: string): void {
-    this.#run(
-      `INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (machine) DO UPDATE SET at = excluded.at,
-         state = excluded.state WHERE excluded.at >= at`,
-      machine,
-      at,
-      state,
-    );
-  }
-
-  #decision(row: DecisionRow): void {
-    const { facts } = row;
-    this.#run(
-      `INSERT INTO decisions (request, at, client_request_id, provider, upstream, model, tier, user, workflow,
-         session, task, node, project, tag, estimate, hold, explanation, outcome)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (request) DO UPDATE SET provider = excluded.provider, upstream = excluded.upstream,
-         tier = excluded.tier, estimate = excluded.estimate, hold = excluded.hold,
-         explanation = excluded.explanation, outcome = excluded.outcome, status = NULL, charged = NULL,
-         elapsed = NULL, ended_at = NULL, after = NULL`,
-      row.request,
-      row.at,
-      row.clientRequestId ?? null,
-      facts.provider ?? null,
-      facts.upstream ?? null,
-      facts.model ?? null,
-      facts.gpu_tier ?? null,
-      ...labelValues(facts),
-      row.estimate,
-      row.hold,
-      encode(row.explanation),
-      row.outcome ?? null,
-    );
-    this.#rollups.decided(quarterHourOf(row.at), row);
-  }
-
-  /** The ending of an earlier attempt, kept while the disk was full, never covers that of a later one. */
-  #ending(row: EndingRow): void {
-    this.#run(
-      `UPDATE decisions SET outcome = ?, status = ?, charged = ?, elapsed = ?, ended_at = ?, after = ?
-       WHERE request = ? AND (ended_at IS NULL OR ended_at <= ?)`,
-      row.outcome,
-      row.status ?? null,
-      row.charged,
-      row.elapsed,
-      row.endedAt,
-      encode(row.after),
-      row.request,
-      row.endedAt,
-    );
-    this.#rollups.acted(quarterHourOf(row.endedAt), row.actions);
-  }
-
-  #run(sql: string, ...values: (string | number | bigint | null)[]): void {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
+  #beat(at: number, leases: readonly Value[]): void {
+    this.#heartbeat = Math.max(this.#heartbeat, at);
+    for (let from = 0; from < leases.length; from += 3) {
+      const [machine, since, state] = leases.slice(from, from + 3) as [string, number, string];
+      const known = this.#leases.get(machine);
+      if (known === undefined || since >= known.at) this.#leases.set(machine, { at: since, state });
     }
-    statement.run(...values);
   }
 }
 
-function labelValues(facts: Entry["facts"]): (string | null)[] {
-  const { user, workflow, session, task, node, project, tag } = facts;
-  return [user, workflow, session, task, node, project, tag].map((value) => value ?? null);
+type BalanceRow = [account: string, start: number, end: number, settled: bigint, held: bigint];
+
+interface BalanceSum {
+  readonly account: string;
+  readonly start: number;
+  readonly end: number;
+  settled: bigint;
+  held: bigint;
 }
+
+type Statements = Readonly<Record<keyof typeof SQL, StatementSync>>;
+
+function statementsOf(database: DatabaseSync): Statements {
+  const prepared = Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]);
+  return Object.fromEntries(prepared) as Statements;
+}
+
+function insert(table: string, columns: readonly string[]): string {
+  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
+}
+
+/** A retried request replaces what was decided for its last attempt. */
+const DECIDED = ["provider", "upstream", "tier", "estimate", "hold", "explanation", "outcome"];
+const UNENDED = ["status", "charged", "elapsed", "ended_at", "after"];
+
+const SQL = {
+  entry: insert("entries", ENTRY_COLUMNS),
+  balance: `INSERT INTO balances VALUES (?, ?, ?, 'usd', ?, ?) ON CONFLICT (account, start, unit)
+    DO UPDATE SET settled = settled + excluded.settled, held = held + excluded.held`,
+  hold: insert("reservations", ["id", "version", "held"]),
+  rehold: "UPDATE reservations SET held = ?, version = ? WHERE id = ? AND version < ?",
+  join: "UPDATE reservations SET joined = ? WHERE id = ?",
+  unhold: "DELETE FROM reservations WHERE id = ?",
+  lease: `INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (machine) DO UPDATE SET at = excluded.at,
+    state = excluded.state WHERE excluded.at >= at`,
+  decision: `${insert("decisions", DECISION_COLUMNS)} ON CONFLICT (request) DO UPDATE SET
+    ${[...DECIDED.map((name) => `${name} = excluded.${name}`), ...UNENDED.map((name) => `${name} = NULL`)]}`,
+  // The ending of an earlier attempt, kept while the disk was full, never covers that of a later one.
+  ending: `UPDATE decisions SET outcome = ?, status = ?, charged = ?, elapsed = ?, ended_at = ?, after = ?
+    WHERE request = ? AND (ended_at IS NULL OR ended_at <= ?)`,
+  mark: `INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+    WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)`,
+} as const;

@@ -3,6 +3,7 @@
 
 import { Worker } from "node:worker_threads";
 import type { BalanceChange } from "./book.ts";
+import { pack } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
 import type { Batch, BatchResult, Operation } from "./sqlite-worker.ts";
 import { type FoldQuestion, type Store, StoreError, type Write } from "./store.ts";
@@ -55,7 +56,7 @@ export class SqliteStore implements Store {
   }
 
   async write(write: Write): Promise<void> {
-    await this.#enqueue({ kind: "write", write });
+    await this.#enqueue({ kind: "write", packed: pack(write) });
   }
 
   fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {

@@ -143,7 +143,7 @@ test("a full disk refuses whole batches, passes, and is written again when there
 test("a write that cannot be handed over is refused, and the next one is written", async (t) => {
   const folder = ledgerFolder(t);
   const store = await openStore(t, folder);
-  const odd = { ...posted("odd"), decision: (() => undefined) as never };
+  const odd = { ...posted("odd"), unhold: [(() => undefined) as never] };
   await t.throwsAsync(store.write(odd), { message: /could not be cloned/ });
   await store.write(posted("next"));
   t.deepEqual(requests(folder), ["next"]);
