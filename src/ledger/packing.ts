@@ -1,6 +1,6 @@
-// A write as rows of plain SQL values, made on the main thread: arrays of values cross to the writing thread
-// several times faster than objects with names, and the thread binds them as they are. It knows the columns of
-// the tables and nothing of what their values mean.
+// A write as rows of plain SQL values, made on the main thread: arrays of values cross to the writing
+// thread several times faster than objects with names, and the thread binds them as they are. It knows the
+// columns of the tables and nothing of what their values mean.
 
 import { quarterHourOf } from "../metering/time.ts";
 import type { Facts } from "../policy/match.ts";

@@ -84,7 +84,7 @@ function commit(batch: Batch): BatchResult {
   return commitApart(batch);
 }
 
-/** The batch again, each operation for itself: the one that cannot be written must not take the others along. */
+/** Again, each operation for itself: one that cannot be written must not take the others along. */
 function commitApart(batch: Batch): BatchResult {
   try {
     database.exec("BEGIN IMMEDIATE");
