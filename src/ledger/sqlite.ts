@@ -24,6 +24,7 @@ export class SqliteStore implements Store {
   readonly #observer: StoreObserver;
   #next: Waiting[] = [];
   #underWay: Waiting[] = [];
+  #isStarting = false;
   #batch = 0;
   #startedAt = 0;
   #dead: StoreError | undefined;
@@ -73,7 +74,7 @@ export class SqliteStore implements Store {
 
   /** After what was handed over is durable or refused. */
   async close(): Promise<void> {
-    while (this.#underWay.length > 0 && this.#dead === undefined)
+    while (this.#underWay.length + this.#next.length > 0 && this.#dead === undefined)
       await new Promise((go) => setTimeout(go, 5));
     if (this.#dead !== undefined) return;
     await new Promise<void>((resolve) => {
@@ -86,7 +87,17 @@ export class SqliteStore implements Store {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       this.#next.push({ operation, resolve, reject });
-      if (this.#underWay.length === 0) this.#start();
+      if (this.#underWay.length === 0) this.#startSoon();
+    });
+  }
+
+  /** What the same turn of the loop still has to write goes along: fewer commits, each with more in it. */
+  #startSoon(): void {
+    if (this.#isStarting || this.#next.length === 0) return;
+    this.#isStarting = true;
+    setImmediate(() => {
+      this.#isStarting = false;
+      this.#start();
     });
   }
 
@@ -120,7 +131,8 @@ export class SqliteStore implements Store {
       const error = storeError(result.message, result.errcode);
       for (const waiting of done) waiting.reject(error);
     }
-    this.#start();
+    // What they wake has endings to write: these go along.
+    this.#startSoon();
   }
 
   #die(error: StoreError): void {

@@ -117,19 +117,24 @@ async function run(
 ): Promise<Relayed> {
   const { upstream } = decision.quote;
   const control = new AbortController();
+  // By hand: AbortSignal.any keeps weak references, which the garbage collector pays for at every request.
+  const onSignal = () => control.abort(signal.reason);
+  if (signal.aborted) onSignal();
+  signal.addEventListener("abort", onSignal);
   const leave = gateway.enter(upstream);
   const letGo = keepHeld(held, gateway.timers, () => control.abort("cut"));
   try {
     return await send({
       upstream,
       held,
-      signal: AbortSignal.any([signal, control.signal]),
+      signal: control.signal,
       headers: replyHeaders(held, decision),
     });
   } catch (bug) {
     await abandon(held, bug);
     throw bug;
   } finally {
+    signal.removeEventListener("abort", onSignal);
     letGo();
     leave();
   }

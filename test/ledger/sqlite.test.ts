@@ -77,7 +77,7 @@ test("writes are durable in the order in which they were asked for", async (t) =
   t.deepEqual(ended, names);
 });
 
-test("what gathers while a commit is under way is one commit", async (t) => {
+test("what one turn of the loop asks for is one commit, and so is what gathers while that is under way", async (t) => {
   let commits = 0;
   const folder = ledgerFolder(t);
   const store = await SqliteStore.open(folder, {
@@ -85,7 +85,11 @@ test("what gathers while a commit is under way is one commit", async (t) => {
       commits += 1;
     },
   });
-  await Promise.all(Array.from({ length: 300 }, (_, index) => store.write(posted(`r-${index}`))));
+  const crowd = (name: string) =>
+    Array.from({ length: 150 }, (_, at) => store.write(posted(`${name}-${at}`)));
+  const first = crowd("first");
+  await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([...first, ...crowd("second")]);
   await store.close();
   t.is(commits, 2);
   t.is(requests(folder).length, 300);
