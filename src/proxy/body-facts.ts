@@ -3,7 +3,7 @@
 
 import type { Work } from "../policy/task.ts";
 import { findJsonFault, type JsonFault } from "./json-fault.ts";
-import { type Found, scanTopLevel } from "./json-scan.ts";
+import { type Found, scanTopLevel, startOf } from "./json-scan.ts";
 
 export type BodyFacts =
   | { readonly kind: "facts"; readonly work: Omit<Work, "bytes">; readonly model: ModelName | undefined }
@@ -18,7 +18,7 @@ export interface ModelName {
 }
 
 export interface Body {
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** Whether `bytes` is all of it. */
   readonly isWhole: boolean;
   readonly contentType: string | undefined;
@@ -99,14 +99,12 @@ function saysJson(type: string | undefined): boolean {
   return type === undefined || /^\s*application\/(?:[\w.-]+\+)?json\b/i.test(type);
 }
 
-function isJson(bytes: Uint8Array): boolean {
+function isJson(bytes: Buffer): boolean {
   try {
-    JSON.parse(text.decode(bytes));
+    JSON.parse(bytes.toString("utf8", startOf(bytes)));
     return true;
   } catch {
     // What is wrong, and where, is findJsonFault's to say.
     return false;
   }
 }
-
-const text = new TextDecoder();

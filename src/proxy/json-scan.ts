@@ -10,7 +10,7 @@ export interface Found {
 }
 
 /** The wanted keys of the outermost object. Of a key that stands twice the last counts, as in JSON.parse. */
-export function scanTopLevel(bytes: Uint8Array, wanted: ReadonlySet<string>): Map<string, Found> {
+export function scanTopLevel(bytes: Buffer, wanted: ReadonlySet<string>): Map<string, Found> {
   const found = new Map<string, Found>();
   let at = skipSpace(bytes, startOf(bytes));
   if (bytes[at] !== OPEN_BRACE) return found;
@@ -22,7 +22,7 @@ export function scanTopLevel(bytes: Uint8Array, wanted: ReadonlySet<string>): Ma
     const start = skipSpace(bytes, colon + 1);
     const end = valueEnd(bytes, start);
     if (end === undefined) break;
-    const key = decode(bytes, at, keyEnd);
+    const key = keyAt(bytes, at, keyEnd);
     if (typeof key === "string" && wanted.has(key)) note(found, key, bytes, start, end);
     at = skipSpace(bytes, end);
     if (bytes[at] !== COMMA) break;
@@ -41,8 +41,6 @@ const COLON = 0x3a;
 const COMMA = 0x2c;
 /** No name or number that is looked for is longer. */
 const LONGEST_VALUE = 1024;
-
-const text = new TextDecoder();
 
 /** Past a byte order mark. */
 export function startOf(bytes: Uint8Array): number {
@@ -98,17 +96,23 @@ function nestedEnd(bytes: Uint8Array, from: number): number | undefined {
   return undefined;
 }
 
-function note(found: Map<string, Found>, key: string, bytes: Uint8Array, start: number, end: number): void {
+function note(found: Map<string, Found>, key: string, bytes: Buffer, start: number, end: number): void {
   const value = decode(bytes, start, end);
   // The last one counts: one that is of no use takes an earlier one's place too.
   if (value === undefined || (typeof value === "object" && value !== null)) found.delete(key);
   else found.set(key, { value, start, end });
 }
 
-function decode(bytes: Uint8Array, start: number, end: number): Found["value"] | object | undefined {
+/** All that is wanted is ASCII: only a key that is written with escapes must be parsed to be known. */
+function keyAt(bytes: Buffer, start: number, end: number): Found["value"] | object | undefined {
+  const plain = bytes.toString("latin1", start + 1, end - 1);
+  return plain.includes("\\") ? decode(bytes, start, end) : plain;
+}
+
+function decode(bytes: Buffer, start: number, end: number): Found["value"] | object | undefined {
   if (end - start > LONGEST_VALUE) return undefined;
   try {
-    return JSON.parse(text.decode(bytes.subarray(start, end))) as Found["value"] | object;
+    return JSON.parse(bytes.toString("utf8", start, end)) as Found["value"] | object;
   } catch {
     // Not a JSON value: as good as absent here.
     return undefined;
