@@ -4,8 +4,8 @@
 
 import { quarterHourOf } from "../metering/time.ts";
 import type { Facts } from "../policy/match.ts";
-import { encode } from "./json.ts";
 import type { BudgetAction, DecisionRow, EndingRow, Entry, Write } from "./store.ts";
+import { budgetsText, explanationText, heldText } from "./stored.ts";
 
 export type Value = string | number | bigint | null;
 
@@ -97,11 +97,11 @@ export function pack(write: Write): Packed {
       write.balances?.flatMap(({ account, start, end, settled, held }) => [
         ...[account, start, end, settled, held],
       ]) ?? [],
-    hold: write.hold?.flatMap((row) => [row.id, row.version, encode(row)]) ?? [],
-    rehold: write.rehold?.flatMap((row) => [row.id, row.version, encode(row)]) ?? [],
-    joins: write.joins?.flatMap(({ id, join }) => [id, encode(join)]) ?? [],
+    hold: write.hold?.flatMap((row) => [row.id, row.version, heldText(row)]) ?? [],
+    rehold: write.rehold?.flatMap((row) => [row.id, row.version, heldText(row)]) ?? [],
+    joins: write.joins?.flatMap(({ id, join }) => [id, JSON.stringify(join)]) ?? [],
     unhold: write.unhold ?? [],
-    leases: write.leases?.flatMap(({ machine, state }) => [machine, state.t, encode(state)]),
+    leases: write.leases?.flatMap(({ machine, state }) => [machine, state.t, JSON.stringify(state)]),
     decision: write.decision === undefined ? undefined : packDecision(write.decision),
     ending: write.ending === undefined ? undefined : packEnding(write.ending),
   };
@@ -146,7 +146,7 @@ function packDecision(row: DecisionRow): PackedDecision {
     ...labelValues(facts),
     row.estimate,
     row.hold,
-    encode(row.explanation),
+    explanationText(row.explanation),
     row.outcome ?? null,
   ];
   return { row: values, bucket: quarterHourOf(row.at), actions: row.actions };
@@ -154,7 +154,7 @@ function packDecision(row: DecisionRow): PackedDecision {
 
 function packEnding(row: EndingRow): PackedEnding {
   const { outcome, status, charged, elapsed, endedAt, after, request } = row;
-  const values = [outcome, status ?? null, charged, elapsed, endedAt, encode(after), request, endedAt];
+  const values = [outcome, status ?? null, charged, elapsed, endedAt, budgetsText(after), request, endedAt];
   return { row: values, bucket: quarterHourOf(endedAt), actions: row.actions };
 }
 

@@ -5,8 +5,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { type NanoUsd, nanoUsd } from "../metering/money.ts";
 import { type DurationUs, durationUs, type Instant, instantUs } from "../metering/time.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
-import { decode } from "./json.ts";
 import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
+import { budgetsOf, explanationOf } from "./stored.ts";
 
 /** What the charge of a request or a container is posted as. */
 const CHARGED = "('settled', 'startup', 'idle', 'minimum', 'gap', 'adjusted')";
@@ -145,8 +145,8 @@ export function record(database: DatabaseSync, id: string): FullRecord | undefin
   if (row === undefined) return undefined;
   return {
     ...recordRow(row),
-    explanation: decode(String(row.explanation)) as Explanation,
-    after: row.after === null ? [] : (decode(String(row.after)) as readonly BudgetExplanation[]),
+    explanation: explanationOf(String(row.explanation)),
+    after: row.after === null ? [] : budgetsOf(String(row.after)),
   };
 }
 

@@ -7,7 +7,7 @@ import type { NanoUsd } from "../metering/money.ts";
 import { type Instant, instantUs } from "../metering/time.ts";
 import type { BalanceChange } from "./book.ts";
 import type { HeldRow } from "./held.ts";
-import { decode } from "./json.ts";
+import { heldOf } from "./stored.ts";
 
 export interface Stored {
   /** The latest moment that was written. */
@@ -47,7 +47,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
         .all()
         .map((row) => [
           String(row.machine),
-          { at: instantUs(Number(row.at)), state: decode(String(row.state)) as LeaseState },
+          { at: instantUs(Number(row.at)), state: JSON.parse(String(row.state)) as LeaseState },
         ]),
     ),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
@@ -69,6 +69,6 @@ function markOf(database: DatabaseSync, key: string): Instant {
 }
 
 function heldRow({ held, joined }: Record<string, unknown>): HeldRow {
-  const row = decode(String(held)) as HeldRow;
-  return joined === null ? row : { ...row, join: decode(String(joined)) as Join };
+  const row = heldOf(String(held));
+  return joined === null ? row : { ...row, join: JSON.parse(String(joined)) as Join };
 }

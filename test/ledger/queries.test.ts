@@ -84,7 +84,10 @@ function decided(request: string, over: Partial<DecisionRow> = {}): DecisionRow 
   return {
     ...{ request, at: TEN, clientRequestId: undefined, facts: facts(), outcome: undefined },
     ...{ estimate: usd("0.01"), hold: usd("0.02"), actions: [] },
-    explanation: { at: TEN, mode: "local", policy: "d", candidates: [], chosen: "flux-aws", rule: "r" },
+    explanation: {
+      ...{ at: TEN, mode: "local", policy: "d", candidates: [], alternatives: [] },
+      ...{ chosen: "flux-aws", rule: "r" },
+    },
     ...over,
   } as DecisionRow;
 }
