@@ -114,7 +114,6 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   };
   const reload = new Reload(reloading);
   const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
-  parts.parser.warm();
   await file.watch();
   reload.welcome(read.policy);
   return { kind: "started", daemon: makeDaemon(rooms, plane, file, urlOf(listening.addresses[0]), close) };

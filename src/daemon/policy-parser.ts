@@ -1,21 +1,31 @@
-// The daemon's side of the parsing thread: one text at a time, and made anew after it broke.
+// The daemon's side of the parsing thread: one text at a time. It takes 25 MB of memory, so it lives only
+// while somebody edits the policy, and is made anew when it is needed again, or broke.
+//
+//   none ──parse──► working ◄──parse── idle ──KEPT_MS──► none
+//                      └──answered──►──┘
 
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { PolicyRead, Surroundings } from "./policy-text.ts";
 
+/** Who saves a policy soon saves it again. */
+const KEPT_MS = 30_000;
+
 export class PolicyParser {
   readonly #surroundings: Surroundings;
+  readonly #keptMs: number;
   #worker: Worker | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(surroundings: Surroundings) {
+  constructor(surroundings: Surroundings, keptMs: number = KEPT_MS) {
     this.#surroundings = surroundings;
+    this.#keptMs = keptMs;
   }
 
-  /** Starts the thread, so that the first change of the file need not wait for that. */
-  warm(): void {
-    this.#worker ??= this.#start();
+  /** Whether the thread is there. */
+  get isWarm(): boolean {
+    return this.#worker !== undefined;
   }
 
   /** Rejects only where the thread itself fails, which is a bug or the end of memory. */
@@ -27,16 +37,18 @@ export class PolicyParser {
 
   /** After what it was given. Asked to end, not terminated: that can take the whole process along. */
   async close(): Promise<void> {
+    clearTimeout(this.#idle);
     const worker = this.#worker;
     if (worker === undefined) return;
     this.#worker = undefined;
-    const ended = once(worker, "exit");
+    const ended = new Promise((resolve) => worker.once("exit", resolve));
     worker.ref();
     worker.postMessage(undefined);
     await ended;
   }
 
   async #ask(text: string): Promise<PolicyRead> {
+    clearTimeout(this.#idle);
     this.#worker ??= this.#start();
     const worker = this.#worker;
     const waiting = new AbortController();
@@ -52,6 +64,7 @@ export class PolicyParser {
     } finally {
       waiting.abort();
       for (const one of [answer, ended]) one.catch(() => undefined);
+      this.#idle = setTimeout(() => void this.close(), this.#keptMs).unref();
     }
   }
 

@@ -1,5 +1,6 @@
 // The daemon's side of the reading thread: questions out, answers back by number. A question waits for what
-// was handed to the writer before it was asked, so that whoever has a reply in hand finds its record.
+// was handed to the writer before it was asked, so that whoever has a reply in hand finds its record. The
+// thread lives only while somebody asks.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
@@ -11,22 +12,35 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+interface Thread {
+  readonly worker: Worker;
+  readonly exited: Promise<unknown>;
+  readonly waiting: Map<number, Waiting>;
+}
+
 const LONGEST_WAIT_MS = 1000;
+/** A thread takes 12 MB of memory; who looks at one page soon looks at another. */
+const KEPT_MS = 30_000;
 
 export class LedgerReader {
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #folder: string;
   readonly #written: () => Promise<unknown>;
+  readonly #keptMs: number;
+  #thread: Thread | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #isClosed = false;
   #asked = 0;
 
   /** `written` resolves once what was handed to the writer so far is on disk, or refused. */
-  constructor(folder: string, written: () => Promise<unknown>) {
+  constructor(folder: string, written: () => Promise<unknown>, keptMs: number = KEPT_MS) {
+    this.#folder = folder;
     this.#written = written;
-    const file = new URL(import.meta.url.replace(/reader\.(ts|js)/, "reader-worker.$1"));
-    this.#worker = new Worker(file, { workerData: { folder } });
-    this.#worker.on("message", (answer: Answer) => this.#answered(answer));
-    this.#worker.on("error", (cause) => this.#stopped(new Error("the ledger cannot be read", { cause })));
-    this.#worker.on("exit", () => this.#stopped(new Error("the ledger's reader is closed")));
+    this.#keptMs = keptMs;
+  }
+
+  /** Whether its thread is there. */
+  get isWarm(): boolean {
+    return this.#thread !== undefined;
   }
 
   sums(question: SumsQuestion): Promise<readonly SumsRow[]> {
@@ -42,32 +56,59 @@ export class LedgerReader {
     return this.#ask({ kind: "record", id }) as Promise<FullRecord | undefined>;
   }
 
+  /** After what was asked is answered; whoever asks later is refused. */
   async close(): Promise<void> {
-    const exited = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
-    this.#worker.postMessage("close");
-    await exited;
+    this.#isClosed = true;
+    await this.#end();
   }
 
   async #ask(question: Question): Promise<unknown> {
     // A disk that stalls must not take the pages with it: they then show what it had.
     await Promise.race([this.#written(), sleep(LONGEST_WAIT_MS, undefined, { ref: false })]);
+    if (this.#isClosed) throw new Error("the ledger's reader is closed");
+    clearTimeout(this.#idle);
+    this.#thread ??= this.#start();
+    const { worker, waiting } = this.#thread;
     this.#asked += 1;
     const asked: Asked = { id: this.#asked, question };
     return new Promise((resolve, reject) => {
-      this.#waiting.set(asked.id, { resolve, reject });
-      this.#worker.postMessage(asked);
+      waiting.set(asked.id, { resolve, reject });
+      worker.postMessage(asked);
     });
   }
 
-  #answered(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    if (answer.ok) waiting?.resolve(answer.answer);
-    else waiting?.reject(new Error(answer.message));
+  #start(): Thread {
+    const file = new URL(import.meta.url.replace(/reader\.(ts|js)/, "reader-worker.$1"));
+    const worker = new Worker(file, { workerData: { folder: this.#folder } });
+    const exited = new Promise((resolve) => worker.once("exit", resolve));
+    const thread: Thread = { worker, waiting: new Map(), exited };
+    worker.on("message", (answer: Answer) => this.#answered(thread, answer));
+    worker.on("error", (cause) => this.#stopped(thread, new Error("the ledger cannot be read", { cause })));
+    worker.on("exit", () => this.#stopped(thread, new Error("the ledger's reader is closed")));
+    return thread;
   }
 
-  #stopped(error: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
+  #answered({ waiting }: Thread, answer: Answer): void {
+    const one = waiting.get(answer.id);
+    waiting.delete(answer.id);
+    if (answer.ok) one?.resolve(answer.answer);
+    else one?.reject(new Error(answer.message));
+    if (waiting.size === 0) this.#idle = setTimeout(() => void this.#end(), this.#keptMs).unref();
+  }
+
+  #stopped(thread: Thread, error: Error): void {
+    if (this.#thread === thread) this.#thread = undefined;
+    for (const { reject } of thread.waiting.values()) reject(error);
+    thread.waiting.clear();
+  }
+
+  /** Asked to end, not terminated: that can take the whole process along. */
+  async #end(): Promise<void> {
+    clearTimeout(this.#idle);
+    const thread = this.#thread;
+    if (thread === undefined) return;
+    this.#thread = undefined;
+    thread.worker.postMessage("close");
+    await thread.exited;
   }
 }

@@ -2,6 +2,7 @@
 
 import test from "ava";
 import { PolicyParser } from "../../src/daemon/policy-parser.ts";
+import { eventually } from "../support/gateway-client.ts";
 
 const AROUND = { path: "policy.yaml", listen: [] };
 const SMALL = "version: 1\n";
@@ -49,5 +50,22 @@ test("a thread that ended is made anew", async (t) => {
   await parser.parse(SMALL);
   await parser.close();
   t.is((await parser.parse(SMALL)).kind, "policy");
+  await parser.close();
+});
+
+test("a thread that nobody asks ends, and the next text finds another one", async (t) => {
+  const parser = new PolicyParser(AROUND, 20);
+  t.teardown(() => parser.close());
+  await parser.parse(SMALL);
+  await eventually("the thread has ended", () => Promise.resolve(!parser.isWarm));
+  t.is((await parser.parse(SMALL)).kind, "policy");
+});
+
+test("a text that comes while the idle thread is ending is parsed all the same", async (t) => {
+  const parser = new PolicyParser(AROUND);
+  await parser.parse(SMALL);
+  const closing = parser.close();
+  t.is((await parser.parse(SMALL)).kind, "policy");
+  await closing;
   await parser.close();
 });
