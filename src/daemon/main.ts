@@ -14,6 +14,7 @@ import { type Books, openBooks } from "./books.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
 import { isExposed, NEEDS_PROXY } from "./exposure.ts";
+import { giveBackMemory } from "./give-back.ts";
 import { makeHouse } from "./house.ts";
 import { InForce, parseModeSwitch } from "./in-force.ts";
 import { AccessLog, type Logger, makeLog } from "./log.ts";
@@ -167,6 +168,7 @@ function makeDaemon(
     trouble: () => (books.accounts.outbox.kept > 0 ? "the ledger cannot be written: see the log" : undefined),
     onError: (error) => log.warn({ err: error }, "systemd could not be told"),
   });
+  giveBackMemory();
   log.info({ listening: plane.listening(), admin, policy: options.policyPath }, "ready");
   notifier.ready(`serving ${read.policy.models.size} models`);
   return {
