@@ -1,74 +1,77 @@
-// npm run bench [-- --rounds 5 --seconds 3 --json]: each scene over each peer, interleaved, so that a machine
-// that is slow for a while is slow for all; then medians. What counts are the ratios of one run.
+// npm run bench: scenes over peers over one upstream, in turns; then medians, ratios and how far each target
+// is. What counts are the ratios of one run on a machine that does nothing else. --help says the options.
 
-import { parseArgs } from "node:util";
-import { makeFolder } from "../test/support/gateway-folder.ts";
-import { type Measured, measure, median, type Scene } from "./load.ts";
-import { type Peer, POLICY, startNginx, startOurs, startUpstream } from "./peers.ts";
+import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { arch, cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseOptions } from "./options.ts";
+import { findPinning } from "./pinning.ts";
+import { play, type Row } from "./play.ts";
+import { asJson, sceneText, targetsText } from "./report.ts";
+import { SCENES, type SceneName } from "./scenes.ts";
+import { measureSteps, stepsText } from "./steps.ts";
+import { judge } from "./targets.ts";
+import { startUpstream } from "./upstream-process.ts";
 
-const SCENES: readonly Scene[] = [
-  { name: "tiny replies, 64 connections", connections: 64, bytes: 200 },
-  { name: "2 MB replies, 8 connections", connections: 8, bytes: 2_000_000 },
-];
+/** What statfs(2) calls it. */
+const TMPFS = 0x01021994;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "3" },
-    json: { type: "boolean", default: false },
-  },
-});
-const rounds = Number(values.rounds);
-const ms = Number(values.seconds) * 1000;
-if (!(rounds >= 1 && ms > 0)) throw new Error("--rounds is 1 or more, --seconds more than 0");
-
-const upstream = await startUpstream();
-const folder = makeFolder(POLICY(upstream.url));
-const peers: Peer[] = [upstream];
-try {
-  const nginx = await startNginx(folder, upstream.url);
-  if (nginx !== undefined) peers.push(nginx);
-  peers.push(await startOurs(folder));
-  const results = [];
-  for (const scene of SCENES) results.push({ scene: scene.name, peers: await play(scene) });
-  if (values.json) console.log(JSON.stringify({ rounds, seconds: ms / 1000, results }));
-  else for (const { scene, peers: rows } of results) print(scene, rows);
-} finally {
-  for (const peer of peers.reverse()) await peer.close();
-  folder.remove();
+const parsed = parseOptions(process.argv.slice(2));
+if (parsed.kind === "usage") {
+  console.error(parsed.text);
+  process.exitCode = 2;
+} else if (parsed.options.steps) {
+  const steps = await measureSteps();
+  console.log(parsed.options.json ? JSON.stringify({ steps }) : stepsText(steps));
+} else if (!existsSync("/proc/self/status")) {
+  console.error("npm run bench reads CPU and memory from /proc: run it on Linux");
+  process.exitCode = 1;
+} else {
+  await bench(parsed.options);
 }
 
-/** By peer. */
-async function play(scene: Scene): Promise<Record<string, Measured>> {
-  const all = peers.map((peer) => ({ peer, measured: [] as Measured[] }));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const { peer, measured } of all) measured.push(await measure(peer.url, peer.pids, scene, ms));
-  }
-  return Object.fromEntries(all.map(({ peer, measured }) => [peer.name, middle(measured)]));
-}
-
-function middle(measured: readonly Measured[]): Measured {
-  return {
-    perSecond: median(measured.map(({ perSecond }) => perSecond)),
-    p50Ms: median(measured.map(({ p50Ms }) => p50Ms)),
-    cpuUs: median(measured.map(({ cpuUs }) => cpuUs)),
+async function bench(options: Extract<typeof parsed, { kind: "options" }>["options"]): Promise<void> {
+  const pinning = findPinning();
+  const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, Linux ${release()} ${arch()}, Node ${process.version}`;
+  const show = (text: string) => {
+    if (!options.json) console.log(text);
   };
-}
-
-function print(scene: string, rows: Record<string, Measured>): void {
-  console.log(`\n${scene}`);
-  console.log(
-    `${"".padEnd(14)}${["requests/s", "x nginx", "p50 ms", "CPU us/req", "x nginx"].map(cell).join("")}`,
+  show(`${machine}\n${pinning.text}`);
+  show(
+    `${options.rounds} rounds of ${options.seconds} s, medians; "x nginx" and "- nginx" are paired by round`,
   );
-  for (const [name, { perSecond, p50Ms, cpuUs }] of Object.entries(rows)) {
-    const { nginx } = rows;
-    const ratios = nginx ? [perSecond / nginx.perSecond, cpuUs / nginx.cpuUs] : [Number.NaN, Number.NaN];
-    const [speed = "", cpu = ""] = ratios.map((ratio) => (Number.isNaN(ratio) ? "-" : ratio.toFixed(2)));
-    const cells = [perSecond.toFixed(0), speed, p50Ms.toFixed(2), cpuUs.toFixed(0), cpu];
-    console.log(`${name.padEnd(14)}${cells.map(cell).join("")}`);
+  const folder = mkdtempSync(join(tmpdir(), "budgetguard-bench-"));
+  if (statfsSync(folder).type === TMPFS) {
+    console.error(`${tmpdir()} is in memory, where durable costs nothing: set TMPDIR to a folder on a disk`);
   }
-}
-
-function cell(text: string): string {
-  return text.padStart(12);
+  // Also where it is broken off: the peers are killed on exit, and then what they wrote is removed.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+  const upstream = await startUpstream(pinning.upstream);
+  const results = new Map<SceneName, readonly Row[]>();
+  try {
+    const stage = { options, pinning, upstream, folder, say: (line: string) => console.error(line) };
+    for (const name of options.scenes) {
+      const rows = await play(stage, SCENES[name]);
+      results.set(name, rows);
+      show(sceneText(SCENES[name], rows));
+    }
+  } finally {
+    await upstream.direct.close();
+  }
+  const targets = judge(results);
+  const { rounds, seconds, minutes, settle, connections } = options;
+  const run = {
+    machine,
+    node: process.version,
+    pinning: pinning.text,
+    rounds,
+    seconds,
+    minutes,
+    settle,
+    connections,
+  };
+  if (options.json) console.log(asJson(results, targets, run));
+  else show(targetsText(targets));
+  if ([...results.values()].flat().some(({ kind }) => kind === "failed")) process.exitCode = 1;
 }

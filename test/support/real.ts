@@ -24,6 +24,7 @@ const PARTS = {
   chromium: { program: "chromium", package: "chromium", version: ["--version"] },
   podman: { program: "podman", package: "podman", version: ["--version"] },
   nginx: { program: "nginx", package: "nginx", version: ["-v"] },
+  haproxy: { program: "haproxy", package: "haproxy", version: ["-v"] },
   "systemd-analyze": { program: "systemd-analyze", package: "systemd", version: ["--version"] },
 } satisfies Record<string, Recipe>;
 export type PartName = keyof typeof PARTS;
