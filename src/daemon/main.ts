@@ -14,7 +14,7 @@ import { type Books, openBooks } from "./books.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
 import { isExposed, NEEDS_PROXY } from "./exposure.ts";
-import { giveBackMemory } from "./give-back.ts";
+import { giveBackMemory, whenQuiet } from "./give-back.ts";
 import { makeHouse } from "./house.ts";
 import { InForce, parseModeSwitch } from "./in-force.ts";
 import { AccessLog, type Logger, makeLog } from "./log.ts";
@@ -87,8 +87,10 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const plane = new DataPlane({ ...rooms, running, accessLog, listen: options.listen });
   const life = { isStopping: false };
   const admin = openAdmin(rooms, plane, running, life);
+  const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
+    stopLooking();
     await plane.close(graceMs);
     await admin.close();
     await parts.parser.close();

@@ -3,14 +3,21 @@
 
 export class Running {
   readonly #controls = new Map<string, AbortController>();
+  #entered = 0;
 
   get size(): number {
     return this.#controls.size;
   }
 
+  /** All that ever ran or waited. */
+  get entered(): number {
+    return this.#entered;
+  }
+
   /** `signal` ends the request; `leave` must be called when it is over. */
   enter(id: string): { readonly signal: AbortSignal; leave(): void } {
     const control = new AbortController();
+    this.#entered += 1;
     this.#controls.set(id, control);
     return { signal: control.signal, leave: () => void this.#controls.delete(id) };
   }
