@@ -1,7 +1,8 @@
-// This gateway as a peer, as an operator starts it and with everything on: a policy of 20 rules of which five
-// budgets cover each request, a durable ledger, metrics, and the access log in a file. No cloud.
+// This gateway as a peer, as an operator installs it and with everything on: a policy of 20 rules of which
+// five budgets cover each request, a durable ledger, metrics, and the access log in a file. No cloud.
 
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, cpSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../test/support/gateway-client.ts";
@@ -9,7 +10,20 @@ import { freePort } from "../test/support/gateway-folder.ts";
 import { type Place, type Started, startPeer } from "./peer.ts";
 import { type Costs, policyText } from "./policy.ts";
 
-const COMMAND = fileURLToPath(new URL("../bin/budgetguard.js", import.meta.url));
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** Inside node_modules, so that the packages are found from there, and no checkout sees it. */
+const INSTALLED = join(ROOT, "node_modules", ".cache", "budgetguard-bench");
+
+/** The package as it is published: the sources of a checkout are compiled anew in each thread. */
+let installed: string | undefined;
+
+function install(): string {
+  const dist = join(INSTALLED, "dist");
+  execFileSync(process.execPath, [join(ROOT, "tools", "build.ts"), dist], { stdio: "ignore" });
+  for (const name of ["bin", "config", "package.json"])
+    cpSync(join(ROOT, name), join(INSTALLED, name), { recursive: true });
+  return join(INSTALLED, "bin", "budgetguard.js");
+}
 
 /** Each hold and each charge is durable before its reply's last byte. */
 export function startOurs(place: Place): Promise<Started> {
@@ -29,7 +43,8 @@ async function start(place: Place, costs: Costs): Promise<Started> {
   const log = openSync(logPath, "a");
   const serve = ["serve", "--policy", policy, "--data", join(place.folder, "data")];
   const addresses = ["--listen", `127.0.0.1:${port}`, "--admin", `127.0.0.1:${admin}`];
-  const command = [process.execPath, COMMAND, ...serve, ...addresses];
+  installed ??= install();
+  const command = [process.execPath, installed, ...serve, ...addresses];
   try {
     const started = await startPeer(place.under, { command, port, stdout: log });
     await eventually("the gateway is ready", () => readFileSync(logPath, "utf8").includes('"msg":"ready"'));

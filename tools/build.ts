@@ -1,27 +1,31 @@
-// Makes dist/: what is published. The compiler strips types, writes declarations and renames imports; this
-// adds the assets that lie beside the sources.
+// Makes dist/, or the folder that is named: what is published. The compiler strips types, writes declarations
+// and renames imports; this adds the assets that lie beside the sources.
 
 import { spawnSync } from "node:child_process";
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const from = join(project, "src");
-const to = join(project, "dist");
+const to = resolve(process.argv[2] ?? join(project, "dist"));
 
 await rm(to, { recursive: true, force: true });
 compile();
 for (const file of await filesOf(from)) if (!file.endsWith(".ts")) await copyAsset(file);
-console.error(`dist/ holds ${(await filesOf(to)).length} files`);
+console.error(`${relative(project, to)}/ holds ${(await filesOf(to)).length} files`);
 
 /** Through the launcher of the compiler's own package: what `tsc` on the PATH is, nobody knows. */
 function compile(): void {
   const compiler = fileURLToPath(new URL("bin/tsc", import.meta.resolve("typescript/package.json")));
-  const { status } = spawnSync(process.execPath, [compiler, "--project", "tsconfig.build.json"], {
-    cwd: project,
-    stdio: "inherit",
-  });
+  const { status } = spawnSync(
+    process.execPath,
+    [compiler, "--project", "tsconfig.build.json", "--outDir", to],
+    {
+      cwd: project,
+      stdio: "inherit",
+    },
+  );
   if (status !== 0) fail("the sources do not compile: npm run types shows the same, with the tests");
 }
 
