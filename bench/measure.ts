@@ -28,14 +28,12 @@ export interface Round extends Sample {
 }
 
 const LOADER = fileURLToPath(new URL("loader.ts", import.meta.url));
-/** After the last reply of the first wave, so that what is only garbage for a moment is not all that is seen. */
-const SETTLE_MS = 500;
-
 export async function measureRound(
   peer: Peer,
   upstream: Upstream,
   job: Job,
   under: readonly string[],
+  quietMs: number,
 ): Promise<Round> {
   const served = await upstream.counted();
   const load = startLoad(job, under);
@@ -46,7 +44,7 @@ export async function measureRound(
     const idleMb = residentMb(pids);
     const before = readCpu(pids);
     load.go();
-    const openMb = job.load.kind === "idle" ? await idling(load, peer) : undefined;
+    const openMb = job.load.kind === "idle" ? await idling(load, peer, quietMs) : undefined;
     const { sample } = await load.next("sample");
     const after = peer.pids();
     const spent = spentBetween(before, readCpu(after));
@@ -71,11 +69,11 @@ export async function measureRound(
   }
 }
 
-/** The memory with all connections open and silent. */
-async function idling(load: LoadProcess, peer: Peer): Promise<number> {
+/** The memory with all connections open, after they were silent for so long. */
+async function idling(load: LoadProcess, peer: Peer, quietMs: number): Promise<number> {
   await load.next("idle");
   await load.next("ready");
-  await sleep(SETTLE_MS);
+  await sleep(quietMs);
   const openMb = residentMb(peer.pids());
   load.go();
   return openMb;

@@ -11,7 +11,7 @@ export interface Options {
   readonly seconds: number;
   /** Of the memory scene. */
   readonly minutes: number;
-  /** How long processes that were started for a round of the idle scene are left alone before it, in seconds. */
+  /** How long processes are left alone before the idle scene, and with its connections open, in seconds. */
   readonly settle: number;
   /** Instead of a scene's own number; the figures are then not those of the targets. */
   readonly connections: number | undefined;
@@ -32,7 +32,7 @@ export const USAGE = `npm run bench -- [options]
   --rounds N         of each peer in each scene, interleaved (5)
   --seconds N        of each round (3)
   --minutes N        of the scene memory (0.5; 10 for the target)
-  --settle N         seconds for which fresh processes are left alone before the scene idle (35)
+  --settle N         seconds without a request in the scene idle, before and with its connections (35)
   --connections N    instead of the scene's own number, for a try
   --modules FOLDER   where http-proxy, httpxy and Portkey are installed (bench/peers)
   --json             one line of JSON instead of tables

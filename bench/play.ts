@@ -143,7 +143,7 @@ async function attempt(
 function roundOf(stage: Stage, scene: Scene, peer: Peer, ms: number): Parameters<typeof measureRound> {
   const load = scene.load({ ms, connections: stage.options.connections });
   const job: Job = { port: peer.port, headers: peer.headers, ask: scene.ask, load };
-  return [peer, stage.upstream, job, stage.pinning.load];
+  return [peer, stage.upstream, job, stage.pinning.load, stage.options.settle * 1000];
 }
 
 function msOf({ options }: Stage): number {

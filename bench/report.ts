@@ -107,7 +107,11 @@ const COLUMNS: Readonly<Record<Column, readonly Shown[]>> = {
   first: [plain("first ms", ({ firstMs }) => firstMs ?? Number.NaN, 2)],
   cpu: [plain("CPU us", cpu, 0), times(cpu)],
   rss: [before, plain("peak MB", ({ peakMb }) => peakMb, 0)],
-  open: [before, plain("open MB", ({ openMb }) => openMb ?? Number.NaN, 0)],
+  open: [
+    before,
+    plain("peak MB", ({ peakMb }) => peakMb, 0),
+    plain("open MB", ({ openMb }) => openMb ?? Number.NaN, 0),
+  ],
   perConnection: [
     plain("KB/conn", ({ perConnectionKb }) => perConnectionKb ?? Number.NaN, 1),
     plain("lost", ({ lost }) => lost, 0),

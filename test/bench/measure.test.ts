@@ -69,6 +69,6 @@ function roundOver(t: ExecutionContext, answer: RequestListener, made: number) {
       },
     };
     const job = { port: peer.port, headers: {}, ask: infer(140, 200), load };
-    return measureRound(peer, upstream, job, []);
+    return measureRound(peer, upstream, job, [], 10);
   };
 }
