@@ -45,11 +45,13 @@ function unitInstant(hold: OpenHold): Instant {
 
 /**
  * Sent is charged, whatever came of it, but for images and tokens that the upstream itself refused: a reply
- * other than 2xx made none (MONEY §9). Tokens that nobody counted are charged as held.
+ * other than 2xx made none (MONEY §9), but a tunnel's 101 did. Tokens that nobody counted are charged as
+ * held.
  */
 function unitAmount(hold: OpenHold, ending: Ending): NanoUsd {
   const { price } = hold.row;
-  const isMade = ending.status === undefined || (ending.status >= 200 && ending.status < 300);
+  const { status } = ending;
+  const isMade = status === undefined || status === SWITCHED || (status >= 200 && status < 300);
   switch (price.kind) {
     case "image":
       return isMade ? hold.amount : ZERO_USD;
@@ -64,6 +66,9 @@ function unitAmount(hold: OpenHold, ending: Ending): NanoUsd {
       return hold.amount;
   }
 }
+
+/** Of a tunnel that was opened. What flowed through it nobody counted. */
+const SWITCHED = 101;
 
 /**
  * Each quarter-hour's parts up to what was held for its seconds; what comes later is the container's. By

@@ -107,3 +107,9 @@ test("under a budget that cuts, the first parts are charged up to the hold and t
   );
   t.is(charge.elapsed, seconds(5));
 });
+
+test("a tunnel that was opened is charged as made, whatever its upstream is priced by", (t) => {
+  check(t, { price: perImage, held: "0.03", status: 101 }, "0.03");
+  check(t, { price: perToken, held: "0.09", status: 101 }, "0.09");
+  check(t, { price: perToken, held: "0.09", status: 400 }, "0");
+});
