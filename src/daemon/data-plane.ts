@@ -4,9 +4,10 @@ import type { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import { type DurationUs, milliseconds } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
-import { Front } from "../proxy/front.ts";
+import { Front, type FrontHouse } from "../proxy/front.ts";
 import { Listeners, type Wanted } from "../proxy/listener.ts";
 import type { Running } from "../proxy/running.ts";
+import { TunnelFront } from "../proxy/tunnel-front.ts";
 import type { Books } from "./books.ts";
 import type { InForce } from "./in-force.ts";
 import type { AccessLog, Logger } from "./log.ts";
@@ -37,7 +38,9 @@ export class DataPlane {
 
   constructor(parts: DataPlaneParts) {
     this.#parts = parts;
-    this.#front = makeFront(parts);
+    const house = makeFrontHouse(parts);
+    this.#front = new Front(house);
+    const tunnels = new TunnelFront(house);
     const { inForce, log } = parts;
     this.#listeners = new Listeners(
       (request, response, place, path) => this.#front.serve(request, response, place, path),
@@ -46,6 +49,7 @@ export class DataPlane {
         return { hosts, origins, body: limits.body, connections: limits.connections };
       },
       (text) => log.info(text),
+      (asked, place, path) => tunnels.serve(asked, place, path),
     );
   }
 
@@ -92,12 +96,12 @@ export class DataPlane {
   }
 }
 
-function makeFront(parts: DataPlaneParts): Front {
+function makeFrontHouse(parts: DataPlaneParts): FrontHouse {
   const { inForce, books, fleet, running, tokens, log } = parts;
   const now = () => books.clock.now();
   const secrets = new Secrets((why) => log.warn(`a secret of the policy is missing: ${why}`));
   const observer = { metrics: parts.metrics, accessLog: parts.accessLog, now };
-  return new Front({
+  return {
     policy: () => inForce.policy,
     accounts: books.accounts,
     candidates: (policy, model) => fleet.candidates(policy, model),
@@ -109,7 +113,7 @@ function makeFront(parts: DataPlaneParts): Front {
     ended: (event) => observeTask(observer, event),
     passed: (event) => observePassed(observer, event),
     bug: (error) => log.error({ err: error }, "the gateway made a mistake"),
-  });
+  };
 }
 
 /** setTimeout takes no more than 31 bits, and calls back at once for more. */

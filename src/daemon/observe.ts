@@ -22,8 +22,8 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
   const unsent = unsentOf(exchanged);
   const outcome = outcomeOf(event);
   const charged = chargedFor(exchanged);
-  const succeeded =
-    outcome === "relayed" && sent?.ending.status !== undefined && isSuccess(sent.ending.status);
+  const made = outcome === "relayed" ? sent?.ending.status : undefined;
+  const succeeded = made !== undefined && (isSuccess(made) || made === SWITCHED);
   if (exchanged.kind === "refused") metrics.decision(exchanged.breach.action, exchanged.breach.budget);
   for (const { budget } of sent?.decision.warnings ?? []) metrics.decision("warn", budget);
   metrics.cutLabels(event.cutLabels);
@@ -33,7 +33,7 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
     upstream: upstream?.id,
     outcome,
     succeeded,
-    images: succeeded ? task.work.images : 0,
+    images: succeeded && made !== SWITCHED ? task.work.images : 0,
     duration: between(event.at, at),
     overhead: overheadOf(event, at),
     charged,
@@ -121,6 +121,9 @@ function reasonOf(exchanged: Exchanged): string | undefined {
       return "the ledger cannot be written";
   }
 }
+
+/** Of a tunnel: nobody counts what is made in it. */
+const SWITCHED = 101;
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;

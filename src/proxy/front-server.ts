@@ -4,9 +4,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { rawReply, reply, type Unserved } from "./reply.ts";
+import { asksTunnel } from "./tunnel-door.ts";
 
 export interface FrontServerOptions {
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
+  /** `head` came with the request, and is the tunnel's. Left out: every upgrade is ignored. */
+  readonly tunnel?: ((request: IncomingMessage, socket: Socket, head: Buffer) => void) | undefined;
   readonly connected: (socket: Socket) => void;
 }
 
@@ -20,7 +23,8 @@ const SWEEP_MS = 50;
 /** Requests of one connection that wait for their turn to be answered: each may hold money. */
 const MOST_PIPELINED = 16;
 
-export function createFrontServer({ serve, connected }: FrontServerOptions): Server {
+export function createFrontServer({ serve, tunnel, connected }: FrontServerOptions): Server {
+  const busy = new WeakMap<Socket, number>();
   const server = createServer({
     insecureHTTPParser: false,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -32,8 +36,10 @@ export function createFrontServer({ serve, connected }: FrontServerOptions): Ser
     // Without a Host the door answers, in JSON.
     requireHostHeader: false,
     keepAlive: true,
+    // In the middle of another request's reply a 101 would be taken for a part of it.
+    shouldUpgradeCallback: (request) =>
+      tunnel !== undefined && asksTunnel(request) && (busy.get(request.socket) ?? 0) === 0,
   });
-  const busy = new WeakMap<Socket, number>();
   const counted = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const count = (busy.get(socket) ?? 0) + 1;
@@ -56,6 +62,11 @@ export function createFrontServer({ serve, connected }: FrontServerOptions): Ser
     counted(request, response);
   });
   server.on("checkExpectation", (_request, response) => reply(response, UNKNOWN_EXPECTATION));
+  server.on("upgrade", (request, socket, head) => {
+    // Node lets go of the connection here: from now on nobody else hears of its errors, and "close" follows.
+    socket.on("error", () => {});
+    tunnel?.(request, socket as Socket, head);
+  });
   server.on("connect", (_request, socket) => endRaw(socket as Socket, NO_CONNECT));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     // In the middle of another request's reply an error text would be taken for a part of it.

@@ -215,7 +215,7 @@ interface Came {
 }
 
 /** What is still to be told to the client; undefined when it has its reply, or can have none. */
-function unservedOf(exchanged: Exchanged): Unserved | undefined {
+export function unservedOf(exchanged: Exchanged): Unserved | undefined {
   switch (exchanged.kind) {
     case "no_upstream":
       return exchanged.last === undefined ? exchanged : { kind: "unsent", ...exchanged.last };
@@ -254,7 +254,7 @@ function statusOf(response: ServerResponse): number | undefined {
 }
 
 /** Without its query, which may hold what a client would rather not have in a log. */
-function bare(path: string): string {
+export function bare(path: string): string {
   return path.replace(/[?#].*$/s, "");
 }
 

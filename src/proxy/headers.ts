@@ -46,7 +46,7 @@ export interface ReplyHead {
 
 export type AddedHeaders = readonly (readonly [name: string, value: string])[];
 
-/** A 204 says no length (RFC 9110 §8.6), whatever the upstream says. */
+/** A 204 and a 101 say no length (RFC 9110 §8.6), whatever the upstream says. */
 export function replyHead(raw: readonly string[], status: number, added: AddedHeaders): ReplyHead {
   const nominated = nominatedBy(raw);
   const headers: FlatHeaders = [];
@@ -56,7 +56,7 @@ export function replyHead(raw: readonly string[], status: number, added: AddedHe
     const lower = name.toLowerCase();
     if (KEPT_FROM_CLIENT.has(lower) || FOREIGN_PREFIX.test(lower) || nominated.has(lower)) continue;
     if (lower === "content-length") {
-      if (status === 204) continue;
+      if (status === 204 || status === 101) continue;
       length = Number(raw[at + 1]);
     }
     headers.push(name, raw[at + 1] ?? "");

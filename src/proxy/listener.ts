@@ -11,6 +11,8 @@ import type { Place } from "./identify.ts";
 import { answersPreflight, greet } from "./listed-page.ts";
 import { explainListenError, isAbsentAddress, parseAddress } from "./listen-address.ts";
 import { reply, type Unserved } from "./reply.ts";
+import { answerRaw, tunnelFault } from "./tunnel-door.ts";
+import type { ServeTunnel } from "./tunnel-front.ts";
 import { readOn } from "./unread.ts";
 
 export interface Wanted {
@@ -56,6 +58,7 @@ export class Listeners {
   readonly #serve: Serve;
   readonly #rules: () => ListenerRules;
   readonly #note: (text: string) => void;
+  readonly #tunnel: ServeTunnel | undefined;
   /** By the address as it was wanted; `localhost` may stand for two servers. */
   readonly #opened = new Map<string, Opened[]>();
   /** Ports that left the policy, for as long as something is under way on them. */
@@ -64,11 +67,12 @@ export class Listeners {
   #connections = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** `note` takes sentences for the log. */
-  constructor(serve: Serve, rules: () => ListenerRules, note: (text: string) => void) {
+  /** `note` takes sentences for the log; without `tunnel` none is opened. */
+  constructor(serve: Serve, rules: () => ListenerRules, note: (text: string) => void, tunnel?: ServeTunnel) {
     this.#serve = serve;
     this.#rules = rules;
     this.#note = note;
+    this.#tunnel = tunnel;
   }
 
   get connections(): number {
@@ -148,6 +152,7 @@ export class Listeners {
       serve: (request, response) => {
         if (opened !== undefined) this.#admit(opened, request, response);
       },
+      tunnel: this.#tunnel && ((...asked) => opened !== undefined && this.#admitTunnel(opened, ...asked)),
       connected: (socket) => this.#count(socket, sockets),
     });
     server.once("error", resolve);
@@ -176,20 +181,32 @@ export class Listeners {
   }
 
   #admit(opened: Opened, request: IncomingMessage, response: ServerResponse): void {
-    const { hosts, origins, body } = this.#rules();
+    const { origins } = this.#rules();
     if (this.#overflow.has(request.socket)) {
       turnAway(request, response, TOO_MANY, [["Connection", "close"]]);
       return;
     }
     greet(request, response, origins);
-    const ports = [opened.port, ...[...this.#opened.values()].flat().map(({ port }) => port)];
-    const checked = checkDoor(request, { ports, hosts: [...hosts, ...ownName(opened)], origins, body });
+    const checked = this.#check(opened, request);
     if (checked.kind === "problem") turnAway(request, response, checked, []);
     else if (!answersPreflight(request, response)) this.#serve(request, response, opened.place, checked.path);
   }
+
+  #admitTunnel(opened: Opened, request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const isOver = this.#overflow.has(socket);
+    const checked = isOver ? TOO_MANY : (tunnelFault(request.rawHeaders) ?? this.#check(opened, request));
+    if (checked.kind === "welcome") this.#tunnel?.({ request, socket, head }, opened.place, checked.path);
+    else answerRaw(socket, checked);
+  }
+
+  #check(opened: Opened, request: IncomingMessage) {
+    const { hosts, origins, body } = this.#rules();
+    const ports = [opened.port, ...[...this.#opened.values()].flat().map(({ port }) => port)];
+    return checkDoor(request, { ports, hosts: [...hosts, ...ownName(opened)], origins, body });
+  }
 }
 
-const TOO_MANY: Unserved = {
+const TOO_MANY: Extract<Unserved, { kind: "problem" }> = {
   kind: "problem",
   status: 503,
   code: "too_many_connections",

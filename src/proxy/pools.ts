@@ -51,7 +51,7 @@ export class Pools {
  * TLS is always verified, and HTTP/2 never offered. undici takes a reset for the end of a reply that is
  * delimited by closing; under another code it is what it is: a broken connection.
  */
-function connector(timeoutMs: number): buildConnector.connector {
+export function connector(timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs, allowH2: false, rejectUnauthorized: true });
   return (options, callback) =>
     connect(options, (...result) => {

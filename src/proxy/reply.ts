@@ -35,13 +35,18 @@ export function reply(response: ServerResponse, unserved: Unserved, added: Added
   send(response, answerTo(unserved), added);
 }
 
-/** For connections that never became a request: the whole message, which ends the connection. */
-export function rawReply(unserved: Unserved): string {
+/** For connections that never became a request, or a tunnel: the whole message, which ends the connection. */
+export function rawReply(unserved: Unserved, added: AddedHeaders = []): string {
   const answer = answerTo(unserved);
   const body = JSON.stringify(answer.body);
-  const head = [`HTTP/1.1 ${answer.status} ${answer.reason}`, ...lines(answer.headers), "Connection: close"];
+  const first = [`HTTP/1.1 ${answer.status} ${answer.reason}`, ...lines(answer.headers), ...lines(added)];
+  const head = [...first.map(ascii), "Connection: close"];
   const framing = ["Content-Type: application/json", `Content-Length: ${Buffer.byteLength(body)}`];
   return `${[...head, ...framing].join("\r\n")}\r\n\r\n${body}`;
+}
+
+export function statusOf(unserved: Unserved): number {
+  return answerTo(unserved).status;
 }
 
 export interface Answer {

@@ -12,7 +12,7 @@ export interface Wanted {
   readonly request: {
     readonly path: string;
     readonly rawHeaders: readonly string[];
-    readonly body: BodyWindow;
+    readonly body: Pick<BodyWindow, "source" | "announcedAs">;
   };
   readonly requestId: string;
   readonly rewriteModel: string | undefined;
