@@ -22,6 +22,7 @@ import { durationUs, type Instant } from "../metering/time.ts";
 import { decide } from "../policy/decide.ts";
 import { describePrice } from "../policy/explain.ts";
 import type { Mode, Role } from "../policy/policy.ts";
+import type { Task } from "../policy/task.ts";
 import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import { budgetStates } from "./budget-states.ts";
@@ -154,7 +155,7 @@ function estimate({ inForce, fleet, accounts, now }: HouseParts, asked: Estimate
   const { policy } = inForce;
   const model = policy.models.get(asked.model);
   if (model === undefined) return { kind: "unknown_model", models: [...policy.models.keys()] } as const;
-  const task = {
+  const task: Task = {
     id: newTaskId(),
     clientRequestId: undefined,
     at: now(),
@@ -170,6 +171,7 @@ function estimate({ inForce, fleet, accounts, now }: HouseParts, asked: Estimate
       maxTokens: asked.maxTokens,
       bytes: undefined,
       stream: false,
+      picture: { kind: "unseen" },
     },
   };
   return decide(

@@ -16,7 +16,7 @@ import type { Breach, Claim, Decision, Quote, Warning } from "./decision.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
 import { covering, factsOf } from "./match.ts";
 import { ACTIONS, type Model, type Policy } from "./policy.ts";
-import { type Candidate, quoteOf, type Ranking, rank } from "./rank.ts";
+import { type Candidate, type LeftOut, quoteOf, type Ranking, rank } from "./rank.ts";
 import type { Task } from "./task.ts";
 import { warningsOf } from "./warn.ts";
 
@@ -39,17 +39,19 @@ export function decide(question: Question, view: Balances): Decision {
     candidates.map((candidate) => quoteOf(task, model, candidate)),
   );
   const judged = ranking.quotes.map((quote) => judge(policy, task, quote, view));
-  const others = ranking.leftOut.map(({ quote, why }) => ({
-    ...judge(policy, task, quote, view),
-    leftOut: why,
-  }));
-  const all = [...judged, ...others];
+  const judgeOut = (isUnfit: boolean) => (out: LeftOut) => ({
+    ...judge(policy, task, out.quote, view),
+    leftOut: out.why,
+    isUnfit,
+  });
+  const all = [...judged, ...ranking.leftOut.map(judgeOut(false)), ...ranking.unfit.map(judgeOut(true))];
   const told = (verdict: Verdict) => explain({ policy, view, candidates: all, verdict });
 
   const [first] = judged;
   if (first === undefined) {
     const reason = whyNone(question, ranking);
-    return { kind: "no_upstream", reason, explanation: told({ rule: reason, chosen: undefined }) };
+    const cause = ranking.isRequests && question.unreachable.length === 0 ? "request" : "upstreams";
+    return { kind: "no_upstream", reason, cause, explanation: told({ rule: reason, chosen: undefined }) };
   }
   const left = judged.filter((one) => sharedOf(one.unmet).length === 0);
   const isCheapest = policy.mode === "lowest_price";
@@ -85,7 +87,7 @@ function judge(policy: Policy, task: Task, quote: Quote, view: Balances): Judged
     demandsOn(coverage, need),
   );
   const unmet = demands.filter((demand) => !satisfied(demand, balanceOf(demand, view)));
-  return { quote, demands, unmet, leftOut: undefined };
+  return { quote, demands, unmet, leftOut: undefined, isUnfit: false };
 }
 
 function balanceOf(demand: Demand, view: Balances) {
@@ -143,30 +145,39 @@ function ruleOf(breach: Breach): string {
 
 function whyChosen(question: Question, ranking: Ranking, judged: readonly Judged[], chosen: Judged): string {
   const { mode } = question.policy;
-  if (mode === "manual") return whySelected(question);
+  if (mode === "manual") return whySelected(question, ranking);
   const skipped = judged.slice(0, judged.indexOf(chosen)).map((one) => one.quote.upstream.id);
   const tail = skipped.length === 0 ? "" : ` (${skipped.join(", ")} did not fit the budgets)`;
   const count = judged.length;
-  if (mode === "local") return `the first of ${count} local upstream${count === 1 ? "" : "s"}${tail}`;
-  const locals = ranking.leftOut.map(({ quote }) => quote.upstream.id).join(", ");
+  const unable = ranking.unfit.length === 0 ? "" : `; ${namesOf(ranking.unfit)} cannot serve this request`;
+  if (mode === "local")
+    return `the first of ${count} local upstream${count === 1 ? "" : "s"}${tail}${unable}`;
+  const locals = namesOf(ranking.leftOut);
   const without = locals === "" ? "" : `; ${locals} left out: lowest_price.include_local is false`;
-  return `the lowest price of ${count} candidate${count === 1 ? "" : "s"}${tail}${without}`;
+  return `the lowest price of ${count} candidate${count === 1 ? "" : "s"}${tail}${without}${unable}`;
 }
 
-function whySelected({ model, task, unreachable }: Question): string {
+function namesOf(leftOut: readonly LeftOut[]): string {
+  return leftOut.map(({ quote }) => quote.upstream.id).join(", ");
+}
+
+function whySelected({ model, task, unreachable }: Question, { unfit }: Ranking): string {
   const asked = [task.provider, task.gpuTier].filter((word) => word !== undefined);
   if (asked.length > 0) return `the request asked for ${asked.join(" ")}`;
   if (model.manual !== undefined) return "it is the model's `manual`";
-  const first = unreachable.length === 0 ? "the first listed" : "the first listed that could be reached";
-  return `it is ${first}: the model names no \`manual\``;
+  const reached = unreachable.length === 0 ? [] : ["could be reached"];
+  const that = [...reached, ...(unfit.length === 0 ? [] : ["can serve this request"])].join(" and ");
+  return `it is the first listed${that === "" ? "" : ` that ${that}`}: the model names no \`manual\``;
 }
 
 function whyNone({ policy, model, unreachable }: Question, ranking: Ranking): string {
-  const [first] = ranking.leftOut;
+  const leftOut = [...ranking.unfit, ...ranking.leftOut];
   if (unreachable.length > 0) {
     return `${unreachable.join(", ")} could not be reached, and no other may serve in mode ${policy.mode}`;
   }
-  if (first === undefined) return `no upstream of ${model.id} is up`;
-  const names = ranking.leftOut.map(({ quote }) => quote.upstream.id).join(", ");
-  return `no upstream of ${model.id} may serve in mode ${policy.mode}: ${names} left out, ${first.why}`;
+  if (leftOut.length === 0) return `no upstream of ${model.id} is up`;
+  const reasons = [...new Set(leftOut.map(({ why }) => why))];
+  const said = reasons.map((why) => `${namesOf(leftOut.filter((one) => one.why === why))} left out, ${why}`);
+  const can = ranking.isRequests ? "can serve this request" : `may serve in mode ${policy.mode}`;
+  return `no upstream of ${model.id} ${can}: ${said.join("; ")}`;
 }

@@ -48,11 +48,13 @@ export interface Refuse {
   readonly explanation: Explanation;
 }
 
-/** No upstream of the model can be chosen under this mode. */
+/** No upstream of the model can be chosen: under this mode, or for this request. */
 export interface NoUpstream {
   readonly kind: "no_upstream";
   /** A sentence that says why and what to change. */
   readonly reason: string;
+  /** What there is to change: what was asked for, or who may serve it. */
+  readonly cause: "request" | "upstreams";
   readonly explanation: Explanation;
 }
 

@@ -14,8 +14,10 @@ export interface Judged {
   readonly quote: Quote;
   readonly demands: readonly Demand[];
   readonly unmet: readonly Demand[];
-  /** Why the mode does not offer it. */
+  /** Why it is not offered. */
   readonly leftOut: string | undefined;
+  /** Whether it could not serve this request, whatever mode and budgets say. */
+  readonly isUnfit: boolean;
 }
 
 export interface Verdict {
@@ -45,7 +47,7 @@ export function explain({ policy, view, candidates, verdict }: Seen): Explanatio
 /** Every candidate whose budgets would have let it through, also those that the mode leaves out. */
 export function alternativesOf(candidates: readonly Judged[]): readonly Alternative[] {
   return candidates
-    .filter((one) => one.unmet.length === 0)
+    .filter((one) => one.unmet.length === 0 && !one.isUnfit)
     .map(({ quote }) => ({
       upstream: quote.upstream.id,
       provider: quote.upstream.provider,

@@ -11,6 +11,7 @@ import { checkNetwork } from "./schema/check-network.ts";
 import { noteInactive } from "./schema/inactive.ts";
 import { noteBudgets } from "./schema/note-budgets.ts";
 import { noteChoice } from "./schema/note-choice.ts";
+import { noteHosted } from "./schema/note-hosted.ts";
 import { resolvePrices } from "./schema/resolve-price.ts";
 import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
 import { readShape, type Shape, touches } from "./schema/shape.ts";
@@ -56,6 +57,7 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
   checkNetwork(shape.file, scene);
   checkBudgets(shape.file, scene);
   noteChoice(shape.file, scene);
+  noteHosted(shape.file, scene);
   const prices = resolvePrices(shape.file, scene);
   checkContainers(shape.file, prices, scene);
   noteInactive(source.value, scene.note);

@@ -3,6 +3,7 @@
 import { estimate } from "../metering/quote.ts";
 import { type DurationUs, seconds } from "../metering/time.ts";
 import type { Quote } from "./decision.ts";
+import { whyUnfit } from "./hosted.ts";
 import type { Model, Policy, Upstream } from "./policy.ts";
 import type { Task } from "./task.ts";
 
@@ -16,8 +17,20 @@ const BYTES_PER_TOKEN = 4;
 export interface Ranking {
   /** Best first. */
   readonly quotes: readonly Quote[];
-  readonly leftOut: readonly { readonly quote: Quote; readonly why: string }[];
+  /** By the mode. */
+  readonly leftOut: readonly LeftOut[];
+  /** Could not serve this request, whatever the mode. */
+  readonly unfit: readonly LeftOut[];
+  /** Whether the mode would have offered one of them, and offers no other: the request is what to change. */
+  readonly isRequests: boolean;
 }
+
+export interface LeftOut {
+  readonly quote: Quote;
+  readonly why: string;
+}
+
+type Split = Pick<Ranking, "quotes" | "leftOut">;
 
 /** An upstream that could serve this model now, with how many of our requests run there. */
 export interface Candidate {
@@ -38,6 +51,13 @@ export function quoteOf(task: Task, model: Model, { upstream, inFlight }: Candid
 }
 
 export function rank(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Ranking {
+  const { quotes: fit, leftOut: unfit } = split(quotes, ({ upstream }) => whyUnfit(upstream, task.work));
+  const ranked = byMode(policy, model, task, fit);
+  const isNone = ranked.quotes.length === 0 && unfit.length > 0;
+  return { ...ranked, unfit, isRequests: isNone && byMode(policy, model, task, quotes).quotes.length > 0 };
+}
+
+function byMode(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Split {
   switch (policy.mode) {
     case "manual":
       return manual(model, task, quotes);
@@ -50,7 +70,7 @@ export function rank(policy: Policy, model: Model, task: Task, quotes: readonly 
   }
 }
 
-function cheapestFirst(policy: Policy, quotes: readonly Quote[]): Ranking {
+function cheapestFirst(policy: Policy, quotes: readonly Quote[]): Split {
   const ranking = split(quotes, (quote) =>
     quote.upstream.provider === "local" && !policy.lowestPrice.includeLocal
       ? "lowest_price leaves local upstreams out (lowest_price.include_local is false)"
@@ -61,7 +81,7 @@ function cheapestFirst(policy: Policy, quotes: readonly Quote[]): Ranking {
   return { quotes: ordered, leftOut: ranking.leftOut };
 }
 
-function manual(model: Model, task: Task, quotes: readonly Quote[]): Ranking {
+function manual(model: Model, task: Task, quotes: readonly Quote[]): Split {
   if (task.provider !== undefined || task.gpuTier !== undefined) {
     const asked = [task.provider, task.gpuTier].filter((word) => word !== undefined).join(" ");
     const ranking = split(quotes, ({ upstream }) =>
@@ -80,9 +100,9 @@ function manual(model: Model, task: Task, quotes: readonly Quote[]): Ranking {
   );
 }
 
-function split(quotes: readonly Quote[], why: (quote: Quote) => string | undefined): Ranking {
+function split(quotes: readonly Quote[], why: (quote: Quote) => string | undefined): Split {
   const kept: Quote[] = [];
-  const leftOut: { quote: Quote; why: string }[] = [];
+  const leftOut: LeftOut[] = [];
   for (const quote of quotes) {
     const reason = why(quote);
     if (reason === undefined) kept.push(quote);

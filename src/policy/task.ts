@@ -39,4 +39,28 @@ export interface Work {
   /** Of the body, or the most that it can be; undefined where an estimate is asked for without a body. */
   readonly bytes: number | undefined;
   readonly stream: boolean;
+  /** What is asked of a visual NIM: some upstreams can serve only some of it. */
+  readonly picture: Picture;
+}
+
+export type Picture =
+  /** There is no request yet: an estimate, or a question of readiness. */
+  | { readonly kind: "unseen" }
+  /** It asks for something else: another path than POST /v1/infer. */
+  | { readonly kind: "none" }
+  /** Its body is longer than what is looked at, or no JSON object. */
+  | { readonly kind: "unread" }
+  | ({ readonly kind: "read" } & PictureFacts);
+
+/** No prompt and no image: facts about them. */
+export interface PictureFacts {
+  /** In UTF-16 code units; 0 where there is none. */
+  readonly promptLength: number;
+  readonly mode: "base" | "canny" | "depth";
+  /** `example`: one of the pictures that NVIDIA's preview has itself. */
+  readonly image: "none" | "example" | "own";
+  readonly cfgScale: number | undefined;
+  readonly seed: number | undefined;
+  /** The first thing in it that is said in no way that is known, in words: "width is no whole number". */
+  readonly odd: string | undefined;
 }

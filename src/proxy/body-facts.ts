@@ -1,9 +1,10 @@
 // What a request body says about the work it asks for: read from its first 64 KiB, or found to be no JSON.
 // It knows nothing of where the body comes from or what is decided by it.
 
-import type { Work } from "../policy/task.ts";
+import type { Picture, Work } from "../policy/task.ts";
 import { findJsonFault, type JsonFault } from "./json-fault.ts";
 import { type Found, scanTopLevel, startOf } from "./json-scan.ts";
+import { pictureOf } from "./picture-facts.ts";
 
 export type BodyFacts =
   | { readonly kind: "facts"; readonly work: Omit<Work, "bytes">; readonly model: ModelName | undefined }
@@ -31,13 +32,18 @@ const MOST_IMAGES = 10_000;
 const MOST_TOKENS = 100_000_000;
 
 export function readFacts(body: Body): BodyFacts {
-  if (!isPlain(body.contentEncoding) || body.bytes.length === 0) return facts(new Map());
-  if (body.isWhole && saysJson(body.contentType) && !isJson(body.bytes)) {
-    const fault = findJsonFault(body.bytes);
+  if (!isPlain(body.contentEncoding) || body.bytes.length === 0) return facts(new Map(), UNREAD);
+  let picture: Picture = UNREAD;
+  if (body.isWhole && saysJson(body.contentType)) {
+    const parsed = parse(body.bytes);
+    const fault = parsed === undefined ? findJsonFault(body.bytes) : undefined;
     if (fault !== undefined) return { kind: "invalid", fault };
+    if (parsed !== undefined) picture = pictureOf(parsed.value);
   }
-  return facts(scanTopLevel(body.bytes, WANTED));
+  return facts(scanTopLevel(body.bytes, WANTED), picture);
 }
+
+const UNREAD: Picture = { kind: "unread" };
 
 const WANTED: ReadonlySet<string> = new Set([
   "model",
@@ -52,7 +58,7 @@ const WANTED: ReadonlySet<string> = new Set([
   "max_output_tokens",
 ]);
 
-function facts(found: ReadonlyMap<string, Found>): BodyFacts {
+function facts(found: ReadonlyMap<string, Found>, picture: Picture): BodyFacts {
   const model = found.get("model");
   const name = typeof model?.value === "string" ? model.value : undefined;
   return {
@@ -66,6 +72,7 @@ function facts(found: ReadonlyMap<string, Found>): BodyFacts {
       steps: count(found.get("steps")),
       maxTokens: largest(found, ["max_tokens", "max_completion_tokens", "max_output_tokens"], MOST_TOKENS),
       stream: found.get("stream")?.value === true,
+      picture,
     },
   };
 }
@@ -99,12 +106,11 @@ function saysJson(type: string | undefined): boolean {
   return type === undefined || /^\s*application\/(?:[\w.-]+\+)?json\b/i.test(type);
 }
 
-function isJson(bytes: Buffer): boolean {
+function parse(bytes: Buffer): { readonly value: unknown } | undefined {
   try {
-    JSON.parse(bytes.toString("utf8", startOf(bytes)));
-    return true;
+    return { value: JSON.parse(bytes.toString("utf8", startOf(bytes))) };
   } catch {
     // What is wrong, and where, is findJsonFault's to say.
-    return false;
+    return undefined;
   }
 }

@@ -9,7 +9,7 @@
 import { formatUsd } from "../metering/money.ts";
 import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
 import { decide } from "../policy/decide.ts";
-import type { Breach, Forward } from "../policy/decision.ts";
+import type { Breach, Forward, NoUpstream } from "../policy/decision.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Task } from "../policy/task.ts";
@@ -45,7 +45,12 @@ export type Exchanged =
   | Sent
   | { readonly kind: "refused"; readonly breach: Breach }
   /** `last`: the one that was tried last, where some were; none of them could be connected to. */
-  | { readonly kind: "no_upstream"; readonly reason: string; readonly last: Unsent | undefined }
+  | {
+      readonly kind: "no_upstream";
+      readonly reason: string;
+      readonly cause: NoUpstream["cause"];
+      readonly last: Unsent | undefined;
+    }
   /** No byte left, and no other upstream can be asked. */
   | ({ readonly kind: "unsent" } & Unsent)
   | { readonly kind: "ledger_unavailable" };
@@ -77,7 +82,10 @@ export async function exchange(
   for (;;) {
     const policy = gateway.policy();
     const model = policy.models.get(task.model);
-    if (model === undefined) return noUpstream(`model ${task.model} is no longer in the policy`, unreachable);
+    if (model === undefined) {
+      const reason = `model ${task.model} is no longer in the policy`;
+      return noUpstream({ reason, cause: "upstreams" }, unreachable);
+    }
     const candidates = gateway
       .candidates(policy, model)
       .filter(({ upstream }) => !unreachable.has(upstream.id));
@@ -88,7 +96,7 @@ export async function exchange(
       case "refuse":
         return { kind: "refused", breach: admission.breach };
       case "no_upstream":
-        return noUpstream(admission.reason, unreachable);
+        return noUpstream(admission, unreachable);
       case "ledger_unavailable":
         return { kind: "ledger_unavailable" };
       case "admitted": {
@@ -180,8 +188,11 @@ async function release(reservation: Reservation, then: "retry" | "over"): Promis
   }
 }
 
-function noUpstream(reason: string, unreachable: ReadonlyMap<string, Unsent>): Exchanged {
-  return { kind: "no_upstream", reason, last: [...unreachable.values()].at(-1) };
+function noUpstream(
+  { reason, cause }: Pick<NoUpstream, "reason" | "cause">,
+  unreachable: ReadonlyMap<string, Unsent>,
+): Exchanged {
+  return { kind: "no_upstream", reason, cause, last: [...unreachable.values()].at(-1) };
 }
 
 function replyHeaders(

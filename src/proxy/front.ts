@@ -147,7 +147,8 @@ export class Front {
   ): Promise<void> {
     const upstream = this.#firstUpstream(policy, found.model);
     if (upstream === undefined) {
-      reply(came.response, { kind: "no_upstream", reason: `no upstream of ${found.model} may serve` });
+      const reason = `no upstream of ${found.model} may serve`;
+      reply(came.response, { kind: "no_upstream", reason, cause: "upstreams" });
       return;
     }
     const id = newTaskId();

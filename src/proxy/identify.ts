@@ -6,7 +6,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { Labels, Task } from "../policy/task.ts";
 import type { BodyFacts } from "./body-facts.ts";
 import { type Identity, identityOf, type TokenLookup } from "./credentials.ts";
-import { kindOfPath, type OwnAnswer, type PathKind } from "./nim-paths.ts";
+import { isInfer, kindOfPath, type OwnAnswer, type PathKind } from "./nim-paths.ts";
 import { clean, labelsOf } from "./task-labels.ts";
 
 /** Of the body no more than its facts is needed: a BodyWindow is one. */
@@ -103,7 +103,10 @@ export function identify(head: KnownHead, body: LookedAt, policy: Policy, means:
     at: means.at,
     model,
     labels: { ...labels, user: userOf(identity, labels.user, policy) } satisfies Labels,
-    work: { ...workOf(facts), bytes: Math.min(body.length ?? policy.limits.body, policy.limits.body) },
+    work: {
+      ...workOf(facts, path),
+      bytes: Math.min(body.length ?? policy.limits.body, policy.limits.body),
+    },
     provider: clean(headers.get("x-budgetguard-provider")?.[0]).text?.toLowerCase().replaceAll("_", "-"),
     gpuTier: clean(headers.get("x-budgetguard-tier")?.[0]).text?.toLowerCase(),
   };
@@ -168,8 +171,10 @@ function modelsKnownAs(name: string, policy: Policy): string[] {
   return [...policy.models.values()].filter((model) => model.upstreams.some(isKnown)).map(({ id }) => id);
 }
 
-function workOf(facts: BodyFacts): Omit<Task["work"], "bytes"> {
-  return facts.kind === "facts" ? facts.work : NO_WORK;
+/** A body is about a picture only where pictures are asked for. */
+function workOf(facts: BodyFacts, path: string): Omit<Task["work"], "bytes"> {
+  const work = facts.kind === "facts" ? facts.work : NO_WORK;
+  return isInfer(path) ? work : { ...work, picture: { kind: "none" } };
 }
 
 const NO_WORK: Omit<Task["work"], "bytes"> = {
@@ -179,6 +184,7 @@ const NO_WORK: Omit<Task["work"], "bytes"> = {
   steps: undefined,
   maxTokens: undefined,
   stream: false,
+  picture: { kind: "unread" },
 };
 
 function unknownPath({ method, path }: RequestHead): Problem {

@@ -19,6 +19,11 @@ export function kindOfPath(method: string, path: string): PathKind {
   return { kind: isReading || FREE.some((free) => free.test(path)) ? "unmetered" : "metered" };
 }
 
+/** Where visual NIMs make their pictures. `path` may have its query. */
+export function isInfer(path: string): boolean {
+  return /^\/v1\/infer(?:\?|$)/.test(path);
+}
+
 const NIM_PATH = /^\/(?:v[12]\/[^?#]+|tokenize|detokenize|metrics)$/;
 
 const OWN_ANSWERS: ReadonlyMap<string, OwnAnswer> = new Map([

@@ -5,7 +5,7 @@
 import type { ServerResponse } from "node:http";
 import { formatUsd } from "../metering/money.ts";
 import { formatInstant } from "../metering/time.ts";
-import type { Breach } from "../policy/decision.ts";
+import type { Breach, NoUpstream } from "../policy/decision.ts";
 import { breachMessage } from "./breach-message.ts";
 import { breakOff } from "./downstream.ts";
 import type { AddedHeaders } from "./headers.ts";
@@ -13,7 +13,11 @@ import type { Fault, UnsentWhy } from "./relayed.ts";
 
 export type Unserved =
   | { readonly kind: "refused"; readonly breach: Breach }
-  | { readonly kind: "no_upstream"; readonly reason: string }
+  | {
+      readonly kind: "no_upstream";
+      readonly reason: string;
+      readonly cause: NoUpstream["cause"];
+    }
   | { readonly kind: "ledger_unavailable" }
   /** No byte left; `cause` is that of the last upstream that was tried. */
   | { readonly kind: "unsent"; readonly upstream: string; readonly why: UnsentWhy; readonly cause: Error }
@@ -78,7 +82,7 @@ function answerTo(unserved: Unserved): Answer {
     case "refused":
       return refusal(unserved.breach);
     case "no_upstream":
-      return error(503, "no_upstream", unserved.reason);
+      return noUpstream(unserved);
     case "ledger_unavailable":
       return ledgerUnavailable();
     case "unsent":
@@ -109,6 +113,12 @@ function refusal(breach: Breach): Answer {
     })),
   };
   return error(402, "budget_exceeded", message, { headers: [NO_RETRY], budgetguard });
+}
+
+/** A request that no upstream can serve is wrong as it is, as a NIM's own 422 says; nothing else is. */
+function noUpstream({ reason, cause }: Extract<Unserved, { kind: "no_upstream" }>): Answer {
+  if (cause === "upstreams") return error(503, "no_upstream", reason);
+  return error(422, "unservable_request", reason, { headers: [NO_RETRY] });
 }
 
 function ledgerUnavailable(): Answer {

@@ -37,6 +37,7 @@ const ANYONE: Omit<Task, "model"> = {
     maxTokens: undefined,
     bytes: undefined,
     stream: false,
+    picture: { kind: "unseen" },
   },
   provider: undefined,
   gpuTier: undefined,

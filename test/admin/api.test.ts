@@ -142,7 +142,12 @@ test("who may see only its own estimates as itself, whoever it names; others as 
   const house = houseOf({
     estimate: async ({ labels }) => {
       asked.push(labels.user);
-      return { kind: "no_upstream", reason: "no upstream is local", explanation: requestOf("r").explanation };
+      return {
+        kind: "no_upstream",
+        reason: "no upstream is local",
+        cause: "upstreams",
+        explanation: requestOf("r").explanation,
+      };
     },
   });
   for (const token of ["alice-token", "reader-token", undefined]) {

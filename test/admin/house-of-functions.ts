@@ -189,7 +189,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     request: async (id) => records.find((record) => record.id === id),
     async estimate({ model }) {
       if (model !== "flux-dev") return { kind: "unknown_model", models: ["flux-dev"] };
-      return { kind: "no_upstream", reason: "no upstream is local", explanation };
+      return { kind: "no_upstream", reason: "no upstream is local", cause: "upstreams", explanation };
     },
     cancel(id) {
       const isRunning = id === "r-3";

@@ -171,3 +171,14 @@ test("what a mode chooses by itself, or passes over, is told where there is a ch
   check(t, two("lowest_price", "", "lowest_price: {include_local: true}\n"), []);
   check(t, two("local"), []);
 });
+
+test("a hosted address that is no visual model's, or one of a model that is not known, is told", (t) => {
+  const at = (url: string) =>
+    `version: 1\nupstreams:\n  h: {provider: nvidia-hosted, url: "${url}", price: {usd_per_request: 0}}\n` +
+    "models:\n  m: {upstreams: [h]}\n";
+  const host = "https://ai.api.nvidia.com";
+  check(t, at(host), [/^3:\d+ upstreams\.h\.url: is no address of a visual model: write .*\/v1\/genai\//]);
+  check(t, at(`${host}/v1/genai/stabilityai/sd-9`), [/what NVIDIA takes for sd-9 is not known here/]);
+  check(t, at(`${host}/v1/genai/black-forest-labs/flux.1-schnell`), []);
+  check(t, at("https://integrate.api.nvidia.com"), []);
+});

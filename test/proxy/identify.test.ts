@@ -248,6 +248,15 @@ test("a task carries the work, the client's id and what was chosen for this requ
     maxTokens: 9,
     stream: true,
     bytes: body.length,
+    picture: {
+      kind: "read",
+      promptLength: 0,
+      mode: "base",
+      image: "none",
+      cfgScale: undefined,
+      seed: undefined,
+      odd: undefined,
+    },
   });
 });
 

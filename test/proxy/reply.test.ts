@@ -97,7 +97,7 @@ test("a budget that never turns has no reset to name", async (t) => {
 });
 
 const others: [Unserved, status: number, retries: boolean][] = [
-  [{ kind: "no_upstream", reason: "no upstream is up" }, 503, true],
+  [{ kind: "no_upstream", reason: "no upstream is up", cause: "upstreams" }, 503, true],
   [{ kind: "ledger_unavailable" }, 503, true],
   [{ kind: "unsent", upstream: "u", why: "unreachable", cause: new Error("ECONNREFUSED") }, 502, true],
   [{ kind: "unsent", upstream: "u", why: "cut", cause: new Error("spent") }, 402, false],
@@ -123,7 +123,7 @@ test("every answer is JSON in both shapes, and its reason phrase carries the mes
 
 test("a reason phrase is printable ASCII of at most 200 bytes, whatever the message", async (t) => {
   const message = `line\r\nSet-Cookie: a=b \u{1f4b8} ${"x".repeat(500)}`;
-  const got = await said(t, (r) => reply(r, { kind: "no_upstream", reason: message }));
+  const got = await said(t, (r) => reply(r, { kind: "no_upstream", reason: message, cause: "upstreams" }));
   t.regex(got.status, /^HTTP\/1.1 503 [ -~]{200}$/);
   t.false(got.headers.some((header) => header.startsWith("Set-Cookie")));
   t.is(JSON.parse(got.body).detail, message);

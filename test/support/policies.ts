@@ -138,6 +138,7 @@ export function task(over: Partial<Omit<Task, "labels">> & { labels?: Partial<Ta
       maxTokens: undefined,
       bytes: 139,
       stream: false,
+      picture: { kind: "unseen" },
     },
     provider: undefined,
     gpuTier: undefined,
