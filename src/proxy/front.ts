@@ -12,6 +12,7 @@ import type { TokenLookup } from "./credentials.ts";
 import { breakOff } from "./downstream.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway, type Sent } from "./exchange.ts";
 import type { AddedHeaders } from "./headers.ts";
+import { PollingPools } from "./hosted-poll.ts";
 import { type Identified, identify, type Place, readHead } from "./identify.ts";
 import { liveAnswer, modelsAnswer, readyAnswer } from "./own-answers.ts";
 import { Pools } from "./pools.ts";
@@ -57,6 +58,7 @@ export interface Passed {
 
 export class Front {
   readonly pools = new Pools();
+  readonly #polling = new PollingPools(this.pools);
   readonly #house: FrontHouse;
 
   constructor(house: FrontHouse) {
@@ -202,7 +204,7 @@ export class Front {
       requestId,
       rewriteModel: own.upstream.model,
       secretOf: (ref) => this.#house.secretOf(ref),
-      pools: this.pools,
+      pools: own.upstream.provider === "nvidia-hosted" ? this.#polling : this.pools,
     };
   }
 }

@@ -5,7 +5,7 @@ import type { Reservation } from "../policy/admission.ts";
 import type { SecretRef, Upstream } from "../policy/policy.ts";
 import type { BodyWindow } from "./body-window.ts";
 import type { AddedHeaders } from "./headers.ts";
-import type { Pools } from "./pools.ts";
+import type { Connections } from "./hosted-poll.ts";
 
 export interface RelayJob {
   readonly upstream: Upstream;
@@ -30,5 +30,5 @@ export interface RelayJob {
   readonly secretOf: (ref: SecretRef) => string | undefined;
   /** Aborted with the reason "cut" by the budget, with any other by an operator. */
   readonly signal: AbortSignal;
-  readonly pools: Pools;
+  readonly pools: Connections;
 }

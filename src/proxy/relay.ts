@@ -16,11 +16,12 @@ import { BodyFaultError } from "./body-window.ts";
 import { Deadlines, type Expired } from "./deadlines.ts";
 import { Downstream } from "./downstream.ts";
 import { latin1, replyHead, replyTrailers } from "./headers.ts";
+import { LostResultError } from "./hosted-poll.ts";
 import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
 import { ReplyTail } from "./token-usage.ts";
-import { MOST_UNREADABLE, whyUnreadable } from "./unreadable.ts";
+import { MOST_UNREADABLE, type Unreadable, unreadable } from "./unreadable.ts";
 import { prepare } from "./upstream-request.ts";
 
 /** Rejects only where the permit could not be begun or stopped, which is a bug: then all is broken off. */
@@ -44,7 +45,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #status: number | undefined;
   #bytes = 0;
   /** Why the client gets our words instead of the reply, which is read and thrown away. */
-  #unreadable: Fault | undefined;
+  #unreadable: Unreadable | undefined;
 
   constructor(job: RelayJob, resolve: (relayed: Relayed) => void, reject: (bug: unknown) => void) {
     this.#job = job;
@@ -117,7 +118,7 @@ class Relay implements Dispatcher.DispatchHandler {
       return;
     }
     const start = { status, reason: printable(reason), headers };
-    this.#unreadable = whyUnreadable(start, this.#asked());
+    this.#unreadable = unreadable(start, this.#asked(), this.#job.upstream.provider);
     if (this.#unreadable !== undefined) return;
     const head = replyHead(relocated(headers, this.#asked()), status, this.#job.replyHeaders);
     try {
@@ -132,8 +133,9 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.length;
     this.#deadlines.touch();
     if (this.#unreadable !== undefined) {
+      this.#unreadable.add(chunk);
       if (this.#bytes <= MOST_UNREADABLE) return;
-      this.#end("relayed", this.#unreadable);
+      this.#end("relayed", this.#unreadable.fault);
       controller.abort(new Error("the rest of an unreadable reply is not wanted"));
       return;
     }
@@ -146,7 +148,7 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#state !== "replying") return;
     this.#downstream.trail(replyTrailers(latin1(controller.rawTrailers)));
-    this.#end("relayed", this.#unreadable);
+    this.#end("relayed", this.#unreadable?.fault);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -157,6 +159,8 @@ class Relay implements Dispatcher.DispatchHandler {
     } else if (this.#state === "connecting") {
       const isOurs = "code" in error && UNSENDABLE.includes(String(error.code));
       this.#unsent(isOurs ? "unsendable" : "unreachable", error);
+    } else if (error instanceof LostResultError) {
+      this.#fail({ kind: "broken", reason: error.message });
     } else {
       // undici's own assertions are about what came, in words for its authors.
       const what = error.name === "AssertionError" ? "what it sent is not HTTP" : error.message;

@@ -7,7 +7,16 @@ export type Fault = (
   | {
       readonly kind: "timeout" | "broken" | "too_large" | "stalled" | "client_gone" | "cut" | "cancelled";
     }
-  | { readonly kind: "unreadable"; readonly status: number }
+  | {
+      readonly kind: "unreadable";
+      readonly status: number;
+      /** The upstream's own words, for the client alone: they may quote its prompt. Empty if it has none. */
+      readonly said: string;
+      /** Whose words these are, where they might be taken for the gateway's own. */
+      readonly speaker: "nvidia-hosted" | undefined;
+      /** As the upstream said it. */
+      readonly retryAfter: string | undefined;
+    }
 ) & {
   /** A sentence for the log and for the client. */
   readonly reason: string;

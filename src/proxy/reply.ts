@@ -152,7 +152,7 @@ const UNSENT = {
 
 /** Time was used and is charged, so no client library is to try again by itself. */
 function faulty(upstream: string, fault: Fault): Answer {
-  if (fault.kind === "unreadable") return unreadable(upstream, fault.status, fault.reason);
+  if (fault.kind === "unreadable") return unreadable(upstream, fault);
   const { status, code } = FAULTS[fault.kind];
   return error(status, code, `upstream ${upstream}: ${fault.reason}`, {
     headers: [NO_RETRY],
@@ -161,13 +161,23 @@ function faulty(upstream: string, fault: Fault): Answer {
 }
 
 /** The upstream's own status, in words that are told from ours: its 402 is no budget's. */
-function unreadable(upstream: string, status: number, reason: string): Answer {
-  const budgetguard = { upstream };
-  return error(status, "upstream_refused", `upstream ${upstream}: ${reason}`, {
+function unreadable(upstream: string, fault: Extract<Fault, { kind: "unreadable" }>): Answer {
+  const { status, reason, said, speaker, retryAfter } = fault;
+  const mayRetry = speaker === undefined || RETRIED.includes(status);
+  const words = said === "" ? "" : `: ${said}`;
+  return error(status, "upstream_refused", `upstream ${upstream}: ${reason}${words}`, {
     type: "upstream_error",
-    budgetguard,
+    ...(speaker && { speaker }),
+    headers: [
+      ...(retryAfter === undefined ? [] : [["Retry-After", retryAfter] as const]),
+      ...(mayRetry ? [] : [NO_RETRY]),
+    ],
+    budgetguard: { upstream },
   });
 }
+
+/** NVIDIA has done nothing yet where it says these. */
+const RETRIED: readonly number[] = [429, 503];
 
 const FAULTS = {
   broken: { status: 502, code: "upstream_failed" },
@@ -188,6 +198,8 @@ const PROBLEM_HEADERS: Partial<Record<ProblemStatus, Extra>> = {
 
 interface Extra {
   readonly type?: string;
+  /** Whose words the reason phrase says that it is. */
+  readonly speaker?: string;
   readonly headers?: AddedHeaders;
   readonly budgetguard?: object;
 }
@@ -195,7 +207,7 @@ interface Extra {
 function error(status: number, code: string, message: string, extra: Extra = {}): Answer {
   return {
     status,
-    reason: ascii(`BudgetGuard: ${message}`).slice(0, LONGEST_REASON),
+    reason: ascii(`${extra.speaker ?? "BudgetGuard"}: ${message}`).slice(0, LONGEST_REASON),
     headers: extra.headers ?? [],
     body: {
       detail: message,

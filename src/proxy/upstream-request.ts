@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import type { Auth, SecretRef, Upstream } from "../policy/policy.ts";
 import type { BodyWindow } from "./body-window.ts";
 import { type FlatHeaders, requestHeaders } from "./headers.ts";
+import { hostedRequest } from "./hosted-request.ts";
 import { VIA } from "./via.ts";
 
 export interface Wanted {
@@ -33,16 +34,19 @@ export function prepare({ upstream, request, requestId, rewriteModel, secretOf }
   if (url === null) return new Error(`upstream ${upstream.id} has no address yet`);
   const auth = upstream.auth === undefined ? undefined : readAuth(upstream.id, upstream.auth, secretOf);
   if (auth instanceof Error) return auth;
-  const body = request.body.source(rewriteModel);
-  const headers = requestHeaders(request.rawHeaders, {
+  const hosted = hostedRequest(upstream, request);
+  if (hosted instanceof Error) return hosted;
+  const picture = hosted?.picture;
+  const body = picture ?? request.body.source(rewriteModel);
+  const headers = requestHeaders(hosted?.rawHeaders ?? request.rawHeaders, {
     auth,
     requestId,
     contentLength:
       body === null || Buffer.isBuffer(body) ? undefined : request.body.announcedAs(rewriteModel),
-    readsReply: upstream.price.kind === "tokens",
+    readsReply: upstream.price.kind === "tokens" || picture !== undefined,
   });
   headers.push(...VIA);
-  const path = url.pathname.replace(/\/$/, "") + request.path;
+  const path = url.pathname.replace(/\/$/, "") + (picture === undefined ? request.path : "");
   return { origin: url.origin, options: { path, headers, body } };
 }
 

@@ -110,8 +110,7 @@ const ERROR_PAGES = {
   "an error page": "HTTP/1.1 503 Busy\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>",
   "an error without a body":
     "HTTP/1.1 503 Busy\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n",
-  "an error without a type, in chunks":
-    "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n4\r\noops\r\n0\r\n\r\n",
+  "an error of one kilobyte that is packed": `HTTP/1.1 503 Busy\r\nContent-Encoding: br\r\nContent-Length: 1000\r\n\r\n${"x".repeat(1000)}`,
 };
 
 for (const [what, page] of Object.entries(ERROR_PAGES)) {
@@ -122,6 +121,16 @@ for (const [what, page] of Object.entries(ERROR_PAGES)) {
     t.like(error, { type: "upstream_error", code: "upstream_refused" });
   });
 }
+
+test("an error in plain text is told in JSON with its text, and says when to come back", async (t) => {
+  const page =
+    "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n4\r\noops\r\n0\r\n\r\n";
+  const { reply } = await cross(t, page);
+  t.regex(
+    reply,
+    /^HTTP\/1.1 503 BudgetGuard: upstream up: it answered 503 Busy: oops\r\n.*Retry-After: 7\r\n/s,
+  );
+});
 
 test("of an endless error page no more than a megabyte is read", async (t) => {
   const upstream = await rawUpstream((socket) => {
