@@ -22,7 +22,7 @@ export interface HostedRequest {
 interface Asking {
   readonly path: string;
   readonly rawHeaders: readonly string[];
-  readonly body: BodyWindow;
+  readonly body: Pick<BodyWindow, "source" | "isWhole">;
 }
 
 /** Undefined for upstreams that are not NVIDIA's. */

@@ -44,7 +44,7 @@ export function switchedHead(raw: readonly string[], added: AddedHeaders): Outgo
 
 /** http-proxy looks for them in small letters. */
 const SWITCH: readonly string[] = ["connection", "Upgrade", "upgrade", "websocket"];
-const NO_BODY = { source: () => null, announcedAs: () => undefined };
+const NO_BODY = { isWhole: true, source: () => null, announcedAs: () => undefined };
 
 /** `?model=` says here what the JSON `model` says elsewhere; the upstream may have another name for it. */
 function renameModel(path: string, name: string | undefined): string {

@@ -38,6 +38,8 @@ export function tunnel(job: TunnelJob): Promise<Relayed> {
   return new Promise((resolve, reject) => new Tunnel(job, resolve, reject).start());
 }
 
+/** Of an answer that is no tunnel only the status and its phrase are told. */
+const WORDLESS = { kind: "unreadable", said: "", speaker: undefined, retryAfter: undefined } as const;
 const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
 /** An upstream whose client has closed may say its last words for so long. */
 const LAST_WORDS_MS = 1_000;
@@ -135,7 +137,7 @@ class Tunnel implements UpgradeListener {
     this.#answeredWith(statusCode);
     const said = `${statusCode} ${statusMessage.replace(/[^\t -~]/g, "?").slice(0, 100)}`.trimEnd();
     const reason = `it opened no tunnel but answered ${said}`;
-    if (statusCode >= 400) this.#end("relayed", { kind: "unreadable", status: statusCode, reason });
+    if (statusCode >= 400) this.#end("relayed", { ...WORDLESS, status: statusCode, reason });
     else this.#fail({ kind: "broken", reason });
   }
 

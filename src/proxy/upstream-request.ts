@@ -13,7 +13,7 @@ export interface Wanted {
   readonly request: {
     readonly path: string;
     readonly rawHeaders: readonly string[];
-    readonly body: Pick<BodyWindow, "source" | "announcedAs">;
+    readonly body: Pick<BodyWindow, "source" | "announcedAs" | "isWhole">;
   };
   readonly requestId: string;
   readonly rewriteModel: string | undefined;
