@@ -3,6 +3,7 @@
 
 import { LRUCache } from "lru-cache";
 import { buildConnector, Pool } from "undici";
+import { checked, type Lookup, lookUp, watchful } from "./upstream-address.ts";
 
 /** Origins of a policy are few; this bounds what discovered addresses leave behind. */
 const MOST_POOLS = 256;
@@ -10,11 +11,17 @@ const MOST_POOLS = 256;
 const MAX_REPLY_HEAD = 32 * 1024;
 
 export class Pools {
+  readonly #lookup: Lookup;
   readonly #pools = new LRUCache<string, Pool>({
     max: MOST_POOLS,
     // What is under way in it ends first.
     dispose: (pool) => void pool.close().catch(() => {}),
   });
+
+  /** `lookup` is a test's own name server. */
+  constructor(lookup: Lookup = lookUp) {
+    this.#lookup = lookup;
+  }
 
   of(origin: string, connectMs: number): Pool {
     const key = `${origin} ${connectMs}`;
@@ -22,7 +29,7 @@ export class Pools {
     if (known !== undefined) return known;
     const pool = new Pool(origin, {
       pipelining: 1,
-      connect: connector(connectMs),
+      connect: connector(connectMs, this.#lookup),
       maxHeaderSize: MAX_REPLY_HEAD,
       // The relay keeps its own deadlines: undici's would not count a flood of 1xx, nor the whole.
       headersTimeout: 0,
@@ -51,14 +58,16 @@ export class Pools {
  * TLS is always verified, and HTTP/2 never offered. undici takes a reset for the end of a reply that is
  * delimited by closing; under another code it is what it is: a broken connection.
  */
-export function connector(timeoutMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: timeoutMs, allowH2: false, rejectUnauthorized: true });
-  return (options, callback) =>
+export function connector(timeoutMs: number, lookup: Lookup = lookUp): buildConnector.connector {
+  const tls = { allowH2: false, rejectUnauthorized: true };
+  const connect = buildConnector({ timeout: timeoutMs, ...tls, lookup: checked(lookup) });
+  return watchful((options, callback) =>
     connect(options, (...result) => {
       const [, socket] = result;
       socket?.prependListener("error", (error: NodeJS.ErrnoException) => {
         if (error.code === "ECONNRESET") error.code = "ERR_UPSTREAM_RESET";
       });
       callback(...result);
-    });
+    }),
+  );
 }

@@ -12,6 +12,7 @@ import { relay } from "../../src/proxy/relay.ts";
 import type { RelayJob } from "../../src/proxy/relay-job.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
 import { reply } from "../../src/proxy/reply.ts";
+import type { Lookup } from "../../src/proxy/upstream-address.ts";
 
 export interface Attempted {
   readonly relayed: Relayed;
@@ -37,6 +38,8 @@ export interface RigOptions {
   readonly upstream?: Partial<Upstream>;
   readonly job?: Partial<RelayJob>;
   readonly prefix?: string;
+  /** The name server that upstreams are looked up by. */
+  readonly lookup?: Lookup;
   readonly limits?: Partial<BodyLimits>;
   /** Lets each relayed reply go at once, and answers what was not sent; default true. */
   readonly finishes?: boolean;
@@ -44,7 +47,7 @@ export interface RigOptions {
 
 export async function relayRig(url: string | undefined, options: RigOptions = {}): Promise<Rig> {
   const { finishes = true } = options;
-  const pools = new Pools();
+  const pools = new Pools(options.lookup);
   const ended = queue<Attempted>();
   const begun = queue<AbortController>();
   const mistakes = queue<Error>();

@@ -1,6 +1,7 @@
 // Where things are reached: URLs, Host names, browser origins. Addresses that hand out a cloud's own
 // credentials (link-local and metadata) are refused wherever one is written.
 
+import { whyForbidden } from "../forbidden-host.ts";
 import { scalar, TEXT_TYPE, textOf } from "./scalar.ts";
 
 /** Of the text itself: URL parsers forgive blanks and missing slashes, editors do not. */
@@ -11,13 +12,14 @@ export function url() {
   return scalar<string>({
     what: "an address that may be used",
     write:
-      "http:// or https://, a host and a path, without user, password, query, fragment or link-local address",
+      "http:// or https://, a host and a path, without user, password, query or fragment; no link-local, " +
+      "metadata or any-address (0.0.0.0)",
     json: { type: "string", pattern: HTTP },
     quiet: true,
     read: (raw) => {
       const text = textOf(raw) ?? "";
       const parsed = new RegExp(HTTP).test(text) ? URL.parse(text) : null;
-      if (!parsed || isForbidden(parsed.hostname)) return undefined;
+      if (!parsed || whyForbidden(parsed.hostname) !== undefined) return undefined;
       if (parsed.username || parsed.password || parsed.search || parsed.hash) return undefined;
       return parsed.origin + parsed.pathname.replace(/\/+$/, "");
     },
@@ -32,7 +34,8 @@ export function urlOrDiscovered() {
   return scalar<string>({
     what: "an address that may be used",
     write:
-      "http:// or https://, a host and a path (no user, password, query, link-local address), or discovered",
+      "http:// or https://, a host and a path (no user, password, query; no link-local, metadata or " +
+      "any-address), or discovered",
     json: { type: "string", pattern: `${HTTP}|^${DISCOVERED}$` },
     quiet: true,
     read: (raw) => (raw === DISCOVERED ? DISCOVERED : address.safeParse(raw).data),
@@ -65,22 +68,6 @@ export function origin() {
       return parsed && /^https?:$/.test(parsed.protocol) && parsed.origin === text ? text : undefined;
     },
   });
-}
-
-/** Hosts by which a cloud serves its metadata, besides 169.254.0.0/16 and fe80::/10. */
-const METADATA = new Set([
-  "metadata",
-  "metadata.google.internal",
-  "instance-data",
-  "instance-data.ec2.internal",
-  "100.100.100.200",
-  "168.63.129.16",
-  "[fd00:ec2::254]",
-]);
-
-function isForbidden(hostname: string): boolean {
-  const bare = bareHost(hostname);
-  return METADATA.has(bare) || /^169\.254\./.test(bare) || /^\[fe[89ab][0-9a-f]:/.test(bare);
 }
 
 /** Whether only this machine can come in at an address that is listened on. A name may be re-pointed. */
