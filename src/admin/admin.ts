@@ -2,7 +2,7 @@
 
 import { createApi } from "./api.ts";
 import type { House } from "./house.ts";
-import { type Address, Listener, type Listening } from "./listener.ts";
+import { type Address, type Certified, LIMITS, Listener, type Listening } from "./listener.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Safety, Sender } from "./safety.ts";
 
@@ -15,6 +15,8 @@ export interface AdminOptions {
   readonly tokenPath: string;
   /** Who may read without a token. */
   readonly anonymous: Safety["anonymous"];
+  /** What addresses off loopback show; without it they speak http. */
+  readonly certificate?: Certified | undefined;
   /** For the log: an error that no route expected. */
   readonly onBug: (error: unknown, where: string) => void;
 }
@@ -36,7 +38,7 @@ export function createAdmin(house: House, options: AdminOptions): Admin {
   };
   const api = createApi({ house, safety, ...options });
   const fetch = async (request: Request, sender: Sender = {}) => api.fetch(request, sender);
-  const listener = new Listener(fetch);
+  const listener = new Listener(fetch, LIMITS, options.certificate);
   return {
     listen: (addresses) => listener.listen(addresses),
     close: () => listener.close(),

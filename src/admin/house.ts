@@ -35,7 +35,11 @@ export interface HouseStatus {
   readonly at: Instant;
   readonly startedAt: Instant;
   readonly inFlight: number;
-  readonly listeners: readonly { readonly address: string; readonly model: string | undefined }[];
+  readonly listeners: readonly {
+    readonly address: string;
+    readonly model: string | undefined;
+    readonly scheme: "http" | "https";
+  }[];
   readonly budgets: readonly BudgetState[];
   readonly upstreams: readonly UpstreamState[];
 }

@@ -1,10 +1,18 @@
 // The admin surface's own sockets: loopback addresses, short timeouts, small headers. It knows nothing of
 // what is served.
 
-import { createServer, type Server, STATUS_CODES } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
+import { isLoopback } from "./loopback.ts";
 import { PROBLEM_TYPE, problemBody } from "./problem.ts";
 import { SECURITY_HEADERS, type Sender } from "./safety.ts";
 
@@ -15,8 +23,19 @@ export interface Address {
   readonly port: number;
 }
 
+export interface OpenAddress extends Address {
+  /** This machine's own addresses speak http, whatever there is to show. */
+  readonly scheme: "http" | "https";
+}
+
+/** What a TLS server shows of itself; one that follows it takes a renewed certificate. */
+export interface Certified {
+  shown(): { readonly cert: string; readonly key: string; readonly minVersion: "TLSv1.2" };
+  follow(server: { setSecureContext(shown: object): void }): () => void;
+}
+
 export type Listening =
-  | { readonly kind: "listening"; readonly addresses: readonly Address[] }
+  | { readonly kind: "listening"; readonly addresses: readonly OpenAddress[] }
   /** A sentence that says what to do. Nothing listens then. */
   | { readonly kind: "failed"; readonly text: string };
 
@@ -38,11 +57,14 @@ type Fetch = (request: Request, sender: Sender) => Response | Promise<Response>;
 export class Listener {
   readonly #fetch: Fetch;
   readonly #limits: typeof LIMITS;
+  readonly #certificate: Certified | undefined;
   readonly #servers: Server[] = [];
 
-  constructor(fetch: Fetch, limits = LIMITS) {
+  /** With a certificate, addresses off loopback speak TLS. */
+  constructor(fetch: Fetch, limits = LIMITS, certificate?: Certified) {
     this.#fetch = fetch;
     this.#limits = limits;
+    this.#certificate = certificate;
   }
 
   ports(): readonly number[] {
@@ -52,7 +74,7 @@ export class Listener {
   async listen(addresses: readonly Address[]): Promise<Listening> {
     for (const { host, port } of addresses) {
       const wanted = port === 0 ? (this.ports()[0] ?? 0) : port;
-      const server = serverOf(this.#fetch, this.#limits);
+      const server = serverOf(this.#fetch, this.#limits, this.#shownAt(host));
       const error = await opened(server, host, wanted);
       if (error === undefined) this.#servers.push(server);
       else if (!(isOptional(host, error) && this.#servers.length > 0)) {
@@ -60,8 +82,15 @@ export class Listener {
         return { kind: "failed", text: sentence(host, wanted, error) };
       }
     }
-    const open = this.#servers.map(addressOf);
-    return { kind: "listening", addresses: open.map(({ address, port }) => ({ host: address, port })) };
+    const open = this.#servers.map((server) => {
+      const { address, port } = addressOf(server);
+      return { host: address, port, scheme: server instanceof TlsServer ? "https" : "http" } as const;
+    });
+    return { kind: "listening", addresses: open };
+  }
+
+  #shownAt(host: string): Certified | undefined {
+    return isLoopback(host) ? undefined : this.#certificate;
   }
 
   async close(): Promise<void> {
@@ -69,16 +98,31 @@ export class Listener {
   }
 }
 
-function serverOf(fetch: Fetch, { maxConnections, ...limits }: typeof LIMITS): Server {
+function serverOf(
+  fetch: Fetch,
+  { maxConnections, ...limits }: typeof LIMITS,
+  certificate: Certified | undefined,
+): Server {
   const listener = getRequestListener((request, { incoming }) => fetch(request, { incoming }), {
     hostname: "localhost",
     errorHandler: unreadable,
   });
-  const server = createServer(limits, (incoming, outgoing) => {
-    void listener(incoming, outgoing);
-  });
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => void listener(incoming, outgoing);
+  const server =
+    certificate === undefined ? createServer(limits, answer) : tlsServer(limits, certificate, answer);
   server.maxConnections = maxConnections;
   server.on("clientError", refuseSocket);
+  return server;
+}
+
+function tlsServer(
+  limits: Omit<typeof LIMITS, "maxConnections">,
+  certificate: Certified,
+  answer: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+): Server {
+  const own = { ...certificate.shown(), handshakeTimeout: limits.headersTimeout };
+  const server = createTlsServer({ ...limits, ...own }, answer);
+  server.once("close", certificate.follow(server));
   return server;
 }
 
@@ -95,7 +139,9 @@ function broken(status: number) {
 const STATUS_OF: Record<string, number> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
 function refuseSocket(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
+  // Before a TLS handshake is done there is no way to say anything.
+  const isSpeechless = /^ERR_(SSL|TLS)/.test(error.code ?? "");
+  if (!socket.writable || isSpeechless || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }

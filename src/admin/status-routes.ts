@@ -135,7 +135,7 @@ function statusOf(house: House): Status {
       valid: problems.length === 0,
       problems: problems.length,
     },
-    listeners: status.listeners.map(({ address, model }) => ({ address, model: model ?? null })),
+    listeners: status.listeners.map((each) => ({ ...each, model: each.model ?? null })),
     in_flight: status.inFlight,
     budgets: status.budgets.map(budgetWire),
     budget_definitions: policy.budgets.map(definitionWire),

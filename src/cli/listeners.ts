@@ -3,6 +3,12 @@
 export interface ListenerShown {
   readonly address: string;
   readonly model: string | null | undefined;
+  readonly scheme: "http" | "https";
+}
+
+/** http is what one expects of a gateway on this machine; anything else is said. */
+export function shownAddress({ address, scheme }: ListenerShown): string {
+  return scheme === "http" ? address : `https://${address}`;
 }
 
 export function withLocalhost<T extends ListenerShown>(listeners: readonly T[]): readonly T[] {

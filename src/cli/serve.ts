@@ -1,6 +1,7 @@
 // `budgetguard serve`: finds out what to start, starts the daemon, and passes signals on to it. Standard
 // output is the daemon's log, as JSON but on a terminal; what this says goes to standard error.
 
+import { resolve } from "node:path";
 import { Option } from "commander";
 import {
   adminAddress,
@@ -8,12 +9,13 @@ import {
   DEFAULT_ADMIN,
   DEFAULT_LISTEN,
   dataFolder,
+  given,
   listenAddress,
 } from "./default-paths.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { hostPort } from "./host-port.ts";
-import { withLocalhost } from "./listeners.ts";
+import { type ListenerShown, shownAddress, withLocalhost } from "./listeners.ts";
 import { logText } from "./log-text.ts";
 import { printable } from "./printable.ts";
 import { type Host, untilStopped } from "./signals.ts";
@@ -26,6 +28,8 @@ export const defineServe: DefineCommand = (command, terminal, end) => {
     .option("--data <folder>", "where the ledger and the admin token are (BUDGETGUARD_DATA)")
     .option("--listen <host:port>", `where clients come in (BUDGETGUARD_LISTEN; ${DEFAULT_LISTEN})`)
     .option("--admin <host:port>", `the API and /metrics (BUDGETGUARD_ADMIN; ${DEFAULT_ADMIN})`)
+    .option("--tls-cert <file>", "PEM, chain included, for addresses off loopback (BUDGETGUARD_TLS_CERT)")
+    .option("--tls-key <file>", "its private key, readable by its owner alone (BUDGETGUARD_TLS_KEY)")
     .option("--behind-proxy", "a server in front speaks TLS: all need tokens (BUDGETGUARD_BEHIND_PROXY=1)")
     .addOption(
       new Option("--log-level <level>", "what is logged").choices(["debug", "info", "warn", "error"]),
@@ -33,7 +37,7 @@ export const defineServe: DefineCommand = (command, terminal, end) => {
     .option("--json", "write JSON only")
     .addHelpText(
       "after",
-      "\nCtrl-C or SIGTERM lets running requests end first; SIGHUP reads the policy again.\n" +
+      "\nCtrl-C or SIGTERM lets running requests end first; SIGHUP reads policy and certificate again.\n" +
         "Example:\n  $ budgetguard serve --policy config/policy.yaml",
     )
     .action(async (options: ServeOptions) => {
@@ -48,13 +52,15 @@ export interface ServeOptions {
   readonly listen?: string;
   readonly admin?: string;
   readonly behindProxy?: true;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly logLevel?: string;
   readonly json?: true;
 }
 
 /** What is needed of a running daemon. */
 export interface RunningDaemon {
-  readonly listening: readonly { readonly address: string; readonly model: string | undefined }[];
+  readonly listening: readonly ListenerShown[];
   readonly admin: string;
   reload(): Promise<void>;
   stop(): Promise<void>;
@@ -68,6 +74,8 @@ export type Start = (options: {
   readonly admin: string;
   readonly version: string;
   readonly behindProxy: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly logLevel?: string;
   readonly log?: (line: string) => void;
   readonly accessLog?: (text: string) => void;
@@ -97,6 +105,7 @@ export async function serve(
     listen: listen.address,
     admin: admin.address,
     version: packageVersion(),
+    ...tlsFiles(terminal, options),
     behindProxy: options.behindProxy ?? environment.BUDGETGUARD_BEHIND_PROXY === "1",
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     ...(options.json ? {} : logForPeople(terminal)),
@@ -119,6 +128,15 @@ export async function serve(
   return EXIT.ok;
 }
 
+function tlsFiles({ environment, cwd }: Terminal, options: ServeOptions) {
+  const cert = given(options.tlsCert, environment.BUDGETGUARD_TLS_CERT);
+  const key = given(options.tlsKey, environment.BUDGETGUARD_TLS_KEY);
+  return {
+    ...(cert === undefined ? {} : { tlsCert: resolve(cwd, cert) }),
+    ...(key === undefined ? {} : { tlsKey: resolve(cwd, key) }),
+  };
+}
+
 function refused({ out, err }: Terminal, { json }: ServeOptions, lines: readonly string[]): ExitCode {
   if (json) say(out, JSON.stringify({ refused: lines }));
   for (const line of lines) say(err, printable(line));
@@ -137,14 +155,21 @@ function logForPeople({ out }: Terminal): {
 
 function announce({ err }: Terminal, { listening, admin }: RunningDaemon, dataPath: string): void {
   const listeners = withLocalhost(listening);
-  for (const { address, model } of listeners) {
-    say(err, `${model === undefined ? "gateway " : "model   "} ${address}${model ? ` ${model}` : ""}`);
+  for (const listener of listeners) {
+    const { model } = listener;
+    say(err, `${model ? "model   " : "gateway "} ${shownAddress(listener)}${model ? ` ${model}` : ""}`);
   }
   say(err, `admin    ${admin}`);
   say(err, `data     ${printable(dataPath)}`);
-  const first = listeners.find(({ model }) => model !== undefined) ?? listeners[0];
-  say(err, `try      curl -i http://${first?.address}/v1/health/ready`);
+  say(err, `try      curl -i ${firstUrl(listeners)}/v1/health/ready`);
   say(err, "stop     Ctrl-C");
+}
+
+/** A certificate is for a name, which is not known here. */
+function firstUrl(listeners: readonly ListenerShown[]): string {
+  const first = listeners.find(({ model }) => model) ?? listeners[0];
+  if (first?.scheme !== "https") return `http://${first?.address}`;
+  return `https://NAME${first.address.replace(/^.*(?=:\d+$)/, "")}`;
 }
 
 function messageOf(error: unknown): string {

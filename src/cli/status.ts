@@ -4,7 +4,7 @@ import type { BudgetDefinition, BudgetStatus, Status } from "../sdk/client.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
-import { withLocalhost } from "./listeners.ts";
+import { shownAddress, withLocalhost } from "./listeners.ts";
 import { moment, turn } from "./moment.ts";
 import { type Cell, table } from "./table.ts";
 import { paint, type Style, type Terminal } from "./terminal.ts";
@@ -39,8 +39,8 @@ export function statusText(status: Status, screen: Terminal): string {
     ? ""
     : `; ${paint(out, "red", `the file on disk has problems (${policy.problems})`)}, so the last good one ` +
       `stays in force: budgetguard check ${policy.path}`;
-  const listeners = withLocalhost(status.listeners).map(({ address, model }) =>
-    model ? `${address} (${model})` : address,
+  const listeners = withLocalhost(status.listeners).map((listener) =>
+    listener.model ? `${shownAddress(listener)} (${listener.model})` : shownAddress(listener),
   );
   return [
     `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,

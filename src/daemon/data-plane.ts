@@ -9,9 +9,11 @@ import { Listeners, type Wanted } from "../proxy/listener.ts";
 import type { Running } from "../proxy/running.ts";
 import { TunnelFront } from "../proxy/tunnel-front.ts";
 import type { Books } from "./books.ts";
+import type { Certificate } from "./certificate.ts";
 import type { InForce } from "./in-force.ts";
 import type { AccessLog, Logger } from "./log.ts";
 import { observePassed, observeTask } from "./observe.ts";
+import type { Listening } from "./options.ts";
 import { Secrets } from "./secrets.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -26,6 +28,7 @@ export interface DataPlaneParts {
   readonly log: Logger;
   /** The gateway's own address. */
   readonly listen: string;
+  readonly certificate: Certificate | undefined;
 }
 
 /** After the drain, what was broken off has this long to be settled and told. */
@@ -49,7 +52,7 @@ export class DataPlane {
         return { hosts, origins, body: limits.body, connections: limits.connections };
       },
       (text) => log.info(text),
-      (asked, place, path) => tunnels.serve(asked, place, path),
+      { tunnel: (asked, place, path) => tunnels.serve(asked, place, path), certificate: parts.certificate },
     );
   }
 
@@ -67,11 +70,12 @@ export class DataPlane {
     return this.open();
   }
 
-  listening(): readonly { readonly address: string; readonly model: string | undefined }[] {
+  listening(): readonly Listening[] {
     const models = new Map(this.#wanted().map(({ address, model }) => [address, model]));
-    return this.#listeners.addresses().map(({ wanted, host, port }) => ({
+    return this.#listeners.addresses().map(({ wanted, host, port, scheme }) => ({
       address: `${host.includes(":") ? `[${host}]` : host}:${port}`,
       model: models.get(wanted),
+      scheme,
     }));
   }
 

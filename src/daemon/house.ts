@@ -27,6 +27,7 @@ import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { InForce } from "./in-force.ts";
+import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { requestRecord, requestRow } from "./records.ts";
 import type { Tokens } from "./tokens.ts";
@@ -43,7 +44,7 @@ export interface HouseParts {
   readonly fleet: Fleet;
   readonly running: Running;
   readonly tokens: Tokens;
-  listeners(): readonly { readonly address: string; readonly model: string | undefined }[];
+  listeners(): readonly Listening[];
   now(): Instant;
   /** True while the daemon stops. */
   isStopping(): boolean;

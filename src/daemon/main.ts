@@ -4,6 +4,7 @@
 import "./temporal.ts";
 import { join } from "node:path";
 import { type Admin, createAdmin } from "../admin/admin.ts";
+import type { OpenAddress } from "../admin/listener.ts";
 import { Metrics } from "../admin/metrics.ts";
 import { Fleet } from "../cloud/fleet.ts";
 import type { Instant } from "../metering/time.ts";
@@ -11,9 +12,10 @@ import { formatNote } from "../policy/parse.ts";
 import { parseAddress } from "../proxy/listen-address.ts";
 import { Running } from "../proxy/running.ts";
 import { type Books, openBooks } from "./books.ts";
+import type { Certificate } from "./certificate.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
-import { isExposed, NEEDS_PROXY } from "./exposure.ts";
+import { checkExposure } from "./exposure.ts";
 import { giveBackMemory, whenQuiet } from "./give-back.ts";
 import { makeHouse } from "./house.ts";
 import { InForce, parseModeSwitch } from "./in-force.ts";
@@ -34,7 +36,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   const admin = parseAddress(options.admin);
   if (listen === undefined) return refused(`--listen ${options.listen} is no address: write HOST:PORT`);
   if (admin === undefined) return refused(`--admin ${options.admin} is no address: write HOST:PORT`);
-  if (isExposed([listen, admin]) && options.behindProxy !== true) return refused(NEEDS_PROXY);
+  const log = makeLog(options.logLevel ?? "info", options.log);
+  const exposure = checkExposure(options, [listen, admin], log);
+  if (exposure.kind === "refused") return refused(exposure.why);
+  const { certificate } = exposure;
   const own = [listen, admin].flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
   const surroundings: Surroundings = { path: options.policyPath, listen: own };
   const found = readText(options.policyPath);
@@ -44,7 +49,6 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   }
   const opened = openDataFolder(options.dataPath);
   if (opened.kind === "refused") return refused(opened.why);
-  const log = makeLog(options.logLevel ?? "info", options.log);
   if (opened.folder.wasOpen)
     log.warn(`others could read the data folder ${options.dataPath}: now they cannot`);
   const metrics = new Metrics();
@@ -56,7 +60,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
     return refused(`the ledger in ${options.dataPath} cannot be opened: ${messageOf(error)}`);
   }
   const parser = new PolicyParser(surroundings);
-  const parts: Parts = { options, parser, folder: opened.folder, books, metrics, log, read: read.read };
+  const { folder } = opened;
+  const parts: Parts = { options, parser, folder, books, metrics, log, read: read.read, certificate };
   return openRooms(parts, admin);
 }
 
@@ -68,6 +73,7 @@ interface Parts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly read: ReadPolicy;
+  readonly certificate: Certificate | undefined;
 }
 
 async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
@@ -93,6 +99,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     stopLooking();
     await plane.close(graceMs);
     await admin.close();
+    parts.certificate?.close();
     await parts.parser.close();
     await books.close();
     accessLog.flush();
@@ -117,6 +124,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   };
   const reload = new Reload(reloading);
   const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
+  parts.certificate?.watch();
   await file.watch();
   reload.welcome(read.policy);
   return { kind: "started", daemon: makeDaemon(rooms, plane, file, urlOf(listening.addresses[0]), close) };
@@ -155,12 +163,13 @@ function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isS
     authenticate: authenticator(rooms.folder.adminToken, tokens, () => inForce.policy),
     tokenPath: join(rooms.folder.path, "admin-token"),
     anonymous: options.behindProxy === true ? "nobody" : "loopback",
+    certificate: rooms.certificate,
     onBug: (error, where) => log.error({ err: error, where }, "the admin surface made a mistake"),
   });
 }
 
 function makeDaemon(
-  { books, log, folder, inForce, options, read }: Rooms,
+  { books, log, folder, inForce, options, read, certificate }: Rooms,
   plane: DataPlane,
   file: PolicyFile,
   admin: string,
@@ -178,7 +187,10 @@ function makeDaemon(
     admin,
     adminToken: folder.adminToken,
     policy: () => inForce.policy,
-    reload: () => file.reload(),
+    reload: () => {
+      certificate?.renew();
+      return file.reload();
+    },
     stop: async (graceMs = DRAIN_MS) => {
       notifier.stopping();
       log.info("stopping: no new requests, those under way may end");
@@ -190,10 +202,10 @@ function makeDaemon(
   };
 }
 
-function urlOf(address: { readonly host: string; readonly port: number } | undefined): string {
+function urlOf(address: OpenAddress | undefined): string {
   if (address === undefined) throw new Error("the admin surface listens nowhere");
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return `http://${host}:${address.port}`;
+  return `${address.scheme}://${host}:${address.port}`;
 }
 
 /** How long requests under way may take to end once the daemon stops; what runs longer is cut and charged. */

@@ -11,6 +11,9 @@ export interface DaemonOptions {
   readonly version: string;
   /** A server in front speaks TLS. Then a caller at a loopback address may be anybody. */
   readonly behindProxy?: boolean;
+  /** PEM files: the certificate that addresses off loopback show, and its key. Both, or neither. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly logLevel?: string;
   /** Where the log goes, line by line; standard output if not said. */
   readonly log?: (line: string) => void;
@@ -23,8 +26,15 @@ export type Started =
   /** One clear line for each thing that is wrong, each with what to do. */
   | { readonly kind: "refused"; readonly lines: readonly string[] };
 
+export interface Listening {
+  /** "127.0.0.1:7070" */
+  readonly address: string;
+  readonly model: string | undefined;
+  readonly scheme: "http" | "https";
+}
+
 export interface Daemon {
-  readonly listening: readonly { readonly address: string; readonly model: string | undefined }[];
+  readonly listening: readonly Listening[];
   /** "http://127.0.0.1:7071" */
   readonly admin: string;
   readonly adminToken: string;

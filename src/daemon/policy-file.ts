@@ -4,10 +4,10 @@
 //   good ──file changes──► reading ──problems──► good (the old one), problems shown
 //                             └──── policy ────► adopting ──► good (the new one)
 
-import { statSync } from "node:fs";
 import { type FSWatcher, watch } from "chokidar";
 import type { Instant } from "../metering/time.ts";
 import type { Note, Policy } from "../policy/policy.ts";
+import { identityOf } from "./file-identity.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { digestOf, type ReadPolicy, readText } from "./policy-text.ts";
 
@@ -103,16 +103,5 @@ export class PolicyFile {
         this.#now(),
       );
     }
-  }
-}
-
-/** Of the file at the end of all links; undefined while there is none. No write leaves it as it was. */
-function identityOf(path: string): string | undefined {
-  try {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stat && `${stat.dev} ${stat.ino} ${stat.size} ${stat.ctimeNs}`;
-  } catch (error) {
-    // A link that leads in a circle, or a folder that may not be entered: reading it will tell.
-    return error instanceof Error ? error.message : String(error);
   }
 }

@@ -6,6 +6,7 @@
 //   HEAD, 204, 304, Content-Length 0 → the head
 
 import type { ServerResponse } from "node:http";
+import { reset } from "./connection-reset.ts";
 import type { FlatHeaders } from "./headers.ts";
 
 export interface Head {
@@ -94,6 +95,5 @@ export class Downstream {
 export function breakOff(response: ServerResponse): void {
   const { socket } = response.req;
   if (socket.destroyed || response.writableFinished) return;
-  if ("encrypted" in socket) socket.destroy();
-  else socket.resetAndDestroy();
+  reset(socket);
 }

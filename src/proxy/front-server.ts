@@ -2,7 +2,9 @@
 // never becomes a request. It knows nothing of hosts, models or budgets.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { carries, reset } from "./connection-reset.ts";
 import { rawReply, reply, type Unserved } from "./reply.ts";
 import { asksTunnel } from "./tunnel-door.ts";
 
@@ -10,7 +12,16 @@ export interface FrontServerOptions {
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
   /** `head` came with the request, and is the tunnel's. Left out: every upgrade is ignored. */
   readonly tunnel?: ((request: IncomingMessage, socket: Socket, head: Buffer) => void) | undefined;
+  /** Told of each TCP connection, before any handshake. */
   readonly connected: (socket: Socket) => void;
+  /** With it the server speaks TLS, and nothing else. */
+  readonly certificate?: Certified | undefined;
+}
+
+/** What a TLS server shows of itself; one that follows it takes a renewed certificate. */
+export interface Certified {
+  shown(): { readonly cert: string; readonly key: string; readonly minVersion: "TLSv1.2" };
+  follow(server: { setSecureContext(shown: object): void }): () => void;
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -23,23 +34,13 @@ const SWEEP_MS = 50;
 /** Requests of one connection that wait for their turn to be answered: each may hold money. */
 const MOST_PIPELINED = 16;
 
-export function createFrontServer({ serve, tunnel, connected }: FrontServerOptions): Server {
+export function createFrontServer({ serve, tunnel, connected, certificate }: FrontServerOptions): Server {
   const busy = new WeakMap<Socket, number>();
-  const server = createServer({
-    insecureHTTPParser: false,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
-    // Uploads may be long; the body window ends those that stall.
-    requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    // Without a Host the door answers, in JSON.
-    requireHostHeader: false,
-    keepAlive: true,
-    // In the middle of another request's reply a 101 would be taken for a part of it.
-    shouldUpgradeCallback: (request) =>
-      tunnel !== undefined && asksTunnel(request) && (busy.get(request.socket) ?? 0) === 0,
-  });
+  // In the middle of another request's reply a 101 would be taken for a part of it.
+  const shouldUpgradeCallback = (request: IncomingMessage) =>
+    tunnel !== undefined && asksTunnel(request) && (busy.get(request.socket) ?? 0) === 0;
+  const options = { ...HTTP, shouldUpgradeCallback };
+  const server = certificate === undefined ? createServer(options) : tlsServer(certificate, options);
   const counted = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const count = (busy.get(socket) ?? 0) + 1;
@@ -69,9 +70,45 @@ export function createFrontServer({ serve, tunnel, connected }: FrontServerOptio
   });
   server.on("connect", (_request, socket) => endRaw(socket as Socket, NO_CONNECT));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // In the middle of another request's reply an error text would be taken for a part of it.
-    if ((busy.get(socket as Socket) ?? 0) > 0) socket.destroy();
+    // In the middle of another request's reply an error text would be taken for a part of it, and before the
+    // handshake is done there is no way to say anything.
+    const isSpeechless = /^ERR_(SSL|TLS)/.test(error.code ?? "");
+    if (isSpeechless || (busy.get(socket as Socket) ?? 0) > 0) socket.destroy();
     else endRaw(socket as Socket, faultOf(error.code));
+  });
+  return server;
+}
+
+const HTTP = {
+  insecureHTTPParser: false,
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  // Uploads may be long; the body window ends those that stall.
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  // Without a Host the door answers, in JSON.
+  requireHostHeader: false,
+  keepAlive: true,
+};
+
+function tlsServer(certificate: Certified, options: typeof HTTP): Server {
+  const shown = certificate.shown();
+  const server = createTlsServer({ ...options, ...shown, handshakeTimeout: HEADERS_TIMEOUT_MS });
+  server.once("close", certificate.follow(server));
+  // Who comes from where is open once at a time: that is how a TLS socket finds the one beneath it.
+  const beneath = new Map<string, Socket>();
+  server.on("connection", (socket) => {
+    const from = `${socket.remoteAddress} ${socket.remotePort}`;
+    beneath.set(from, socket);
+    socket.once("close", () => {
+      if (beneath.get(from) === socket) beneath.delete(from);
+    });
+  });
+  server.on("secureConnection", (socket) => {
+    socket.setMaxListeners(4 * MOST_PIPELINED);
+    const carrier = beneath.get(`${socket.remoteAddress} ${socket.remotePort}`);
+    if (carrier !== undefined) carries(carrier, socket);
   });
   return server;
 }
@@ -88,7 +125,7 @@ export async function shut(server: Server, sockets: ReadonlySet<Socket>, graceMs
   const sweeping = setInterval(sweep, SWEEP_MS);
   const deadline = setTimeout(() => {
     // A plain close would end a reply that is delimited by closing as if it were whole.
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) reset(socket);
   }, graceMs);
   await promise;
   clearInterval(sweeping);

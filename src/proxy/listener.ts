@@ -4,8 +4,9 @@
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { isIP, type Socket } from "node:net";
+import { isLoopbackAddress } from "../policy/schema/addresses.ts";
 import { checkDoor } from "./door.ts";
-import { createFrontServer, portOf, shut } from "./front-server.ts";
+import { type Certified, createFrontServer, portOf, shut } from "./front-server.ts";
 import type { AddedHeaders } from "./headers.ts";
 import type { Place } from "./identify.ts";
 import { answersPreflight, greet } from "./listed-page.ts";
@@ -41,10 +42,14 @@ export interface ListenProblem {
   readonly text: string;
 }
 
+/** Addresses of this machine alone speak http, whatever there is to show; others speak what they can. */
+export type Scheme = "http" | "https";
+
 interface Opened {
   readonly server: Server;
   readonly host: string;
   readonly port: number;
+  readonly scheme: Scheme;
   readonly sockets: Set<Socket>;
   place: Place;
 }
@@ -59,6 +64,7 @@ export class Listeners {
   readonly #rules: () => ListenerRules;
   readonly #note: (text: string) => void;
   readonly #tunnel: ServeTunnel | undefined;
+  readonly #certificate: Certified | undefined;
   /** By the address as it was wanted; `localhost` may stand for two servers. */
   readonly #opened = new Map<string, Opened[]>();
   /** Ports that left the policy, for as long as something is under way on them. */
@@ -67,12 +73,21 @@ export class Listeners {
   #connections = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** `note` takes sentences for the log; without `tunnel` none is opened. */
-  constructor(serve: Serve, rules: () => ListenerRules, note: (text: string) => void, tunnel?: ServeTunnel) {
+  /**
+   * `note` takes sentences for the log. Without `tunnel` none is opened; with a certificate, addresses off
+   * loopback speak TLS.
+   */
+  constructor(
+    serve: Serve,
+    rules: () => ListenerRules,
+    note: (text: string) => void,
+    { tunnel, certificate }: { tunnel?: ServeTunnel; certificate?: Certified | undefined } = {},
+  ) {
     this.#serve = serve;
     this.#rules = rules;
     this.#note = note;
     this.#tunnel = tunnel;
+    this.#certificate = certificate;
   }
 
   get connections(): number {
@@ -80,9 +95,9 @@ export class Listeners {
   }
 
   /** Where a wanted address is really reached: its port where it asked for any. */
-  addresses(): { readonly wanted: string; readonly host: string; readonly port: number }[] {
+  addresses(): ({ readonly wanted: string } & Pick<Opened, "host" | "port" | "scheme">)[] {
     const all = [...this.#opened].map(([wanted, each]) =>
-      each.map(({ host, port }) => ({ wanted, host, port })),
+      each.map(({ host, port, scheme }) => ({ wanted, host, port, scheme })),
     );
     return all.flat();
   }
@@ -148,26 +163,30 @@ export class Listeners {
     const sockets = new Set<Socket>();
     const { promise, resolve } = Promise.withResolvers<Opened | Error>();
     let opened: Opened | undefined;
+    const certificate = isLoopbackAddress(host) ? undefined : this.#certificate;
+    const scheme = certificate === undefined ? "http" : "https";
     const server = createFrontServer({
       serve: (request, response) => {
         if (opened !== undefined) this.#admit(opened, request, response);
       },
       tunnel: this.#tunnel && ((...asked) => opened !== undefined && this.#admitTunnel(opened, ...asked)),
-      connected: (socket) => this.#count(socket, sockets),
+      connected: (socket) => this.#count(socket, sockets, scheme),
+      certificate,
     });
     server.once("error", resolve);
     server.listen({ host, port, ipv6Only: true }, () => {
       server.off("error", resolve);
       server.on("error", (error) => this.#note(`listening on ${host}: ${error.message}`));
-      opened = { server, host, port: portOf(server), sockets, place };
+      opened = { server, host, port: portOf(server), scheme, sockets, place };
       resolve(opened);
     });
     return promise;
   }
 
-  #count(socket: Socket, sockets: Set<Socket>): void {
+  #count(socket: Socket, sockets: Set<Socket>, scheme: Scheme): void {
     const { connections } = this.#rules();
-    if (this.#connections >= connections + OVERFLOW) {
+    // A handshake would cost more than the answer that it is for.
+    if (this.#connections >= connections + (scheme === "https" ? 0 : OVERFLOW)) {
       socket.destroy();
       return;
     }

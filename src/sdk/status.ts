@@ -96,6 +96,7 @@ export const Status = z
     listeners: z.array(
       z.object({
         address: z.string(),
+        scheme: z.enum(["http", "https"]),
         model: z.string().nullable().describe("null: the gateway's own address."),
       }),
     ),

@@ -132,7 +132,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       at: NOW,
       startedAt: MIDNIGHT,
       inFlight: 1,
-      listeners: [{ address: "127.0.0.1:7070", model: undefined }],
+      listeners: [{ address: "127.0.0.1:7070", model: undefined, scheme: "http" }],
       budgets: [
         {
           budget: studioDay,

@@ -274,13 +274,16 @@ test("mode tells its switch in the policy's time zone, as status does", async (t
 test("both halves of localhost are one listener", async (t) => {
   const status = houseOf().status();
   const listeners = ["127.0.0.1:7070", "[::1]:7070", "127.0.0.1:7100", "[::1]:7100", "[::1]:7101"].map(
-    (address) => ({ address, model: address.endsWith("7100") ? "flux-dev" : undefined }),
+    (address) => ({
+      address,
+      model: address.endsWith("7100") ? "flux-dev" : undefined,
+      scheme: "http" as const,
+    }),
   );
-  const { run } = await daemon(t, { status: () => ({ ...status, listeners }) });
-  t.regex(
-    (await run("status")).stdout,
-    /\nlistening {2}localhost:7070, localhost:7100 \(flux-dev\), \[::1\]:7101\n/,
-  );
+  const open = { address: "10.0.0.5:7070", model: undefined, scheme: "https" as const };
+  const { run } = await daemon(t, { status: () => ({ ...status, listeners: [...listeners, open] }) });
+  const shown = "localhost:7070, localhost:7100 (flux-dev), [::1]:7101, https://10.0.0.5:7070";
+  t.true((await run("status")).stdout.includes(`\nlistening  ${shown}\n`));
 });
 
 test("a budget without a turn is told to have none only where it is for ever", async (t) => {

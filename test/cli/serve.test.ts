@@ -18,8 +18,8 @@ function rig(changes: Partial<RunningDaemon> = {}) {
   };
   const daemon: RunningDaemon = {
     listening: [
-      { address: "127.0.0.1:7070", model: undefined },
-      { address: "127.0.0.1:7100", model: "flux-dev" },
+      { address: "127.0.0.1:7070", model: undefined, scheme: "http" },
+      { address: "127.0.0.1:7100", model: "flux-dev", scheme: "http" },
     ],
     admin: "http://127.0.0.1:7071",
     reload: async () => void calls.push("reload"),
@@ -57,6 +57,7 @@ test("it says what to try and how to stop it, and both halves of localhost once"
   const listening = ["127.0.0.1:7070", "[::1]:7070", "127.0.0.1:7100", "[::1]:7100"].map((address) => ({
     address,
     model: address.endsWith("7100") ? "flux-dev" : undefined,
+    scheme: "http" as const,
   }));
   const { signals, run } = rig({ listening });
   const { at, ended } = run();

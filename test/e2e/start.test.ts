@@ -195,12 +195,15 @@ async function exposed(t: ExecutionContext, policy: string, options: Partial<Dae
 
 const TOKENS = `${GOOD}identity: token\n`;
 
-test("off loopback it starts only behind a proxy and with client tokens, and says so in one line", async (t) => {
+test("off loopback it starts only with TLS or behind a proxy, and with client tokens, and says so in one line", async (t) => {
   for (const where of [{ listen: "0.0.0.0:0" }, { admin: "0.0.0.0:0" }, { listen: "[::]:0" }]) {
     for (const policy of [GOOD, TOKENS]) {
       const lines = await exposed(t, policy, where);
       t.is(lines.length, 1);
-      t.regex(lines[0] ?? "", /not built yet.*nginx.*--behind-proxy.*identity: token/);
+      t.regex(
+        lines[0] ?? "",
+        /needs TLS and client tokens: give --tls-cert.*nginx.*--behind-proxy.*identity: token/,
+      );
     }
     const [line = "", ...more] = await exposed(t, GOOD, { ...where, behindProxy: true });
     t.deepEqual(more, []);

@@ -34,6 +34,10 @@ export interface ProcessOptions {
   readonly admin?: string;
   /** What goes before the command, such as `prlimit --fsize=1000`. */
   readonly under?: readonly string[];
+  /** What goes behind the command. */
+  readonly args?: readonly string[];
+  /** Besides the test's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Resolves once it is ready; throws with what it printed when it ends before. */
@@ -50,12 +54,15 @@ export async function spawnGateway(
     if (isOver.yet) throw new Error(`it ended instead: ${JSON.stringify(await run.ended)}`);
     return run.logged().find(({ msg }) => msg === "ready");
   });
-  const { listening, admin } = ready as { listening: { address: string; model?: string }[]; admin: string };
+  const { listening, admin } = ready as {
+    listening: { address: string; model?: string; scheme: string }[];
+    admin: string;
+  };
   const own = listening.find(({ model }) => model === undefined);
   const token = readFileSync(join(folder.dataPath, "admin-token"), "utf8").trim();
   return {
     ...run,
-    url: `http://${own?.address}`,
+    url: `${own?.scheme}://${own?.address}`,
     client: new BudgetGuardClient({ baseUrl: admin, token }),
   };
 }
@@ -65,13 +72,17 @@ export function runGateway(folder: GatewayFolder, options: ProcessOptions = {}):
   return startProcess(folder, options).ended;
 }
 
-function startProcess(folder: GatewayFolder, { listen, admin, under = [] }: ProcessOptions) {
+function startProcess(folder: GatewayFolder, options: ProcessOptions) {
+  const { listen, admin, under = [], args: more = [], environment } = options;
   const serve = [
     ...[process.execPath, COMMAND, "serve", "--policy", folder.policyPath, "--data", folder.dataPath],
-    ...["--listen", listen ?? "localhost:0", "--admin", admin ?? "localhost:0"],
+    ...["--listen", listen ?? "localhost:0", "--admin", admin ?? "localhost:0", ...more],
   ];
   const [program = "", ...args] = [...under, ...serve];
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
+  });
   const lines: string[] = [];
   const { stdout, stderr } = child;
   createInterface({ input: stdout }).on("line", (line) => lines.push(line));

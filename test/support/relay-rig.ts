@@ -6,6 +6,7 @@ import { nanoUsd } from "../../src/metering/money.ts";
 import { type DurationUs, seconds } from "../../src/metering/time.ts";
 import type { Upstream } from "../../src/policy/policy.ts";
 import { BODY_TIMES, type BodyLimits, openBody } from "../../src/proxy/body-window.ts";
+import type { Certified } from "../../src/proxy/front-server.ts";
 import { Listeners } from "../../src/proxy/listener.ts";
 import { Pools } from "../../src/proxy/pools.ts";
 import { relay } from "../../src/proxy/relay.ts";
@@ -38,6 +39,8 @@ export interface RigOptions {
   readonly upstream?: Partial<Upstream>;
   readonly job?: Partial<RelayJob>;
   readonly prefix?: string;
+  /** With it the rig listens off loopback, and speaks TLS. */
+  readonly certificate?: Certified;
   /** The name server that upstreams are looked up by. */
   readonly lookup?: Lookup;
   readonly limits?: Partial<BodyLimits>;
@@ -95,8 +98,9 @@ export async function relayRig(url: string | undefined, options: RigOptions = {}
     },
     () => rules,
     () => {},
+    { certificate: options.certificate },
   );
-  await listeners.adopt([{ address: "127.0.0.1:0" }]);
+  await listeners.adopt([{ address: options.certificate === undefined ? "127.0.0.1:0" : "0.0.0.0:0" }]);
   return {
     port: listeners.addresses()[0]?.port ?? 0,
     next: ended.take,

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
 
 /** A client that sends what it is told and keeps all that comes back. */
 export interface RawClient {
@@ -15,8 +16,17 @@ export interface RawClient {
   readonly closed: Promise<"end" | "reset">;
 }
 
-export async function rawClient(port: number, text: string | Buffer = ""): Promise<RawClient> {
-  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+export function rawClient(port: number, text: string | Buffer = ""): Promise<RawClient> {
+  return client(connect({ port, host: "127.0.0.1", allowHalfOpen: true }), "connect", text);
+}
+
+/** Over TLS, with a server that `ca` vouches for as localhost. */
+export function rawTlsClient(port: number, ca: string, text = ""): Promise<RawClient> {
+  const socket = tlsConnect({ port, host: "127.0.0.1", servername: "localhost", ca });
+  return client(socket, "secureConnect", text);
+}
+
+async function client(socket: Socket, ready: string, text: string | Buffer): Promise<RawClient> {
   const chunks: Buffer[] = [];
   let wake = Promise.withResolvers<void>();
   let end: "end" | "reset" | undefined;
@@ -34,7 +44,7 @@ export async function rawClient(port: number, text: string | Buffer = ""): Promi
   socket.on("end", () => stop("end"));
   socket.on("error", () => stop("reset"));
   socket.on("close", () => stop("reset"));
-  await once(socket, "connect");
+  await once(socket, ready);
   if (text.length > 0) socket.write(text);
   const received = () => Buffer.concat(chunks).toString("latin1");
   return {

@@ -33,26 +33,28 @@ export async function tunnelRig(
     (_request, response) => response.writeHead(200, { "content-length": 5 }).end("plain"),
     () => rules,
     () => {},
-    async ({ request, socket, head }, _place, path) => {
-      control = new AbortController();
-      const relayed = await tunnel({
-        upstream: upstreamAt(url, changes),
-        held: { begin: () => void clock.push("begin"), stop: () => void clock.push("stop") },
-        path,
-        rawHeaders: request.rawHeaders,
-        client: socket,
-        head,
-        replyHeaders: [["X-BudgetGuard-Upstream", "up"]],
-        requestId: "r-test",
-        secretOf: () => "upstream-secret",
-        signal: control.signal,
-      });
-      if (relayed.kind === "unsent") {
-        answerRaw(socket, { kind: "unsent", upstream: "up", why: relayed.why, cause: relayed.cause });
-      } else if (relayed.fault === undefined) relayed.finish();
-      else if (relayed.headSent) relayed.destroy();
-      else answerRaw(socket, { kind: "fault", upstream: "up", fault: relayed.fault });
-      ended.push(relayed);
+    {
+      tunnel: async ({ request, socket, head }, _place, path) => {
+        control = new AbortController();
+        const relayed = await tunnel({
+          upstream: upstreamAt(url, changes),
+          held: { begin: () => void clock.push("begin"), stop: () => void clock.push("stop") },
+          path,
+          rawHeaders: request.rawHeaders,
+          client: socket,
+          head,
+          replyHeaders: [["X-BudgetGuard-Upstream", "up"]],
+          requestId: "r-test",
+          secretOf: () => "upstream-secret",
+          signal: control.signal,
+        });
+        if (relayed.kind === "unsent") {
+          answerRaw(socket, { kind: "unsent", upstream: "up", why: relayed.why, cause: relayed.cause });
+        } else if (relayed.fault === undefined) relayed.finish();
+        else if (relayed.headSent) relayed.destroy();
+        else answerRaw(socket, { kind: "fault", upstream: "up", fault: relayed.fault });
+        ended.push(relayed);
+      },
     },
   );
   t.teardown(() => listeners.close(0));
