@@ -30,7 +30,10 @@ export const defineServe: DefineCommand = (command, terminal, end) => {
     .option("--admin <host:port>", `the API and /metrics (BUDGETGUARD_ADMIN; ${DEFAULT_ADMIN})`)
     .option("--tls-cert <file>", "PEM, chain included, for addresses off loopback (BUDGETGUARD_TLS_CERT)")
     .option("--tls-key <file>", "its private key, readable by its owner alone (BUDGETGUARD_TLS_KEY)")
-    .option("--behind-proxy", "a server in front speaks TLS: all need tokens (BUDGETGUARD_BEHIND_PROXY=1)")
+    .option(
+      "--behind-proxy",
+      "a server in front speaks TLS: nobody is anonymous (BUDGETGUARD_BEHIND_PROXY=1)",
+    )
     .addOption(
       new Option("--log-level <level>", "what is logged").choices(["debug", "info", "warn", "error"]),
     )

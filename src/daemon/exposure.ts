@@ -45,6 +45,10 @@ function isExposed(places: readonly Pick<ListenTarget, "hosts">[]): boolean {
 }
 
 const NEEDS_TLS =
-  "listening off loopback needs TLS and client tokens: give --tls-cert and --tls-key, or put nginx in front " +
-  "and start with --behind-proxy (BUDGETGUARD_BEHIND_PROXY=1), either with `identity: token` in the policy; " +
-  "or listen on localhost";
+  "listening off loopback needs TLS and client tokens: give --tls-cert and --tls-key, or put nginx in " +
+  "front and start with --behind-proxy (BUDGETGUARD_BEHIND_PROXY=1), either with `identity: token` in the " +
+  "policy; or listen on localhost";
+
+export const TRUSTS_THE_PROXY =
+  "--behind-proxy with `identity: trusted`: whoever the server in front lets in may spend in anybody's " +
+  "name, unless it sets X-BudgetGuard-User itself; see docs/behind-nginx.md";

@@ -15,7 +15,7 @@ import { type Books, openBooks } from "./books.ts";
 import type { Certificate } from "./certificate.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
-import { checkExposure } from "./exposure.ts";
+import { checkExposure, TRUSTS_THE_PROXY } from "./exposure.ts";
 import { giveBackMemory, whenQuiet } from "./give-back.ts";
 import { makeHouse } from "./house.ts";
 import { InForce, parseModeSwitch } from "./in-force.ts";
@@ -51,6 +51,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   if (opened.kind === "refused") return refused(opened.why);
   if (opened.folder.wasOpen)
     log.warn(`others could read the data folder ${options.dataPath}: now they cannot`);
+  if (options.behindProxy === true && read.read.policy.identity === "trusted") log.warn(TRUSTS_THE_PROXY);
   const metrics = new Metrics();
   let books: Books;
   try {

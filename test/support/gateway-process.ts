@@ -14,6 +14,9 @@ const COMMAND = fileURLToPath(new URL("../../bin/budgetguard.js", import.meta.ur
 
 export interface GatewayProcess {
   readonly url: string;
+  /** "http://127.0.0.1:7071" */
+  readonly admin: string;
+  readonly adminToken: string;
   readonly client: BudgetGuardClient;
   readonly pid: number;
   /** Of standard output, parsed; lines that are no JSON are left out. */
@@ -63,6 +66,8 @@ export async function spawnGateway(
   return {
     ...run,
     url: `${own?.scheme}://${own?.address}`,
+    admin,
+    adminToken: token,
     client: new BudgetGuardClient({ baseUrl: admin, token }),
   };
 }
