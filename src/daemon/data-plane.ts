@@ -26,6 +26,7 @@ export interface DataPlaneParts {
   readonly metrics: Metrics;
   readonly accessLog: AccessLog;
   readonly log: Logger;
+  readonly version: string;
   /** The gateway's own address. */
   readonly listen: string;
   readonly certificate: Certificate | undefined;
@@ -106,6 +107,7 @@ function makeFrontHouse(parts: DataPlaneParts): FrontHouse {
   const secrets = new Secrets((why) => log.warn(`a secret of the policy is missing: ${why}`));
   const observer = { metrics: parts.metrics, accessLog: parts.accessLog, now };
   return {
+    version: parts.version,
     policy: () => inForce.policy,
     accounts: books.accounts,
     candidates: (policy, model) => fleet.candidates(policy, model),

@@ -91,7 +91,13 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   };
   const accessLog = new AccessLog(options.accessLog);
   const running = new Running();
-  const plane = new DataPlane({ ...rooms, running, accessLog, listen: options.listen });
+  const plane = new DataPlane({
+    ...rooms,
+    running,
+    accessLog,
+    listen: options.listen,
+    version: options.version,
+  });
   const life = { isStopping: false };
   const admin = openAdmin(rooms, plane, running, life);
   const stopLooking = whenQuiet(running, giveBackMemory);

@@ -13,8 +13,8 @@ import { breakOff } from "./downstream.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway, type Sent } from "./exchange.ts";
 import type { AddedHeaders } from "./headers.ts";
 import { PollingPools } from "./hosted-poll.ts";
-import { type Identified, identify, type Place, readHead } from "./identify.ts";
-import { liveAnswer, modelsAnswer, readyAnswer } from "./own-answers.ts";
+import { type Identified, identify, type Own, type Place, readHead } from "./identify.ts";
+import { askedInstead, ownAnswer } from "./own-answers.ts";
 import { Pools } from "./pools.ts";
 import { relay } from "./relay.ts";
 import type { RelayJob } from "./relay-job.ts";
@@ -26,6 +26,7 @@ import { newTaskId } from "./task-id.ts";
 import { readOn } from "./unread.ts";
 
 export interface FrontHouse extends Gateway {
+  readonly version: string;
   readonly running: Running;
   readonly tokens: TokenLookup;
   secretOf(ref: SecretRef): string | undefined;
@@ -103,10 +104,9 @@ export class Front {
       await this.#task(found, { request, response, path, body: opened.body, at });
       return;
     }
-    if (found.kind === "unmetered")
-      await this.#unmetered(found, policy, { request, response, path, body: opened.body });
-    else if (found.kind === "own") send(response, this.#own(found, policy));
-    else reply(response, found);
+    if (found.kind === "own") send(response, this.#own(found, policy));
+    else if (found.kind === "problem") reply(response, found);
+    else await this.#unmetered(found, policy, { request, response, path, body: opened.body });
     passed(found.kind);
   }
 
@@ -147,33 +147,31 @@ export class Front {
     policy: Policy,
     came: Came,
   ): Promise<void> {
-    const upstream = this.#firstUpstream(policy, found.model);
+    const { model, standIn } = found;
+    const unserved = (what: Unserved) => {
+      if (standIn === undefined) reply(came.response, what);
+      else send(came.response, this.#own({ kind: "own", what: standIn, model }, policy));
+    };
+    const first = this.#firstUpstream(policy, model);
+    const upstream = standIn === undefined ? first : askedInstead(first, policy.models.get(model));
     if (upstream === undefined) {
-      const reason = `no upstream of ${found.model} may serve`;
-      reply(came.response, { kind: "no_upstream", reason, cause: "upstreams" });
+      const reason = `no upstream of ${model} may serve`;
+      unserved({ kind: "no_upstream", reason, cause: "upstreams" });
       return;
     }
     const id = newTaskId();
     const own = { upstream, held: undefined, replyHeaders: [], signal: new AbortController().signal };
     const relayed = await relay(this.#job(came, found.path, id, own));
     if (relayed.kind === "unsent") {
-      reply(came.response, { kind: "unsent", upstream: upstream.id, why: relayed.why, cause: relayed.cause });
+      unserved({ kind: "unsent", upstream: upstream.id, why: relayed.why, cause: relayed.cause });
     } else if (relayed.fault === undefined) relayed.finish();
     else if (relayed.headSent) relayed.destroy();
-    else reply(came.response, { kind: "fault", upstream: upstream.id, fault: relayed.fault });
+    else unserved({ kind: "fault", upstream: upstream.id, fault: relayed.fault });
   }
 
-  #own(found: Extract<Identified, { kind: "own" }>, policy: Policy) {
-    switch (found.what) {
-      case "health_live":
-        return liveAnswer();
-      case "models":
-        return modelsAnswer(policy, found.model);
-      case "health_ready": {
-        const models = found.model === undefined ? [...policy.models.keys()] : [found.model];
-        return readyAnswer(models.some((model) => this.#firstUpstream(policy, model) !== undefined));
-      }
-    }
+  #own(found: Own, policy: Policy) {
+    const isServable = ({ id }: { id: string }) => this.#firstUpstream(policy, id) !== undefined;
+    return ownAnswer(found, policy, { version: this.#house.version, isServable });
   }
 
   #firstUpstream(policy: Policy, id: string) {

@@ -6,7 +6,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { Labels, Task } from "../policy/task.ts";
 import type { BodyFacts } from "./body-facts.ts";
 import { type Identity, identityOf, type TokenLookup } from "./credentials.ts";
-import { isInfer, kindOfPath, type OwnAnswer, type PathKind } from "./nim-paths.ts";
+import { isInfer, kindOfPath, type OwnAnswer, type PathKind, type StandIn } from "./nim-paths.ts";
 import { clean, labelsOf } from "./task-labels.ts";
 
 /** Of the body no more than its facts is needed: a BodyWindow is one. */
@@ -43,10 +43,22 @@ export type Identified =
       /** Label values that were cut to their cap. */
       readonly cutLabels: number;
     }
-  /** `model` is that of the port, prefix or header, if one named it. */
-  | { readonly kind: "own"; readonly what: OwnAnswer; readonly model: string | undefined }
-  | { readonly kind: "unmetered"; readonly model: string; readonly path: string }
+  | Own
+  | {
+      readonly kind: "unmetered";
+      readonly model: string;
+      readonly path: string;
+      readonly standIn: StandIn | undefined;
+    }
   | Problem;
+
+export interface Own {
+  readonly kind: "own";
+  /** `model` is one of the models, alone. */
+  readonly what: OwnAnswer | StandIn | "model";
+  /** That of the port, prefix or header, or of the path, if one named it. */
+  readonly model: string | undefined;
+}
 
 export interface Problem {
   readonly kind: "problem";
@@ -61,7 +73,7 @@ export function readHead(
   policy: Policy,
   place: Place,
   tokens: TokenLookup,
-): Extract<Identified, { kind: "own" }> | Problem | KnownHead {
+): Own | Problem | KnownHead {
   const headers = byName(head.rawHeaders);
   const { prefix, path } = splitPrefix(head.path);
   const kind = kindOfPath(head.method, path.replace(/[?#].*$/s, ""));
@@ -72,15 +84,24 @@ export function readHead(
   const named = place.modelPort ?? prefix ?? (headers.get("x-budgetguard-model")?.[0] || undefined);
   if (named !== undefined && !policy.models.has(named)) return unknownModel(named, policy);
   if (kind.kind === "own") return { kind: "own", what: kind.what, model: named };
+  if (kind.kind === "model") {
+    const found = modelKnownAs(kind.id, policy);
+    const isOfIt = named === undefined || found === named;
+    if (typeof found === "string" && isOfIt) return { kind: "own", what: "model", model: found };
+    // An upstream may know further names, such as those of adapters.
+    if (named === undefined) return typeof found === "string" ? unknownModel(kind.id, policy) : found;
+  }
   const isMetered = kind.kind === "metered";
   const coding = headers.get("content-encoding")?.join() ?? "identity";
   if (isMetered && coding.trim().toLowerCase() !== "identity") return encoded();
-  return { kind: "known", isMetered, path, named, identity, headers };
+  const standIn = kind.kind === "unmetered" ? kind.standIn : undefined;
+  return { kind: "known", isMetered, standIn, path, named, identity, headers };
 }
 
 interface KnownHead {
   readonly kind: "known";
   readonly isMetered: boolean;
+  readonly standIn: StandIn | undefined;
   /** Without the prefix that named the model. */
   readonly path: string;
   /** The model of the port, prefix or header; it exists. */
@@ -93,9 +114,11 @@ export function identify(head: KnownHead, body: LookedAt, policy: Policy, means:
   const { headers, path, identity } = head;
   const { facts } = body;
   if (head.isMetered && facts.kind === "invalid") return invalidJson(facts.fault);
+  const isOfAll = head.standIn !== undefined && head.named === undefined && policy.models.size !== 1;
+  if (head.standIn !== undefined && isOfAll) return { kind: "own", what: head.standIn, model: undefined };
   const model = head.named ?? modelOf(facts, policy);
   if (typeof model !== "string") return model;
-  if (!head.isMetered) return { kind: "unmetered", model, path };
+  if (!head.isMetered) return { kind: "unmetered", model, path, standIn: head.standIn };
   const { labels, cut } = labelsOf(headers);
   const task: Task = {
     id: means.newId(),
@@ -138,7 +161,7 @@ function mayNot(identity: Identity | undefined, kind: PathKind, policy: Policy):
     const message = "this gateway needs a client token: Authorization: Bearer TOKEN, or X-API-Key: TOKEN";
     return problem(401, "token_required", message);
   }
-  if (identity?.role !== "read" || kind.kind === "own") return undefined;
+  if (identity?.role !== "read" || kind.kind === "own" || kind.kind === "model") return undefined;
   return problem(403, "not_allowed", `${identity.id} has the role read, which may not send requests`);
 }
 
@@ -157,18 +180,19 @@ function modelOf(facts: BodyFacts, policy: Policy): string | Problem {
       "by its port, /m/MODEL/..., X-BudgetGuard-Model or the JSON field model in the body's first 64 KiB";
     return problem(404, "model_required", `name a model ${how}; ${modelList(policy)}`);
   }
-  if (policy.models.has(asked)) return asked;
-  const [found, ...others] = modelsKnownAs(asked, policy);
-  if (found === undefined) return unknownModel(asked, policy);
-  if (others.length === 0) return found;
-  const several = [found, ...others].join(", ");
-  return problem(404, "model_ambiguous", `"${shown(asked)}" may be ${several}: name one of these`);
+  return modelKnownAs(asked, policy);
 }
 
-/** Models of which an upstream knows itself by this name. */
-function modelsKnownAs(name: string, policy: Policy): string[] {
+/** By its id, or by the name that an upstream knows itself by, where no other model's does. */
+function modelKnownAs(name: string, policy: Policy): string | Problem {
+  if (policy.models.has(name)) return name;
   const isKnown = (upstream: string) => policy.upstreams.get(upstream)?.model === name;
-  return [...policy.models.values()].filter((model) => model.upstreams.some(isKnown)).map(({ id }) => id);
+  const known = [...policy.models.values()].filter((model) => model.upstreams.some(isKnown));
+  const [found, ...others] = known.map(({ id }) => id);
+  if (found === undefined) return unknownModel(name, policy);
+  if (others.length === 0) return found;
+  const several = [found, ...others].join(", ");
+  return problem(404, "model_ambiguous", `"${shown(name)}" may be ${several}: name one of these`);
 }
 
 /** A body is about a picture only where pictures are asked for. */

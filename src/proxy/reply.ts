@@ -210,6 +210,9 @@ function error(status: number, code: string, message: string, extra: Extra = {})
     reason: ascii(`${extra.speaker ?? "BudgetGuard"}: ${message}`).slice(0, LONGEST_REASON),
     headers: extra.headers ?? [],
     body: {
+      // langchain shows "[status] title", then the detail.
+      status,
+      title: titleOf(code),
       detail: message,
       error: { message, type: extra.type ?? typeOf(status), code, param: null },
       budgetguard: extra.budgetguard ?? {},
@@ -218,6 +221,11 @@ function error(status: number, code: string, message: string, extra: Extra = {})
 }
 
 const LONGEST_REASON = 200;
+
+/** "budget_exceeded": "Budget exceeded". */
+function titleOf(code: string): string {
+  return `${code.charAt(0).toUpperCase()}${code.slice(1).replaceAll("_", " ")}`;
+}
 
 function typeOf(status: number): string {
   if (status === 401) return "authentication_error";

@@ -5,9 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import { nanoUsd, parseUsd } from "../../src/metering/money.ts";
 import type { Instant } from "../../src/metering/time.ts";
 import type { Breach } from "../../src/policy/decision.ts";
-import type { Policy } from "../../src/policy/policy.ts";
-import { liveAnswer, modelsAnswer, readyAnswer } from "../../src/proxy/own-answers.ts";
-import { reply, send, type Unserved } from "../../src/proxy/reply.ts";
+import { reply, type Unserved } from "../../src/proxy/reply.ts";
 import { listen, portOf, rawClient } from "../support/sockets.ts";
 
 async function said(t: ExecutionContext, answer: (response: ServerResponse) => void, method = "GET") {
@@ -49,6 +47,8 @@ test("a refusal is the 402 that the design fixes, byte for byte", async (t) => {
   t.true(got.headers.includes("x-should-retry: false"));
   t.true(got.headers.includes("Content-Type: application/json"));
   t.deepEqual(JSON.parse(got.body), {
+    status: 402,
+    title: "Budget exceeded",
     detail: message,
     error: { message, type: "budget_error", code: "budget_exceeded", param: null },
     budgetguard: {
@@ -144,31 +144,4 @@ test("headers that are added cannot break out of their line", async (t) => {
   const added = [["X-BudgetGuard-Warning", "a\r\nX: b\u20ac"]] as const;
   const got = await said(t, (response) => reply(response, { kind: "bug" }, added));
   t.true(got.headers.includes("X-BudgetGuard-Warning: a??X: b?"));
-});
-
-test("health and models answer visual and language clients alike", async (t) => {
-  const ready = await said(t, (response) => send(response, readyAnswer(true)));
-  t.is(ready.status, "HTTP/1.1 200 OK");
-  t.like(JSON.parse(ready.body), {
-    status: "ready",
-    object: "health.response",
-    message: "Service is ready.",
-  });
-  const unready = await said(t, (response) => send(response, readyAnswer(false)));
-  t.regex(unready.status, /^HTTP\/1.1 503 BudgetGuard: /);
-  const live = await said(t, (response) => send(response, liveAnswer()));
-  t.is(JSON.parse(live.body).status, "live");
-  const policy = {
-    models: new Map([
-      ["a", {}],
-      ["b", {}],
-    ]),
-  } as unknown as Policy;
-  const all = await said(t, (response) => send(response, modelsAnswer(policy, undefined)));
-  t.deepEqual(
-    JSON.parse(all.body).data.map(({ id }: { id: string }) => id),
-    ["a", "b"],
-  );
-  const one = await said(t, (response) => send(response, modelsAnswer(policy, "b")));
-  t.like(JSON.parse(one.body), { object: "list", data: [{ id: "b", object: "model" }] });
 });
