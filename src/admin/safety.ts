@@ -31,7 +31,10 @@ export interface Safety {
 
 /** The connection that a request came by; without one, nothing is known of its sender. */
 export interface Sender {
-  readonly incoming?: { readonly socket: { readonly remoteAddress?: string | undefined } };
+  readonly incoming?: {
+    readonly url?: string | undefined;
+    readonly socket: { readonly remoteAddress?: string | undefined };
+  };
 }
 
 export interface Caller {
@@ -71,16 +74,21 @@ export function securityHeaders(): MiddlewareHandler {
 }
 
 /** Against DNS rebinding: a page of another name that resolves to this machine still says its own name. */
-export function knownHost(safety: Safety): MiddlewareHandler {
-  return createMiddleware(async (c, next) => {
-    const host = c.req.header("host") ?? "";
-    const { hosts } = safety.allowed();
-    if (isAllowedHost(host, { ports: safety.ports(), hosts })) return next();
+export function knownHost(safety: Safety): MiddlewareHandler<AdminEnv> {
+  return createMiddleware<AdminEnv>(async (c, next) => {
+    const allowed = { ports: safety.ports(), hosts: safety.allowed().hosts };
+    const names = [c.req.header("host") ?? "", ...authorityOf(c.env.incoming?.url)];
+    if (names.every((name) => isAllowedHost(name, allowed))) return next();
     const detail =
       "this Host name is not one of the gateway's; use localhost or 127.0.0.1 with its port, " +
       "or add the name to `hosts` in the policy";
     return refuse(c, 421, { code: "unknown_host", detail });
   });
+}
+
+/** Of a target that names whom it is for (http://host/path): that counts for more than the Host header. */
+function authorityOf(target = "/"): string[] {
+  return target.startsWith("/") ? [] : [/^https?:\/\/([^/?#]*)/i.exec(target)?.[1] ?? ""];
 }
 
 /** Against pages of other origins. Programs send neither header; browsers cannot leave out both. */
