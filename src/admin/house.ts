@@ -99,6 +99,7 @@ export interface Sums {
   readonly images: number;
   readonly elapsed: DurationUs;
   readonly amount: NanoUsd;
+  readonly tokens: { readonly input: number; readonly output: number };
 }
 
 export interface SpendFound {

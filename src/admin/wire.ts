@@ -79,6 +79,8 @@ export function sumsWire(sums: Sums): spend.Spend["total"] {
     requests: sums.requests,
     images: sums.images,
     elapsed_us: sums.elapsed,
+    input_tokens: sums.tokens.input,
+    output_tokens: sums.tokens.output,
     amount_usd: formatUsd(sums.amount),
   };
 }

@@ -53,15 +53,25 @@ function totalText(found: Usage): string {
   const filters = Object.entries({ provider, model, user }).filter(([, value]) => value !== null);
   const only = filters.map(([name, value]) => `, ${name} ${value}`).join("");
   const work = `${counted(requests, "request")}, ${counted(images, "image")}, ${elapsed(elapsed_us)} of work`;
-  return `${windowText(found)}${only}\n${amount_usd} USD for ${work}`;
+  const tokens = hasTokens(found) ? `, ${found.input_tokens} tokens in and ${found.output_tokens} out` : "";
+  return `${windowText(found)}${only}\n${amount_usd} USD for ${work}${tokens}`;
+}
+
+type Sums = Spend["total"];
+
+/** Where no LLM told its usage, columns of zeros would only take room. */
+function hasTokens({ input_tokens, output_tokens }: Sums): boolean {
+  return input_tokens + output_tokens > 0;
 }
 
 function rowsText(found: Spend, { out }: Terminal): string {
-  const row = (value: string, sums: Spend["total"]) => [
+  const isTold = hasTokens(found.total);
+  const row = (value: string, sums: Sums) => [
     value,
     String(sums.requests),
     String(sums.images),
     elapsed(sums.elapsed_us),
+    ...(isTold ? [String(sums.input_tokens), String(sums.output_tokens)] : []),
     sums.amount_usd,
   ];
   const rows = found.rows.map((each) => row(each.value === "" ? "(none said)" : each.value, each));
@@ -71,10 +81,16 @@ function rowsText(found: Spend, { out }: Terminal): string {
     { title: "requests", align: "right" },
     { title: "images", align: "right" },
     { title: "work", align: "right" },
+    ...(isTold ? TOKEN_COLUMNS : []),
     { title: "USD", align: "point" },
   ] as const;
   return `${windowText(found)}\n${table(out, columns, [...rows, ...total])}`;
 }
+
+const TOKEN_COLUMNS = [
+  { title: "tokens in", align: "right" },
+  { title: "out", align: "right" },
+] as const;
 
 function windowText({ period, starts_at, ends_at, timezone }: Usage | Spend): string {
   return `${period}, ${turn(starts_at, timezone)} to ${turn(ends_at, timezone)}`;

@@ -141,7 +141,10 @@ async function spend({ inForce, reader, now }: HouseParts, query: SpendAsked): P
   return { period, timezone, total, rows: query.by === "total" ? [{ ...total, value: "total" }] : rows };
 }
 
-const NOTHING: Sums = { requests: 0, images: 0, elapsed: durationUs(0), amount: ZERO_USD };
+const NOTHING: Sums = {
+  ...{ requests: 0, images: 0, elapsed: durationUs(0), amount: ZERO_USD },
+  tokens: { input: 0, output: 0 },
+};
 
 function currentPeriod(kind: SpendAsked["period"], timezone: string, at: Instant): Period {
   return periodOf(kind === "today" ? "daily" : kind, timezone, 1, at);

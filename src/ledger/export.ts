@@ -25,6 +25,8 @@ const COLUMNS = [
   "outcome",
   "price",
   "price_source",
+  "input_tokens",
+  "output_tokens",
 ] as const;
 
 type Line = Record<(typeof COLUMNS)[number], string | number | null>;
@@ -59,6 +61,9 @@ function lineOf(row: Record<string, unknown>): Line {
     outcome: text(row.outcome),
     price: text(row.price),
     price_source: text(row.price_source),
+    // A ledger that no newer version has opened yet has none.
+    input_tokens: Number(row.input_tokens ?? 0),
+    output_tokens: Number(row.output_tokens ?? 0),
   };
 }
 

@@ -4,6 +4,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type NanoUsd, nanoUsd } from "../metering/money.ts";
 import { type DurationUs, durationUs, type Instant, instantUs } from "../metering/time.ts";
+import type { TokenCount } from "../policy/admission.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
 import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
 import { budgetsOf, explanationOf } from "./stored.ts";
@@ -16,6 +17,7 @@ export interface Sums {
   readonly images: number;
   readonly elapsed: DurationUs;
   readonly amount: NanoUsd;
+  readonly tokens: TokenCount;
 }
 
 export interface SumsRow extends Sums {
@@ -52,7 +54,7 @@ function rolledUp(database: DatabaseSync, question: SumsQuestion): readonly Sums
   if (!ROLLED_UP.has(question.by)) return counted(database, question, []);
   const statement = database.prepare(
     `SELECT value, sum(requests) AS requests, sum(images) AS images, sum(elapsed) AS elapsed,
-       sum(amount) AS amount
+       sum(amount) AS amount, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
      FROM rollups WHERE dimension = ? AND bucket >= ? AND bucket < ?
      GROUP BY value ORDER BY amount DESC, value`,
   );
@@ -74,7 +76,7 @@ function counted(
   }
   const statement = database.prepare(
     `SELECT ${value} AS value, sum(is_last) AS requests, sum(images) AS images, sum(elapsed) AS elapsed,
-       sum(amount) AS amount
+       sum(amount) AS amount, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
      FROM entries WHERE ${where.join(" AND ")} GROUP BY 1 ORDER BY amount DESC, value`,
   );
   statement.setReadBigInts(true);
@@ -88,6 +90,7 @@ function sumsRow(row: Record<string, unknown>): SumsRow {
     images: Number(row.images ?? 0),
     elapsed: durationUs(Number(row.elapsed ?? 0)),
     amount: nanoUsd((row.amount as bigint | null) ?? 0n),
+    tokens: { input: Number(row.input_tokens ?? 0), output: Number(row.output_tokens ?? 0) },
   };
 }
 

@@ -53,7 +53,7 @@ function settleUnknown(
   return {
     at: end,
     wall: end,
-    entries: settledEntries(hold, charge.parts, "unknown", undefined),
+    entries: settledEntries(hold, charge.parts, { outcome: "unknown", status: undefined, tokens: undefined }),
     balances: hold.lasting([...row.claims.map(unheld), ...posted]),
     unhold: [row.id],
     ending: {

@@ -111,7 +111,7 @@ export class LocalReservation implements Reservation {
     hold.step(["stopped"], "ended");
     const charge = chargeOf(hold, ending, this.cuts);
     const moved = [...this.#accounts.unhold(hold), ...this.#post(charge)];
-    const entries = settledEntries(hold, charge.parts, ending.outcome, ending.status);
+    const entries = settledEntries(hold, charge.parts, ending);
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };

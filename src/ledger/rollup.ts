@@ -10,10 +10,10 @@ import type { BudgetAction } from "./store.ts";
 /** Distinct workflows counted apart in one UTC day; further ones are counted as "other". */
 const WORKFLOWS_A_DAY = 1000;
 
-const ADD = `INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (bucket, dimension, value) DO UPDATE SET
-  requests = requests + excluded.requests, images = images + excluded.images,
-  elapsed = elapsed + excluded.elapsed, amount = amount + excluded.amount`;
+const COUNTED = ["requests", "images", "elapsed", "amount", "input_tokens", "output_tokens"];
+const ADD = `INSERT INTO rollups (bucket, dimension, value, ${COUNTED.join(", ")})
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bucket, dimension, value) DO UPDATE SET
+  ${COUNTED.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`;
 
 interface Sum {
   readonly bucket: number;
@@ -23,11 +23,16 @@ interface Sum {
   images: number;
   elapsed: number;
   amount: bigint;
+  inputTokens: number;
+  outputTokens: number;
 }
 
-type Counted = Pick<Sum, "requests" | "images" | "elapsed" | "amount">;
+type Counted = Omit<Sum, "bucket" | "dimension" | "value">;
 
-const ONE_REQUEST: Counted = { requests: 1, images: 0, elapsed: 0, amount: 0n };
+const ONE_REQUEST: Counted = {
+  ...{ requests: 1, images: 0, elapsed: 0, amount: 0n },
+  ...{ inputTokens: 0, outputTokens: 0 },
+};
 
 export class RollupWriter {
   readonly #write: StatementSync;
@@ -55,7 +60,11 @@ export class RollupWriter {
     }
     const images = Number(row[AT.images]);
     const elapsed = Number(row[AT.elapsed]);
-    const counted = { requests: isLast ? 1 : 0, images, elapsed, amount: BigInt(row[AT.amount] ?? 0) };
+    const counted: Counted = {
+      ...{ requests: isLast ? 1 : 0, images, elapsed, amount: BigInt(row[AT.amount] ?? 0) },
+      inputTokens: Number(row[AT.input_tokens]),
+      outputTokens: Number(row[AT.output_tokens]),
+    };
     this.#add(bucket, "total", "", counted);
     // Where nobody said, "" has the money: the rows of a dimension add up to the total.
     for (const scope of DIMENSIONS) this.#add(bucket, scope, textOf(row[AT[scope]]), counted);
@@ -78,8 +87,10 @@ export class RollupWriter {
   }
 
   flush(): void {
-    for (const { bucket, dimension, value, requests, images, elapsed, amount } of this.#sums.values()) {
-      this.#write.run(bucket, dimension, value, requests, images, elapsed, amount);
+    for (const { bucket, dimension, value, ...sum } of this.#sums.values()) {
+      const { requests, images, elapsed, amount, inputTokens, outputTokens } = sum;
+      const counted = [requests, images, elapsed, amount, inputTokens, outputTokens];
+      this.#write.run(bucket, dimension, value, ...counted);
     }
     this.#sums.clear();
   }
@@ -104,6 +115,8 @@ export class RollupWriter {
       sum.images += counted.images;
       sum.elapsed += counted.elapsed;
       sum.amount += counted.amount;
+      sum.inputTokens += counted.inputTokens;
+      sum.outputTokens += counted.outputTokens;
     }
   }
 

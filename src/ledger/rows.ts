@@ -4,7 +4,7 @@ import type { Part } from "../metering/lease.ts";
 import { formatUsd, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import type { Price } from "../metering/price.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
-import type { Outcome } from "../policy/admission.ts";
+import type { Outcome, TokenCount } from "../policy/admission.ts";
 import type { Decision, Forward } from "../policy/decision.ts";
 import { describeSource } from "../policy/explain.ts";
 import type { Facts } from "../policy/match.ts";
@@ -13,6 +13,14 @@ import type { OpenHold } from "./held.ts";
 import type { DecisionRow, EndingRow, Entry } from "./store.ts";
 
 const NO_TIME = 0 as DurationUs;
+const NO_TOKENS: TokenCount = { input: 0, output: 0 };
+
+/** As an Ending, of which a crash left nothing. */
+export interface Ended {
+  readonly outcome: Outcome;
+  readonly status: number | undefined;
+  readonly tokens: TokenCount | undefined;
+}
 
 export function reservedEntry(hold: OpenHold, at: Instant): Entry {
   return entry(hold, { at, kind: "reserved", amount: hold.amount });
@@ -31,8 +39,7 @@ export function releasedEntry(hold: OpenHold, at: Instant, isLast: boolean): Ent
 export function settledEntries(
   hold: OpenHold,
   parts: readonly Part[],
-  outcome: Outcome,
-  status: number | undefined,
+  { outcome, status, tokens }: Ended,
 ): readonly Entry[] {
   const isMade = outcome === "relayed" && status !== undefined && status >= 200 && status < 300;
   return parts.map((part, index) => {
@@ -45,6 +52,7 @@ export function settledEntries(
       outcome,
       isLast,
       images: isLast && isMade ? hold.row.images : 0,
+      tokens: (isLast && isMade ? tokens : undefined) ?? NO_TOKENS,
     });
   });
 }
@@ -93,6 +101,7 @@ function entry(hold: OpenHold, own: Pick<Entry, "at" | "kind" | "amount"> & Part
     outcome: undefined,
     isLast: false,
     images: 0,
+    tokens: NO_TOKENS,
     price: priceText(row.price),
     priceSource: describeSource(row.price.source),
     ...own,

@@ -3,7 +3,7 @@
 import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SCHEMA, SCHEMA_VERSION } from "./sqlite-schema.ts";
+import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./sqlite-schema.ts";
 
 /** Creates it when it is not there. Throws with a sentence when it is of a later version or corrupt. */
 export function openLedger(folder: string): DatabaseSync {
@@ -29,7 +29,14 @@ function prepare(database: DatabaseSync, file: string): void {
         `${SCHEMA_VERSION}): start that version, or name another --data folder`,
     );
   }
-  database.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT;`);
+  // A new file has version 0 and gets the tables as they are now; all or nothing, whatever happens meanwhile.
+  const steps = version === 0 ? [] : versionsFrom(version).map((each) => MIGRATIONS[each] ?? "");
+  const all = [...steps, SCHEMA, `PRAGMA user_version = ${SCHEMA_VERSION};`].join("\n");
+  database.exec(`BEGIN IMMEDIATE; ${all} COMMIT;`);
+}
+
+function versionsFrom(version: number): readonly number[] {
+  return Array.from({ length: SCHEMA_VERSION - version }, (_, step) => version + step);
 }
 
 /** By SQLite's primary codes: what an operator can do about it. */

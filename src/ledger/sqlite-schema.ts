@@ -1,7 +1,15 @@
 // The tables of DATA/ledger.db. Amounts are nano-dollars, instants and durations microseconds, all as
 // 64-bit integers; STRICT, so that a float can never slip in.
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
+
+/** What brings a ledger of an earlier version to the next one: by the version that it begins at. */
+export const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: ["entries", "rollups"]
+    .flatMap((table) => ["input_tokens", "output_tokens"].map((column) => [table, column]))
+    .map(([table, column]) => `ALTER TABLE ${table} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0;`)
+    .join(" "),
+};
 
 /** Columns of `entries` that a budget's `when` or `per` can ask about, by scope. */
 export const SCOPE_COLUMNS: Readonly<Record<string, string>> = {
@@ -36,7 +44,9 @@ CREATE TABLE IF NOT EXISTS entries (
   outcome TEXT,
   is_last INTEGER NOT NULL,
   price TEXT NOT NULL,
-  price_source TEXT NOT NULL
+  price_source TEXT NOT NULL,
+  input_tokens INTEGER NOT NULL DEFAULT 0,
+  output_tokens INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS entries_at ON entries (at);
 CREATE INDEX IF NOT EXISTS entries_request ON entries (request);
@@ -96,6 +106,8 @@ CREATE TABLE IF NOT EXISTS rollups (
   images INTEGER NOT NULL,
   elapsed INTEGER NOT NULL,
   amount INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL DEFAULT 0,
+  output_tokens INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (bucket, dimension, value)
 ) STRICT, WITHOUT ROWID;
 

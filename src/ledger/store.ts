@@ -4,7 +4,7 @@
 import type { Join, LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
-import type { Outcome, Settlement } from "../policy/admission.ts";
+import type { Outcome, Settlement, TokenCount } from "../policy/admission.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
 import type { BalanceChange } from "./book.ts";
@@ -35,6 +35,8 @@ export interface Entry {
   /** The last entry of a request: it counts one request, but for one that was never sent. */
   readonly isLast: boolean;
   readonly images: number;
+  /** Of a request's last entry, where its upstream told them; else 0. */
+  readonly tokens: TokenCount;
   readonly price: string;
   readonly priceSource: string;
 }

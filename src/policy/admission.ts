@@ -60,7 +60,13 @@ export interface Ending {
   /** The upstream's status, if it sent one. */
   readonly status: number | undefined;
   /** From an LLM's `usage`; undefined: the whole hold is charged where tokens are priced. */
-  readonly tokens: { readonly input: number; readonly output: number } | undefined;
+  readonly tokens: TokenCount | undefined;
+}
+
+/** Of an LLM's prompt and of its answer, as the upstream counted them. */
+export interface TokenCount {
+  readonly input: number;
+  readonly output: number;
 }
 
 export interface Settlement {

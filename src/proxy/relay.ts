@@ -20,7 +20,7 @@ import { LostResultError } from "./hosted-poll.ts";
 import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
-import { ReplyTail } from "./token-usage.ts";
+import { countsTokens, ReplyTail } from "./token-usage.ts";
 import { MOST_UNREADABLE, type Unreadable, unreadable } from "./unreadable.ts";
 import { prepare } from "./upstream-request.ts";
 
@@ -53,7 +53,8 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#reject = reject;
     this.#downstream = new Downstream(job.response);
     this.#deadlines = new Deadlines(job.upstream.timeouts, (what, after) => this.#expired(what, after));
-    this.#tail = job.upstream.price.kind === "tokens" ? new ReplyTail() : undefined;
+    const isPriced = job.upstream.price.kind === "tokens";
+    this.#tail = isPriced || countsTokens(job.request.path) ? new ReplyTail() : undefined;
   }
 
   start(): void {

@@ -9,6 +9,13 @@ export interface TokenUsage {
   readonly output: number;
 }
 
+/** Whether an LLM's reply to it ends with its usage, however it is priced. */
+export function countsTokens(path: string): boolean {
+  return LANGUAGE.test(path);
+}
+
+const LANGUAGE = /^\/v1\/(?:(?:chat\/)?completions|embeddings|responses|messages|ranking)(?:\?|$)/;
+
 export class ReplyTail {
   #chunks: Buffer[] = [];
   #bytes = 0;

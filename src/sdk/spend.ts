@@ -27,6 +27,8 @@ const sums = {
   requests: count,
   images: count,
   elapsed_us: durationUs.describe("Time that upstreams worked."),
+  input_tokens: count.describe("Of prompts, where an LLM's reply told its usage."),
+  output_tokens: count.describe("Of answers, where an LLM's reply told its usage."),
   amount_usd: usd,
 };
 

@@ -124,7 +124,10 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     requestOf("r-2", { labels: { user: "bob", workflow: undefined, ...nobody } }),
     requestOf("r-1"),
   ];
-  const sums = { requests: 3, images: 2, elapsed: durationUs(24_000_000), amount: usd(6_706_666) };
+  const sums = {
+    ...{ requests: 3, images: 2, elapsed: durationUs(24_000_000), amount: usd(6_706_666) },
+    tokens: { input: 0, output: 0 },
+  };
   return {
     heard,
     status: () => ({

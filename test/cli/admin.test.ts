@@ -264,6 +264,23 @@ test("one of a thing is one thing", async (t) => {
   t.regex((await run("usage")).stdout, / USD for 1 request, 1 image, 24 s of work\n$/);
 });
 
+test("tokens are shown where an LLM told them, and nowhere else", async (t) => {
+  const { run } = await daemon(t, {
+    spend: async (asked) => {
+      const found = await houseOf().spend(asked);
+      const tokens = { input: 1200, output: 34 };
+      const rows = found.rows.map((row, index) => (index === 0 ? { ...row, tokens } : row));
+      return { ...found, total: { ...found.total, tokens }, rows };
+    },
+  });
+  t.regex((await run("usage")).stdout, / 24 s of work, 1200 tokens in and 34 out\n$/);
+  const { stdout } = await run("usage --by user");
+  t.regex(stdout, /requests +images +work +tokens in +out +USD/);
+  t.regex(stdout, / 1200 +34 /);
+  const { stdout: none } = await (await daemon(t, {})).run("usage --by user");
+  t.notRegex(none, /tokens/);
+});
+
 test("mode tells its switch in the policy's time zone, as status does", async (t) => {
   const state = houseOf().policy();
   const policy = { ...state.policy, timezone: "Asia/Tokyo" };

@@ -12,7 +12,7 @@ import { TEN, usd } from "../support/policies.ts";
 
 const HEADER =
   "seq,at,kind,request,client_request_id,upstream,provider,model,tier,user,workflow,amount_usd,elapsed_us," +
-  "outcome,price,price_source";
+  "outcome,price,price_source,input_tokens,output_tokens";
 
 function lines(t: ExecutionContext, format: "jsonl" | "csv", entries: readonly Entry[]): readonly string[] {
   const database = openLedger(ledgerFolder(t));
@@ -27,13 +27,16 @@ function check(t: ExecutionContext, given: string, expected: string): void {
   t.is(
     line,
     `1,2026-11-22T10:00:00.000000Z,settled,r-1,,flux-aws,aws,flux-dev,a10g,${expected},,0.01,10000000,` +
-      "relayed,3.60/h,from the policy",
+      "relayed,3.60/h,from the policy,0,0",
   );
 }
 
 test("a line of JSON has every column, exact, in the order of the ledger", (t) => {
   const [one, two] = lines(t, "jsonl", [
-    entry({ at: later(TEN, durationUs(1)), amount: usd("123456789.000000001"), elapsed: durationUs(7) }),
+    entry({
+      ...{ at: later(TEN, durationUs(1)), amount: usd("123456789.000000001"), elapsed: durationUs(7) },
+      tokens: { input: 1200, output: 34 },
+    }),
     entry({ request: "r-2", kind: "reserved", outcome: undefined, clientRequestId: "mine" }),
   ]);
   t.deepEqual(JSON.parse(one ?? ""), {
@@ -41,6 +44,7 @@ test("a line of JSON has every column, exact, in the order of the ledger", (t) =
     ...{ client_request_id: null, upstream: "flux-aws", provider: "aws", model: "flux-dev", tier: "a10g" },
     ...{ user: "alice", workflow: null, amount_usd: "123456789.000000001", elapsed_us: 7 },
     ...{ outcome: "relayed", price: "3.60/h", price_source: "from the policy" },
+    ...{ input_tokens: 1200, output_tokens: 34 },
   });
   const { seq, kind, outcome, client_request_id } = JSON.parse(two ?? "");
   t.deepEqual(

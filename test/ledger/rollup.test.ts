@@ -53,6 +53,7 @@ const entries = fc.array(
       amount: fc.bigInt({ min: 0n, max: 10n ** 15n }).map(nanoUsd),
       elapsed: fc.integer({ min: 0, max: 10 ** 9 }).map(durationUs),
       images: fc.integer({ min: 0, max: 4 }),
+      tokens: fc.record({ input: fc.nat(10 ** 8), output: fc.nat(10 ** 8) }),
       isLast: fc.boolean(),
       facts: fc
         .record({ user: name, model: name, provider: name, upstream: name, workflow: name })
@@ -87,11 +88,12 @@ test("the sum of the rollups is the sum of the entries, over any quarter-hours",
   const law: Law = (all, { from, to }) => {
     for (const by of ["total", ...DIMENSIONS] as const) {
       const naive = new Map<string, bigint[]>();
-      for (const { at, kind, amount, elapsed, images, isLast, facts: own } of all) {
+      for (const { at, kind, amount, elapsed, images, tokens, isLast, facts: own } of all) {
         if (["reserved", "extended", "released"].includes(kind) || at < from || at >= to) continue;
         const value = by === "total" ? "" : (own[by] ?? "");
-        const due = [isLast ? 1n : 0n, BigInt(images), BigInt(elapsed), amount];
-        const before = naive.get(value) ?? [0n, 0n, 0n, 0n];
+        const counts = [isLast ? 1 : 0, images, elapsed, tokens.input, tokens.output];
+        const due = [...counts.map(BigInt), amount];
+        const before = naive.get(value) ?? [0n, 0n, 0n, 0n, 0n, 0n];
         naive.set(
           value,
           before.map((sum, index) => sum + (due[index] ?? 0n)),
@@ -99,7 +101,10 @@ test("the sum of the rollups is the sum of the entries, over any quarter-hours",
       }
       const found = sums(database, { from, to, by, where: {} }).map((row): [string, bigint[]] => [
         row.value,
-        [BigInt(row.requests), BigInt(row.images), BigInt(row.elapsed), row.amount],
+        [
+          ...[row.requests, row.images, row.elapsed, row.tokens.input, row.tokens.output].map(BigInt),
+          row.amount,
+        ],
       ]);
       t.deepEqual(Object.fromEntries(found), Object.fromEntries(naive));
     }

@@ -5,9 +5,14 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
+import { exportLines } from "../../src/ledger/export.ts";
 import { openStored } from "../../src/ledger/open.ts";
+import { sums } from "../../src/ledger/queries.ts";
 import { openLedger, openLedgerToRead } from "../../src/ledger/sqlite-open.ts";
-import { HandClock, ledgerFolder } from "../support/ledger.ts";
+import { SCHEMA_VERSION } from "../../src/ledger/sqlite-schema.ts";
+import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
+import { EPOCH, FOREVER, instantUs } from "../../src/metering/time.ts";
+import { entry, HandClock, ledgerFolder } from "../support/ledger.ts";
 
 function check(t: ExecutionContext, folder: string, expected: RegExp): void {
   const error = t.throws(() => openStored(folder, new HandClock()));
@@ -52,6 +57,58 @@ test("opening it again changes nothing", (t) => {
   t.is(again.prepare("SELECT count(*) AS n FROM grounds").get()?.n, 1);
   again.close();
 });
+
+/** As the first version left it: without tokens. */
+function makeOld(file: string): void {
+  const old = new DatabaseSync(file);
+  for (const table of ["entries", "rollups"]) {
+    for (const column of ["input_tokens", "output_tokens"])
+      old.exec(`ALTER TABLE ${table} DROP COLUMN ${column}`);
+  }
+  old.exec(`
+    INSERT INTO entries (at, wall, kind, request, amount, elapsed, images, is_last, price, price_source)
+      VALUES (7, 7, 'settled', 'r-1', 5, 3, 1, 1, '1/h', 'policy');
+    INSERT INTO rollups VALUES (0, 'total', '', 1, 1, 3, 5);
+    PRAGMA user_version = 1`);
+  old.close();
+}
+
+test("a ledger of the first version gets its new columns, keeps all that it has, and goes on", (t) => {
+  const { folder, file } = filled(t);
+  const fresh = columnsOf(file);
+  makeOld(file);
+  t.notDeepEqual(columnsOf(file), fresh);
+  openLedger(folder).close();
+  t.deepEqual(columnsOf(file), fresh, "a ledger that grew is like one that began so");
+  const database = openLedger(folder);
+  t.teardown(() => database.close());
+  t.is(database.prepare("PRAGMA user_version").get()?.user_version, SCHEMA_VERSION);
+  t.like(database.prepare("SELECT * FROM entries").get(), { request: "r-1", amount: 5, input_tokens: 0 });
+  new SqliteWriter(database).put({
+    entries: [entry({ at: instantUs(8), tokens: { input: 10, output: 2 } })],
+    at: instantUs(8),
+    wall: instantUs(8),
+  });
+  const [total] = sums(database, { from: EPOCH, to: FOREVER, by: "total", where: {} });
+  t.like(total, { requests: 2, tokens: { input: 10, output: 2 } });
+});
+
+test("a ledger of the first version can be exported as it is", (t) => {
+  const { folder, file } = filled(t);
+  makeOld(file);
+  const database = openLedgerToRead(folder);
+  t.teardown(() => database.close());
+  t.like(JSON.parse([...exportLines(database, "jsonl")][0] ?? ""), { request: "r-1", input_tokens: 0 });
+});
+
+function columnsOf(file: string): unknown {
+  const database = new DatabaseSync(file);
+  const columns = ["entries", "rollups"].map((table) =>
+    database.prepare(`SELECT name, type, "notnull" FROM pragma_table_info('${table}')`).all(),
+  );
+  database.close();
+  return columns;
+}
 
 test("a ledger of a later version is refused, and left as it is", (t) => {
   const { folder, file } = filled(t);

@@ -231,6 +231,7 @@ export function entry(over: Partial<Entry> = {}): Entry {
       outcome: "relayed",
       isLast: true,
       images: 1,
+      tokens: { input: 0, output: 0 },
     },
     ...{ price: "3.60/h", priceSource: "from the policy" },
     ...over,
