@@ -7,8 +7,8 @@ import { DAY, type Instant, quarterHourOf } from "../metering/time.ts";
 import { DECISION_COLUMNS, ENTRY_COLUMNS, type PackedDecision, type Value } from "./packing.ts";
 import type { BudgetAction } from "./store.ts";
 
-/** Distinct workflows counted apart in one UTC day; further ones are counted as "other". */
-const WORKFLOWS_A_DAY = 1000;
+/** Users and workflows counted apart in one UTC day, for clients name them; further ones count as "other". */
+const VALUES_A_DAY = 1000;
 
 const COUNTED = ["requests", "images", "elapsed", "amount", "input_tokens", "output_tokens"];
 const ADD = `INSERT INTO rollups (bucket, dimension, value, ${COUNTED.join(", ")})
@@ -39,12 +39,12 @@ export class RollupWriter {
   readonly #known: StatementSync;
   readonly #sums = new Map<string, Sum>();
   #day = -1;
-  #workflows = new Set<string>();
+  readonly #named = new Map<string, Set<string>>();
 
   constructor(database: DatabaseSync) {
     this.#write = database.prepare(ADD);
     this.#known = database.prepare(
-      "SELECT DISTINCT value FROM rollups WHERE dimension = 'workflow' AND bucket >= ? AND bucket < ?",
+      "SELECT DISTINCT value FROM rollups WHERE dimension = ? AND bucket >= ? AND bucket < ?",
     );
   }
 
@@ -68,8 +68,10 @@ export class RollupWriter {
     this.#add(bucket, "total", "", counted);
     // Where nobody said, "" has the money: the rows of a dimension add up to the total.
     for (const scope of DIMENSIONS) this.#add(bucket, scope, textOf(row[AT[scope]]), counted);
-    const workflow = textOf(row[AT.workflow]);
-    this.#add(bucket, "workflow", workflow === "" ? "" : this.#capped(bucket, workflow), counted);
+    for (const scope of NAMED_BY_CLIENTS) {
+      const value = textOf(row[AT[scope]]);
+      this.#add(bucket, scope, value === "" ? "" : this.#capped(bucket, scope, value), counted);
+    }
     this.#add(bucket, "series", seriesOf(row), counted);
   }
 
@@ -95,7 +97,7 @@ export class RollupWriter {
     this.#sums.clear();
   }
 
-  /** Of a transaction that was rolled back: also which workflows it had seen. */
+  /** Of a transaction that was rolled back: also which names it had seen. */
   forget(): void {
     this.#sums.clear();
     this.#day = -1;
@@ -120,23 +122,30 @@ export class RollupWriter {
     }
   }
 
-  #capped(bucket: number, workflow: string): string {
+  #capped(bucket: number, dimension: string, value: string): string {
     const day = bucket - (bucket % DAY);
     if (day !== this.#day) {
       this.#day = day;
-      this.#workflows = new Set(this.#known.all(day, day + DAY).map((row) => String(row.value)));
-      for (const { dimension, value } of this.#sums.values()) {
-        if (dimension === "workflow") this.#workflows.add(value);
-      }
+      this.#named.clear();
     }
-    if (this.#workflows.has(workflow)) return workflow;
-    if (this.#workflows.size >= WORKFLOWS_A_DAY) return "other";
-    this.#workflows.add(workflow);
-    return workflow;
+    const named = this.#named.get(dimension) ?? this.#namedOn(day, dimension);
+    if (named.has(value)) return value;
+    if (named.size >= VALUES_A_DAY) return "other";
+    named.add(value);
+    return value;
+  }
+
+  #namedOn(day: number, dimension: string): Set<string> {
+    const written = this.#known.all(dimension, day, day + DAY).map((row) => String(row.value));
+    const unwritten = [...this.#sums.values()].filter((sum) => sum.dimension === dimension);
+    const named = new Set([...written, ...unwritten.map(({ value }) => value)]);
+    this.#named.set(dimension, named);
+    return named;
   }
 }
 
-const DIMENSIONS = ["provider", "model", "user", "upstream"] as const;
+const DIMENSIONS = ["provider", "model", "upstream"] as const;
+const NAMED_BY_CLIENTS = ["user", "workflow"] as const;
 const AT = Object.fromEntries(ENTRY_COLUMNS.map((name, at) => [name, at])) as Record<
   (typeof ENTRY_COLUMNS)[number],
   number

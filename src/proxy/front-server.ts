@@ -16,6 +16,7 @@ export interface FrontServerOptions {
   readonly connected: (socket: Socket) => void;
   /** With it the server speaks TLS, and nothing else. */
   readonly certificate?: Certified | undefined;
+  readonly requestsPerConnection?: number;
 }
 
 /** What a TLS server shows of itself; one that follows it takes a renewed certificate. */
@@ -31,16 +32,22 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Longer than clients' pools keep a connection, so that they close first. */
 const KEEP_ALIVE_MS = 75_000;
 const SWEEP_MS = 50;
+/** Requests that one connection may bring, one after another: a new one meets a renewed certificate. */
+const MOST_REQUESTS = 10_000;
 /** Requests of one connection that wait for their turn to be answered: each may hold money. */
 const MOST_PIPELINED = 16;
 
-export function createFrontServer({ serve, tunnel, connected, certificate }: FrontServerOptions): Server {
+export function createFrontServer(options: FrontServerOptions): Server {
+  const { serve, tunnel, connected, certificate, requestsPerConnection = MOST_REQUESTS } = options;
   const busy = new WeakMap<Socket, number>();
-  // In the middle of another request's reply a 101 would be taken for a part of it.
-  const shouldUpgradeCallback = (request: IncomingMessage) =>
-    tunnel !== undefined && asksTunnel(request) && (busy.get(request.socket) ?? 0) === 0;
-  const options = { ...HTTP, shouldUpgradeCallback };
-  const server = certificate === undefined ? createServer(options) : tlsServer(certificate, options);
+  const http = {
+    ...HTTP,
+    // In the middle of another request's reply a 101 would be taken for a part of it.
+    shouldUpgradeCallback: (request: IncomingMessage) =>
+      tunnel !== undefined && asksTunnel(request) && (busy.get(request.socket) ?? 0) === 0,
+  };
+  const server = certificate === undefined ? createServer(http) : tlsServer(http, certificate);
+  server.maxRequestsPerSocket = requestsPerConnection;
   const counted = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const count = (busy.get(socket) ?? 0) + 1;
@@ -92,9 +99,9 @@ const HTTP = {
   keepAlive: true,
 };
 
-function tlsServer(certificate: Certified, options: typeof HTTP): Server {
+function tlsServer(http: typeof HTTP, certificate: Certified): Server {
   const shown = certificate.shown();
-  const server = createTlsServer({ ...options, ...shown, handshakeTimeout: HEADERS_TIMEOUT_MS });
+  const server = createTlsServer({ ...http, ...shown, handshakeTimeout: HEADERS_TIMEOUT_MS });
   server.once("close", certificate.follow(server));
   // Who comes from where is open once at a time: that is how a TLS socket finds the one beneath it.
   const beneath = new Map<string, Socket>();

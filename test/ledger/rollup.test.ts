@@ -134,21 +134,23 @@ test("money that is only held is in no sum", (t) => {
   t.deepEqual(sums(database, { ...ALWAYS, by: "total" }), []);
 });
 
-test("the thousand-and-first workflow of a day is counted as other, and no money is lost", (t) => {
-  const { database, put } = ledger(t);
-  const of = (workflow: string) => entry({ facts: facts({ workflow }) });
-  put(...Array.from({ length: 1002 }, (_, index) => of(`w-${index}`)));
-  put(of("w-0"), entry());
-  const rows = sums(database, { ...ALWAYS, by: "workflow" });
-  t.is(rows.length, 1002);
-  const requests = (value: string) => rows.find((row) => row.value === value)?.requests;
-  const counted = ["other", "w-0", "w-999", ""].map(requests);
-  t.deepEqual(counted, [2, 2, 1, 1]);
-  t.is(
-    rows.reduce((sum, { amount }) => sum + amount, 0n),
-    usd("0.01") * 1004n,
-  );
-});
+for (const by of ["user", "workflow"] as const) {
+  test(`the thousand-and-first ${by} of a day is counted as other, and no money is lost`, (t) => {
+    const { database, put } = ledger(t);
+    const of = (value: string | undefined) => entry({ facts: facts({ [by]: value }) });
+    put(...Array.from({ length: 1002 }, (_, index) => of(`w-${index}`)));
+    put(of("w-0"), of(undefined));
+    const rows = sums(database, { ...ALWAYS, by });
+    t.is(rows.length, 1002);
+    const requests = (value: string) => rows.find((row) => row.value === value)?.requests;
+    const counted = ["other", "w-0", "w-999", ""].map(requests);
+    t.deepEqual(counted, [2, 2, 1, 1]);
+    t.is(
+      rows.reduce((sum, { amount }) => sum + amount, 0n),
+      usd("0.01") * 1004n,
+    );
+  });
+}
 
 test("the cap counts by the day, and a restart does not move it", (t) => {
   const book = ledger(t);

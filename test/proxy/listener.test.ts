@@ -3,6 +3,7 @@
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
+import { createFrontServer } from "../../src/proxy/front-server.ts";
 import { type ListenerRules, Listeners, type Serve } from "../../src/proxy/listener.ts";
 import { listen, portOf, rawClient, within } from "../support/sockets.ts";
 
@@ -257,6 +258,33 @@ test("of requests pipelined on one connection no more than a few are taken", asy
   const client = await rawClient(port, `GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`.repeat(100));
   await within(3000, client.until(/too_many_requests/), "the refusal");
   t.is(served, 16);
+});
+
+test("one connection brings a bounded number of requests, and the last of them says so", async (t) => {
+  const server = createFrontServer({
+    serve: (_request, response) => void response.end("served"),
+    connected: () => {},
+    requestsPerConnection: 3,
+  });
+  await listen(server);
+  t.teardown(() => server.close());
+  const client = await rawClient(portOf(server));
+  for (const [index, connection] of ["keep-alive", "keep-alive", "close"].entries()) {
+    client.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    const replies = await client.until((text) => text.split("served").length === index + 2);
+    t.regex(replies.slice(replies.lastIndexOf("HTTP/1.1")), new RegExp(`\r\nConnection: ${connection}\r\n`));
+  }
+  t.is(await client.closed, "end");
+});
+
+test("of clients that are slow with their headers none keeps a connection, however it trickles", async (t) => {
+  const { listeners, port } = await open(t);
+  const silent = await rawClient(port);
+  const trickling = await rawClient(port, "GET / HTTP/1.1\r\nHost: localhost\r\n");
+  const trickle = setInterval(() => trickling.socket.write("X: y\r\n"), 500);
+  await within(13_000, Promise.all([silent.closed, trickling.closed]), "the timeouts");
+  clearInterval(trickle);
+  t.is(listeners.connections, 0);
 });
 
 test("a client that is slow with its headers is answered 408 and closed", async (t) => {

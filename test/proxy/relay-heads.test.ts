@@ -94,7 +94,7 @@ test("a client sees the upstream's headers as they are, without cookies and CORS
     reply,
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-ODD-Case: Yes\r\nX-Two: 1\r\nX-Two: 2\r\n" +
       "Date: Sun, 22 Nov 2026 10:00:00 GMT\r\nX-BudgetGuard-Upstream: up\r\n" +
-      "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nok",
+      "Connection: keep-alive\r\nKeep-Alive: timeout=75, max=10000\r\n\r\nok",
   );
 });
 
