@@ -22,6 +22,7 @@ export interface Series {
   readonly labels: SeriesLabels;
   readonly outcomes: Map<Outcome, number>;
   readonly costs: Map<CostKind, NanoUsd>;
+  readonly tokens: { input: number; output: number };
   readonly duration: Distribution;
 }
 
@@ -115,6 +116,7 @@ export function seriesOf(counts: Counts, labels: SeriesLabels): Series {
     labels,
     outcomes: new Map(),
     costs: new Map(),
+    tokens: { input: 0, output: 0 },
     duration: new Distribution(WORK_BOUNDS),
   };
   counts.series.set(key, made);

@@ -19,6 +19,7 @@ export function exposition(counts: Counts, readings: Readings): Promise<string> 
   const registry = new Registry();
   const page = pageOf(registry);
   writeRequests(page, counts);
+  writeTokens(page, counts);
   writeGenerations(page, counts);
   writeBudgets(page, counts, readings);
   writePolicy(page, readings);
@@ -63,6 +64,18 @@ function writeRequests(page: Page, { series, overhead }: Counts): void {
       "a counter cannot fall.",
     all.flatMap(({ labels, costs }) =>
       [...costs].map(([kind, amount]) => ({ labels: { ...labels, kind }, value: dollars(amount) })),
+    ),
+  );
+}
+
+function writeTokens(page: Page, { series }: Counts): void {
+  const all = [...series.values()].filter(({ labels }) => labels.upstream !== "none");
+  page.counter(
+    "budgetguard_tokens_total",
+    "Tokens of prompts (kind=input) and answers (kind=output), as the usage in LLMs' replies counts them; " +
+      "replies that tell none count none.",
+    all.flatMap(({ labels, tokens }) =>
+      (["input", "output"] as const).map((kind) => ({ labels: { ...labels, kind }, value: tokens[kind] })),
     ),
   );
 }

@@ -37,6 +37,8 @@ interface Ended {
   readonly succeeded: boolean;
   /** Pictures that it made: 0 unless it succeeded. */
   readonly images: number;
+  /** Of an LLM's prompt and answer, where its reply told them. */
+  readonly tokens: { readonly input: number; readonly output: number };
 }
 
 /** What the ledger remembers at start, so that counters go on where they stopped. */
@@ -100,6 +102,8 @@ export class Metrics {
     const series = seriesOf(this.#counts, labelsOf(event));
     addCount(series.outcomes, event.outcome, count);
     addCost(series, "request", charged);
+    series.tokens.input += event.tokens.input;
+    series.tokens.output += event.tokens.output;
     const { generations } = this.#counts;
     generations.cost = add(generations.cost, charged);
     generations.images += event.images;

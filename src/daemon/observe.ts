@@ -34,6 +34,7 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
     outcome,
     succeeded,
     images: succeeded && made !== SWITCHED ? task.work.images : 0,
+    tokens: (succeeded ? sent?.ending.tokens : undefined) ?? NO_TOKENS,
     duration: between(event.at, at),
     overhead: overheadOf(event, at),
     charged,
@@ -73,6 +74,8 @@ export function observePassed({ metrics, accessLog, now }: Observer, event: Pass
     duration: between(event.at, at),
   });
 }
+
+const NO_TOKENS = { input: 0, output: 0 };
 
 const NOBODY = {
   request: undefined,

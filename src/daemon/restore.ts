@@ -38,6 +38,7 @@ export async function remembered(reader: LedgerReader): Promise<Remembered> {
         outcome: known,
         succeeded: Number(success) === 1,
         images: row.images,
+        tokens: row.tokens,
         count: row.requests,
         charged: row.amount,
       });

@@ -19,6 +19,7 @@ const relayed: Observation = {
   outcome: "relayed",
   succeeded: true,
   images: 1,
+  tokens: { input: 0, output: 0 },
   duration: durationUs(12_000_001),
   overhead: durationUs(1_500),
   charged: usd(3_353_333),
@@ -89,6 +90,20 @@ test("generations are told apart by how they went, and cost per image is their q
   t.deepEqual(value("generation_latency_seconds_count"), ["1"]);
   t.deepEqual(value("generation_latency_seconds_bucket", { le: "12" }), ["0"]);
   t.deepEqual(value("generation_latency_seconds_bucket", { le: "20" }), ["1"]);
+});
+
+test("tokens are counted by upstream, and go on where the ledger left off", async (t) => {
+  const metrics = new Metrics();
+  const { duration: _, overhead: __, ...ended } = relayed;
+  const requests = [{ ...ended, tokens: { input: 1000, output: 5 }, count: 7, charged: usd(0) }];
+  metrics.restore({ requests, charges: [], decisions: [] });
+  metrics.observe({ ...relayed, tokens: { input: 200, output: 34 } });
+  metrics.observe(relayed);
+  const value = await scrape(metrics);
+  const labels = { model: "flux-dev", upstream: "flux-aws" };
+  t.deepEqual(value("budgetguard_tokens_total", { ...labels, kind: "input" }), ["1200"]);
+  t.deepEqual(value("budgetguard_tokens_total", { ...labels, kind: "output" }), ["39"]);
+  t.deepEqual(value("budgetguard_tokens_total", { upstream: "none" }), []);
 });
 
 test("counters go on where the ledger left off", async (t) => {

@@ -96,6 +96,14 @@ test("what an answer took is counted by user, workflow and model, whatever its p
     t.deepEqual(await told("workflow"), ["research-agent 1200 34", "writer-agent 2400 68"]);
     t.deepEqual(await told("model"), ["llama 3600 102"]);
     t.like(await gateway.client.usage({ user: "bob" }), { input_tokens: 1200, output_tokens: 34 });
+    const counter = /^budgetguard_tokens_total\{.*kind="(\w+)".*\} (\d+)$/gm;
+    const scraped = await eventually("all three are counted", async () => {
+      const found = [...(await gateway.client.metrics()).matchAll(counter)].map(
+        ([, kind, sum]) => `${kind} ${sum}`,
+      );
+      return found.includes("input 3600") && found;
+    });
+    t.deepEqual(scraped.sort(), ["input 3600", "output 102"]);
   }
 });
 

@@ -35,7 +35,10 @@ const figures = {
     output: usd().describe("USD per million tokens of the answer."),
   })
     .optional()
-    .describe("USD per million tokens, as the reply's usage counts them."),
+    .describe(
+      "USD per million tokens, as the reply's usage counts them. A stream tells it only where its client " +
+        "asks (stream_options.include_usage); else all that was held is charged.",
+    ),
 };
 
 const entryShape = mapping(figures);
