@@ -7,6 +7,7 @@ import { createServer } from "node:tls";
 import test, { type ExecutionContext } from "ava";
 import { seconds } from "../../src/metering/time.ts";
 import type { Timeouts, Upstream } from "../../src/policy/policy.ts";
+import { tunnel } from "../../src/proxy/tunnel.ts";
 import { eventually } from "../support/gateway-client.ts";
 import {
   clientFrame,
@@ -16,6 +17,7 @@ import {
   talk,
   tunnelHead,
 } from "../support/realtime.ts";
+import { upstreamAt } from "../support/relay-rig.ts";
 import { CERTIFICATE, KEY } from "../support/self-signed.ts";
 import { listen, portOf, type RawUpstream, rawClient, rawUpstream, within } from "../support/sockets.ts";
 import { tunnelRig } from "../support/tunnel-rig.ts";
@@ -109,6 +111,26 @@ test("30 clients that reset as they ask leave no connection to the upstream", as
   await eventually("no connection is left", () => nim.open() === 0);
   t.is(rig.clock.filter((what) => what === "begin").length, rig.clock.length / 2);
   t.log(`the upstream saw ${nim.accepted()} of them`);
+});
+
+test("a tunnel that is called off while its connection opens leaves none", async (t) => {
+  const nim = await realtime(t);
+  const server = createPlainServer();
+  await listen(server);
+  t.teardown(() => server.close());
+  const { socket } = await rawClient(portOf(server));
+  t.teardown(() => void socket.destroy());
+  const control = new AbortController();
+  const job = { path: "/v1/realtime", rawHeaders: [], requestId: "r-test", replyHeaders: [] };
+  const opening = tunnel({
+    ...{ ...job, upstream: upstreamAt(nim.url), client: socket, head: Buffer.alloc(0) },
+    held: { begin: () => t.fail("its clock was started"), stop: () => {} },
+    secretOf: () => undefined,
+    signal: control.signal,
+  });
+  control.abort("by alice");
+  t.like(await opening, { kind: "unsent", why: "cancelled", replayable: false });
+  await eventually("its connection came and went", () => nim.accepted() === 1 && nim.open() === 0);
 });
 
 test("a client that breaks off takes its upstream with it within a second", async (t) => {
