@@ -278,6 +278,22 @@ test.serial("404 and 410 of the path are NVIDIA's, in JSON", async (t) => {
   }
 });
 
+test.serial("its 402 is not a budget's in any shape, and other JSON errors pass as they are", async (t) => {
+  const words = '{"error":{"message":"no credits","code":"budget_exceeded"}}';
+  const type = "application/json";
+  nvidia.behave(
+    { kind: "text", status: 402, text: words, type },
+    { kind: "text", status: 400, text: words, type },
+  );
+  const spent = await infer("schnell", COMFYUI_BODY);
+  t.is(spent.status, 402);
+  t.regex(spent.reason, /^nvidia-hosted: .*402 Payment Required: no credits$/);
+  t.like(jsonOf(spent), { error: { code: "upstream_refused" } });
+  const wrong = await infer("schnell", COMFYUI_BODY);
+  t.is(wrong.reason, "Bad Request");
+  t.is(wrong.body.toString(), `${words}\n`);
+});
+
 test.serial("a connection that breaks is a 502, and the POST is not repeated", async (t) => {
   nvidia.behave({ kind: "abrupt" });
   const before = nvidia.got.length;

@@ -27,7 +27,7 @@ export type Behaviour =
       readonly detail: string;
       readonly retryAfter?: string;
     }
-  | { readonly kind: "text"; readonly status: number; readonly text: string }
+  | { readonly kind: "text"; readonly status: number; readonly text: string; readonly type?: string }
   /** Closes without a reply. */
   | { readonly kind: "abrupt" }
   /** Sends the head and `of` bytes of the body, then a byte now and then, or nothing. */
@@ -150,7 +150,7 @@ export async function fakeNvidia(key: string): Promise<FakeNvidia> {
         problem(response, behaviour);
         return;
       case "text":
-        text(response, behaviour.status, behaviour.text);
+        text(response, behaviour.status, behaviour.text, behaviour.type);
         return;
       case "abrupt":
         response.socket?.resetAndDestroy();
@@ -194,8 +194,8 @@ function problem(response: ServerResponse, { status, title, detail, retryAfter }
   response.end(JSON.stringify({ type: "about:blank", title, status, detail }));
 }
 
-function text(response: ServerResponse, status: number, words: string): void {
-  response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" });
+function text(response: ServerResponse, status: number, words: string, type = "text/plain"): void {
+  response.writeHead(status, { "Content-Type": type });
   response.end(`${words}\n`);
 }
 
