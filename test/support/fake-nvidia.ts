@@ -109,7 +109,7 @@ export async function fakeNvidia(key: string): Promise<FakeNvidia> {
       });
     } else if (known.polls > 0) {
       known.polls -= 1;
-      setTimeout(() => accepted(response, id), known.heldMs);
+      setTimeout(() => accepted(response, id), known.heldMs).unref();
     } else {
       open.delete(id);
       act(response, known.end);
