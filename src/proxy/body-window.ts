@@ -111,6 +111,11 @@ export class BodyWindow {
     return this.#isWhole || this.#state === "open";
   }
 
+  /** Whether an upstream wants more of it than the client has sent. */
+  get awaitsClient(): boolean {
+    return this.#state === "streaming" && this.#stall !== undefined;
+  }
+
   /** Bytes of the whole body, where they are known before it has been sent. */
   get length(): number | undefined {
     return this.#isWhole ? this.#bytes : this.announced;

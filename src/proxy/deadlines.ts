@@ -14,14 +14,21 @@ export type Expired = Phase | "total";
 export class Deadlines {
   readonly #limits: Record<Expired, number>;
   readonly #expire: (what: Expired, afterMs: number) => void;
+  readonly #isExcused: (phase: Phase) => boolean;
   #timer: NodeJS.Timeout | undefined;
   #firesAt = Number.POSITIVE_INFINITY;
   #phase: Phase = "connect";
   #since = performance.now();
   #sentAt: number | undefined;
 
-  constructor(timeouts: Timeouts, expire: (what: Expired, afterMs: number) => void) {
+  /** `isExcused` is asked when a phase has run out: true begins it anew, which `total` never does. */
+  constructor(
+    timeouts: Timeouts,
+    expire: (what: Expired, afterMs: number) => void,
+    isExcused: (phase: Phase) => boolean,
+  ) {
     this.#expire = expire;
+    this.#isExcused = isExcused;
     const idle = milliseconds(timeouts.idle);
     this.#limits = {
       connect: milliseconds(timeouts.connect),
@@ -70,6 +77,11 @@ export class Deadlines {
       return;
     }
     const isPhase = now >= this.#since + this.#limits[this.#phase];
+    if (isPhase && this.#isExcused(this.#phase)) {
+      this.#since = now;
+      this.#arm();
+      return;
+    }
     const what: Expired = isPhase ? this.#phase : "total";
     this.stop();
     this.#expire(what, this.#limits[what]);

@@ -23,6 +23,7 @@ export class Downstream {
   #last: Buffer | undefined;
   #trailers: readonly [string, string][] = [];
   #isDone = false;
+  #taken = 0;
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -31,6 +32,13 @@ export class Downstream {
   /** Whether the client has seen anything of this reply. */
   get headSent(): boolean {
     return this.#response.headersSent;
+  }
+
+  /** Whether the client has taken anything since `write` said no, or since this was last asked. */
+  hasTaken(): boolean {
+    const before = this.#taken;
+    this.#taken = this.#left();
+    return this.#taken !== before;
   }
 
   /** Throws if the head cannot be said in HTTP. A head whose length is not known leaves at once. */
@@ -52,7 +60,9 @@ export class Downstream {
       return true;
     }
     if (!this.#response.headersSent) this.#writeHead();
-    return this.#response.write(chunk);
+    const mayGoOn = this.#response.write(chunk);
+    if (!mayGoOn) this.#taken = this.#left();
+    return mayGoOn;
   }
 
   /** Sent with the terminator, where the client's protocol has one. */
@@ -76,6 +86,12 @@ export class Downstream {
     if (this.#isDone) return;
     this.#isDone = true;
     breakOff(this.#response);
+  }
+
+  /** Bytes that have left this process. */
+  #left(): number {
+    const { socket } = this.#response.req;
+    return socket.bytesWritten - socket.writableLength;
   }
 
   #writeHead(): void {

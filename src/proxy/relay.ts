@@ -15,6 +15,7 @@ import type { Ending } from "../policy/admission.ts";
 import { BodyFaultError } from "./body-window.ts";
 import { Deadlines, type Expired } from "./deadlines.ts";
 import { Downstream } from "./downstream.ts";
+import { isExcused } from "./excuse.ts";
 import { latin1, replyHead, replyTrailers } from "./headers.ts";
 import { LostResultError } from "./hosted-poll.ts";
 import { type Asked, relocated } from "./redirect.ts";
@@ -52,7 +53,11 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#downstream = new Downstream(job.response);
-    this.#deadlines = new Deadlines(job.upstream.timeouts, (what, after) => this.#expired(what, after));
+    this.#deadlines = new Deadlines(
+      job.upstream.timeouts,
+      (what, after) => this.#expired(what, after),
+      (phase) => isExcused(phase, job.request.body, this.#downstream),
+    );
     const isPriced = job.upstream.price.kind === "tokens";
     this.#tail = isPriced || countsTokens(job.request.path) ? new ReplyTail() : undefined;
   }
