@@ -84,7 +84,13 @@ const LINE = "access line, written in batches";
 
 async function makeSteps(policy: Policy, write: (text: string) => void) {
   const at = systemClock.wall();
-  const head = { method: "POST", url: ASK.path, path: ASK.path, rawHeaders: REQUEST_HEADERS };
+  const head = {
+    method: "POST",
+    url: ASK.path,
+    path: ASK.path,
+    httpVersion: "1.1",
+    rawHeaders: REQUEST_HEADERS,
+  };
   const rules = { ports: [PORT], hosts: [], origins: [], body: policy.limits.body };
   const look = () =>
     readFacts({ bytes: BODY, isWhole: true, contentType: "application/json", contentEncoding: undefined });

@@ -25,7 +25,7 @@ export class Deadlines {
   constructor(
     timeouts: Timeouts,
     expire: (what: Expired, afterMs: number) => void,
-    isExcused: (phase: Phase) => boolean,
+    isExcused: (phase: Phase) => boolean = () => false,
   ) {
     this.#expire = expire;
     this.#isExcused = isExcused;

@@ -19,6 +19,7 @@ export interface DoorRules {
 export interface DoorHead {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
+  readonly httpVersion: string;
   readonly rawHeaders: readonly string[];
 }
 
@@ -28,6 +29,8 @@ export type Checked = { readonly kind: "welcome"; readonly path: string } | Refu
 
 export function checkDoor(head: DoorHead, rules: DoorRules): Checked {
   const values = (name: string) => valuesOf(head.rawHeaders, name);
+  if (!VERSIONS.includes(head.httpVersion))
+    return refuse(400, "bad_version", "this gateway speaks HTTP/1.1 and HTTP/1.0");
   if (!METHODS.includes(head.method ?? ""))
     return refuse(405, "method_not_allowed", "this method is not served");
   const hosts = values("host");
@@ -36,6 +39,8 @@ export function checkDoor(head: DoorHead, rules: DoorRules): Checked {
   if (codings.length > 1 || codings.some((coding) => coding.toLowerCase() !== "chunked")) {
     return refuse(400, "bad_transfer_encoding", "the only transfer coding is chunked");
   }
+  if (codings.length > 0 && head.httpVersion === "1.0")
+    return refuse(400, "bad_transfer_encoding", "HTTP/1.0 has no transfer codings");
   // Before the Host: the gateway itself sends a name that it is not known by, where an upstream is one.
   if (hasPassedHere(values("via"))) {
     const cure = "an upstream of the policy leads back to this gateway; name the NIM itself";
@@ -65,6 +70,9 @@ export function checkDoor(head: DoorHead, rules: DoorRules): Checked {
   }
   return { kind: "welcome", path: target.path };
 }
+
+/** Node lets 0.9 through, a request without a version, and 2.0 in the words of 1.1. */
+const VERSIONS: readonly string[] = ["1.1", "1.0"];
 
 /** CONNECT never comes as a request, and TRACE would show a client what it may not see. */
 const METHODS: readonly string[] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];

@@ -1,5 +1,5 @@
 // Whether a phase that has run out is the stall that it seems. The timer sees only what passes through the
-// relay: not that a client takes bytes from a full socket, nor that an upload waits for the client and not for
+// relay: not that a client takes from a full socket, nor that an upload waits for the client and not for
 // the upstream.
 
 import type { BodyWindow } from "./body-window.ts";

@@ -48,11 +48,17 @@ export function createFrontServer(options: FrontServerOptions): Server {
   };
   const server = certificate === undefined ? createServer(http) : tlsServer(http, certificate);
   server.maxRequestsPerSocket = requestsPerConnection;
-  const counted = (request: IncomingMessage, response: ServerResponse) => {
+  const enter = (request: IncomingMessage, response: ServerResponse): number => {
     const { socket } = request;
     const count = (busy.get(socket) ?? 0) + 1;
     busy.set(socket, count);
-    response.once("close", () => busy.set(socket, (busy.get(socket) ?? 1) - 1));
+    const leave = () => busy.set(socket, (busy.get(socket) ?? 1) - 1);
+    // One that was answered before its body was there lasts until that is read.
+    response.once("close", () => (request.complete ? leave() : request.once("close", leave)));
+    return count;
+  };
+  const counted = (request: IncomingMessage, response: ServerResponse) => {
+    const count = enter(request, response);
     if (count > MOST_PIPELINED) reply(response, PIPELINED, [["Connection", "close"]]);
     else serve(request, response);
   };
@@ -64,12 +70,13 @@ export function createFrontServer(options: FrontServerOptions): Server {
   server.on("request", counted);
   // The body is read only once the door has let the request in: until then nobody is told to send it.
   server.on("checkContinue", (request, response) => {
-    request.once("resume", () => {
-      if (!response.headersSent) response.writeContinue();
-    });
+    request.once("resume", () => sayContinue(response));
     counted(request, response);
   });
-  server.on("checkExpectation", (_request, response) => reply(response, UNKNOWN_EXPECTATION));
+  server.on("checkExpectation", (request, response) => {
+    enter(request, response);
+    reply(response, UNKNOWN_EXPECTATION);
+  });
   server.on("upgrade", (request, socket, head) => {
     // Node lets go of the connection here: from now on nobody else hears of its errors, and "close" follows.
     socket.on("error", () => {});
@@ -77,8 +84,8 @@ export function createFrontServer(options: FrontServerOptions): Server {
   });
   server.on("connect", (_request, socket) => endRaw(socket as Socket, NO_CONNECT));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // In the middle of another request's reply an error text would be taken for a part of it, and before the
-    // handshake is done there is no way to say anything.
+    // In the middle of a reply an error text would be taken for a part of it, behind one for another's; and
+    // before the handshake is done there is no way to say anything.
     const isSpeechless = /^ERR_(SSL|TLS)/.test(error.code ?? "");
     if (isSpeechless || (busy.get(socket as Socket) ?? 0) > 0) socket.destroy();
     else endRaw(socket as Socket, faultOf(error.code));
@@ -118,6 +125,13 @@ function tlsServer(http: typeof HTTP, certificate: Certified): Server {
     if (carrier !== undefined) carries(carrier, socket);
   });
   return server;
+}
+
+/** In its turn: said while an earlier request's reply is out, Node would put it inside this one's reply. */
+function sayContinue(response: ServerResponse): void {
+  if (response.headersSent) return;
+  if (response.socket === null) response.once("socket", () => sayContinue(response));
+  else response.writeContinue();
 }
 
 /** Takes no more connections; what is under way may end, for `graceMs`. */

@@ -70,6 +70,8 @@ export class Listeners {
   /** Ports that left the policy, for as long as something is under way on them. */
   readonly #leaving = new Set<Opened>();
   readonly #overflow = new WeakSet<Socket>();
+  /** Nothing more is served on these: what follows may be a part of a request that was wrong in its form. */
+  readonly #spoilt = new WeakSet<Socket>();
   #connections = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -205,9 +207,18 @@ export class Listeners {
       turnAway(request, response, TOO_MANY, [["Connection", "close"]]);
       return;
     }
+    if (this.#spoilt.has(request.socket)) return;
+    // Node loses what comes in one piece with a request that asks for another protocol.
+    if (request.headers.upgrade !== undefined) {
+      this.#spoilt.add(request.socket);
+      response.shouldKeepAlive = false;
+    }
     greet(request, response, origins);
     const checked = this.#check(opened, request);
-    if (checked.kind === "problem") turnAway(request, response, checked, []);
+    if (checked.kind === "problem" && checked.status === 400) {
+      this.#spoilt.add(request.socket);
+      turnAway(request, response, checked, [["Connection", "close"]]);
+    } else if (checked.kind === "problem") turnAway(request, response, checked, []);
     else if (!answersPreflight(request, response)) this.#serve(request, response, opened.place, checked.path);
   }
 

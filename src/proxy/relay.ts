@@ -21,6 +21,7 @@ import { LostResultError } from "./hosted-poll.ts";
 import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
+import { malformation, printable } from "./reply-form.ts";
 import { countsTokens, ReplyTail } from "./token-usage.ts";
 import { MOST_UNREADABLE, type Unreadable, unreadable } from "./unreadable.ts";
 import { prepare } from "./upstream-request.ts";
@@ -106,7 +107,7 @@ class Relay implements Dispatcher.DispatchHandler {
     controller: Dispatcher.DispatchController,
     status: number,
     _headers: unknown,
-    reason?: string,
+    reason = "",
   ): void {
     if (this.#state !== "sending") return;
     if (status === 101) {
@@ -119,8 +120,9 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#firstByteAfterMs = performance.now() - this.#startedAt;
     this.#deadlines.enter("idle");
     const headers = latin1(controller.rawHeaders);
-    if (isOddlyCoded(headers)) {
-      this.#breakUpstream({ kind: "broken", reason: "its reply is coded in a way that nobody asked for" });
+    const wrong = malformation(reason, headers);
+    if (wrong !== undefined) {
+      this.#breakUpstream({ kind: "broken", reason: wrong });
       return;
     }
     const start = { status, reason: printable(reason), headers };
@@ -281,21 +283,6 @@ const EXPIRED: Record<Expired, string> = {
 
 /** undici's words for a request that it will not put on a wire. */
 const UNSENDABLE: readonly string[] = ["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"];
-
-/** A reason phrase is text that nobody may be led on by. */
-function printable(reason: string | undefined): string {
-  return (reason ?? "").replace(/[^\t -~]/g, "?").slice(0, 200);
-}
-
-/** undici unpacks chunks and leaves any other coding in: such a body is not what its headers would say. */
-function isOddlyCoded(headers: readonly string[]): boolean {
-  return headers.some(
-    (name, at) =>
-      at % 2 === 0 &&
-      name.toLowerCase() === "transfer-encoding" &&
-      headers[at + 1]?.trim().toLowerCase() !== "chunked",
-  );
-}
 
 function textOf(reason: unknown): string {
   return reason instanceof Error ? reason.message : String(reason);

@@ -62,6 +62,11 @@ for (const [what, script] of [
     "breaks off after a head that was not passed on",
     (socket) => socket.end(`${OK}Content-Length: 9\r\n\r\n`),
   ],
+  [
+    "has control characters in its reason",
+    (s) => s.write("HTTP/1.1 200 OK\x0bX\r\nContent-Length: 2\r\n\r\nok"),
+  ],
+  ["has a status that is none", (s) => s.write("HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok")],
   ["has 40 kB of headers", (socket) => socket.write(`${OK}X: ${"y".repeat(40_000)}\r\n\r\n`)],
   ["has two different lengths", (s) => s.write(`${OK}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc`)],
   [
