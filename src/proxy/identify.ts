@@ -211,8 +211,9 @@ const NO_WORK: Omit<Task["work"], "bytes"> = {
   picture: { kind: "unread" },
 };
 
+/** Without the query, which may hold what a reason phrase should not repeat. */
 function unknownPath({ method, path }: RequestHead): Problem {
-  const message = `${method} ${shown(path)} is not a path of a NIM; try POST /v1/infer or GET /v1/models`;
+  const message = `${method} ${shown(path.replace(/[?#].*$/s, ""))} is not a path of a NIM; try POST /v1/infer or GET /v1/models`;
   return problem(404, "unknown_path", message);
 }
 

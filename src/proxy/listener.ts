@@ -208,11 +208,6 @@ export class Listeners {
       return;
     }
     if (this.#spoilt.has(request.socket)) return;
-    // Node loses what comes in one piece with a request that asks for another protocol.
-    if (request.headers.upgrade !== undefined) {
-      this.#spoilt.add(request.socket);
-      response.shouldKeepAlive = false;
-    }
     greet(request, response, origins);
     const checked = this.#check(opened, request);
     if (checked.kind === "problem" && checked.status === 400) {

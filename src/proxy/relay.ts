@@ -130,7 +130,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#unreadable !== undefined) return;
     const head = replyHead(relocated(headers, this.#asked()), status, this.#job.replyHeaders);
     try {
-      this.#downstream.begin({ ...head, status, reason: start.reason });
+      this.#downstream.begin({ ...head, status, reason: printable(reason) });
     } catch (cause) {
       this.#breakUpstream({ kind: "broken", reason: `the upstream's reply head is not HTTP: ${cause}` });
     }

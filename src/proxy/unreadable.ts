@@ -2,6 +2,7 @@
 // looks at the status, and follows redirects wherever they lead; so these are told in the gateway's words,
 // with what the upstream said of the matter.
 
+import { STATUS_CODES } from "node:http";
 import type { Provider } from "../policy/policy.ts";
 import { type Asked, ownLocation } from "./redirect.ts";
 import type { Fault } from "./relayed.ts";
@@ -85,9 +86,10 @@ function isNvidiasOwn(reply: ReplyStart): boolean {
   return reply.status === 402 || /\bproblem\+json\b/i.test(headerOf(reply, "content-type") ?? "");
 }
 
+/** Not in its own phrase, which may repeat the key that it was sent: this is logged. */
 function errorWords(reply: ReplyStart, hasWords: boolean): string {
-  const { status, reason } = reply;
-  const said = `it answered ${status}${reason === "" ? "" : ` ${reason}`}`;
+  const { status } = reply;
+  const said = `it answered ${status} ${STATUS_CODES[status] ?? ""}`.trimEnd();
   if (status === 504 && headerOf(reply, "nvcf-status") === "errored") return `${said}: ${UNTAKEN}`;
   return hasWords || isJson(reply) ? said : `${said}, and not in JSON`;
 }

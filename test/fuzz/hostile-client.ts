@@ -67,7 +67,10 @@ export async function attack(rig: TortureRig, given: ClientCase): Promise<void> 
   const client = await rawClient(rig.port);
   await send(client, cut(text, given.cuts));
   const methods = asked.whole.map(({ start }) => start.split(" ")[0] ?? "");
-  const hasEnded = await listenToTheEnd(client, methods);
+  // What comes in one piece with a request that asks for another protocol is lost in Node, and not answered.
+  const upgrade = asked.whole.findIndex((each) => valuesOf(each, "upgrade").length > 0);
+  const due = upgrade === -1 ? methods : methods.slice(0, upgrade + 1);
+  const hasEnded = await listenToTheEnd(client, due);
   judgeWhatReached(rig.reached(), asked.whole, text);
   judgeAnswers(client.bytes(), hasEnded, asked.whole, methods);
   // Who sends on without waiting for its 100 may be closed to while it sends, and lose its answers to a reset.
@@ -107,9 +110,9 @@ async function send(client: RawClient, pieces: readonly Buffer[]): Promise<void>
 }
 
 /** How long an answer may take that is still to come: the upstream answers at once. */
-const PATIENCE_MS = 3000;
+const PATIENCE_MS = 8000;
 /** After a client has said its last, the gateway has nothing to wait for. */
-const CLOSE_MS = 3000;
+const CLOSE_MS = 8000;
 
 /** Waits for every answer that is due, then ends its side. Returns whether the gateway ended its own in order. */
 async function listenToTheEnd(client: RawClient, methods: readonly string[]): Promise<boolean> {

@@ -67,7 +67,7 @@ export const upstreamCase: fc.Arbitrary<UpstreamCase> = fc.record({
 });
 
 /** The upstream's timeouts, and some time for a machine that is busy. */
-const LONGEST_MS = 6000;
+const LONGEST_MS = 8000;
 let lastId = 0;
 
 export async function answerBadly(rig: TortureRig, given: UpstreamCase): Promise<void> {

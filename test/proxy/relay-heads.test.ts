@@ -116,7 +116,10 @@ const ERROR_PAGES = {
 for (const [what, page] of Object.entries(ERROR_PAGES)) {
   test(`${what} keeps its status and is told in JSON, because clients parse before they look`, async (t) => {
     const { reply } = await cross(t, page);
-    t.regex(reply, /^HTTP\/1.1 503 BudgetGuard: upstream up: it answered 503 Busy, and not in JSON\r\n/);
+    t.regex(
+      reply,
+      /^HTTP\/1.1 503 BudgetGuard: upstream up: it answered 503 Service Unavailable, and not in JSON\r\n/,
+    );
     const { error } = JSON.parse(reply.split("\r\n\r\n")[1] ?? "");
     t.like(error, { type: "upstream_error", code: "upstream_refused" });
   });
@@ -128,7 +131,7 @@ test("an error in plain text is told in JSON with its text, and says when to com
   const { reply } = await cross(t, page);
   t.regex(
     reply,
-    /^HTTP\/1.1 503 BudgetGuard: upstream up: it answered 503 Busy: oops\r\n.*Retry-After: 7\r\n/s,
+    /^HTTP\/1.1 503 BudgetGuard: upstream up: it answered 503 Service Unavailable: oops\r\n.*Retry-After: 7\r\n/s,
   );
 });
 

@@ -110,16 +110,6 @@ for (const what of ["two Hosts", "no version, which is HTTP/0.9", "Connection na
   });
 }
 
-test("a request that asks for another protocol is served as it is, and is the last of its connection", async (t) => {
-  const { heads, port } = await start(t);
-  const upgrade = "GET /v1/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-  const client = await rawClient(port, (upgrade + NEXT).replaceAll("HOST", `localhost:${port}`));
-  t.is(await within(2000, client.closed, "the end"), "end");
-  t.regex(client.received(), /^HTTP\/1.1 200 OK\r\n.*Connection: close\r\n.*ok$/s);
-  t.is(heads.length, 1);
-  t.notRegex(heads[0] ?? "", /upgrade/i);
-});
-
 test("a 100 is said in its turn, and never inside the reply that it belongs to", async (t) => {
   const upstream = await rawUpstream((socket, head) => {
     const answer = () => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");

@@ -4,6 +4,7 @@
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { COMFYUI_BODY } from "../../src/demo/artist.ts";
+import { CANARY, CANARY_HEADERS } from "./canary.ts";
 
 export interface Reply {
   /** 0 where the connection broke before a status came. */
@@ -30,6 +31,7 @@ const NODE_HEADERS = {
   Accept: "*/*",
   Connection: "keep-alive",
   "Content-Type": "application/json",
+  ...CANARY_HEADERS,
 };
 
 /** Never rejects: a broken connection is an answer here. */
@@ -65,7 +67,7 @@ const NOTHING: Reply = { status: 0, reason: "", headers: {}, body: Buffer.alloc(
 
 /** An image of the smallest size, so that a test's time goes into the gateway and not into the painting. */
 export function imageBody(steps = 1, side = 64): string {
-  return JSON.stringify({ ...JSON.parse(COMFYUI_BODY), width: side, height: side, steps });
+  return JSON.stringify({ ...JSON.parse(COMFYUI_BODY), prompt: CANARY, width: side, height: side, steps });
 }
 
 export function askImage(gateway: string, asked: Asked & { steps?: number } = {}): Promise<Reply> {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { BudgetGuardClient } from "../../src/sdk/client.ts";
+import { assertNoCanary, assertNoCanaryIn, CANARY_ENV } from "./canary.ts";
 import { eventually } from "./gateway-client.ts";
 import type { GatewayFolder } from "./gateway-folder.ts";
 
@@ -84,10 +85,8 @@ function startProcess(folder: GatewayFolder, options: ProcessOptions) {
     ...["--listen", listen ?? "localhost:0", "--admin", admin ?? "localhost:0", ...more],
   ];
   const [program = "", ...args] = [...under, ...serve];
-  const child = spawn(program, args, {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...environment },
-  });
+  const env = { ...process.env, ...CANARY_ENV, ...environment };
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
   const lines: string[] = [];
   const { stdout, stderr } = child;
   createInterface({ input: stdout }).on("line", (line) => lines.push(line));
@@ -104,6 +103,10 @@ function startProcess(folder: GatewayFolder, options: ProcessOptions) {
       child.once("close", (code) =>
         resolve({ code: code ?? undefined, stdout: lines.join("\n"), stderr: errors }),
       );
+    }).then((ended) => {
+      assertNoCanary("what a gateway printed", ended.stdout + ended.stderr);
+      assertNoCanaryIn(folder.dataPath);
+      return ended;
     }),
   };
 }

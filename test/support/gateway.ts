@@ -4,6 +4,7 @@
 import { type Daemon, startDaemon } from "../../src/daemon/main.ts";
 import { startNim } from "../../src/demo/nim.ts";
 import { BudgetGuardClient } from "../../src/sdk/client.ts";
+import { assertNoCanary, assertNoCanaryAt, assertNoCanaryIn, CANARY_ENV } from "./canary.ts";
 import { ask, askImage } from "./gateway-client.ts";
 import { type GatewayFolder, makeFolder } from "./gateway-folder.ts";
 
@@ -33,6 +34,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const folder = options.folder ?? makeFolder(policy ?? "");
   let log = "";
+  Object.assign(process.env, CANARY_ENV);
   const started = await startDaemon({
     policyPath: folder.policyPath,
     dataPath: folder.dataPath,
@@ -64,7 +66,10 @@ export async function startGateway(
         .filter((line) => line !== "")
         .map((line) => JSON.parse(line)),
     stop: async () => {
+      if (stopping === undefined) await assertNoCanaryAt(daemon.admin, daemon.adminToken);
       await daemon.stop();
+      assertNoCanary("the access log", log);
+      assertNoCanaryIn(folder.dataPath);
       if (options.folder === undefined) folder.remove();
     },
   };
