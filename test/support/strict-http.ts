@@ -69,7 +69,8 @@ const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const TEXT = "[\\t -~\\x80-\\xff]*";
 /** More than one space around the target is forgiven (RFC 9112 §3): what is sent on has one. */
 const REQUEST = new RegExp(`^${TOKEN} +[!-~\\x80-\\xff]+ +HTTP/1\\.[01]$`);
-const REPLY = new RegExp(`^HTTP/1\\.[01] \\d{3}(?: ${TEXT})?$`);
+/** What an interim reply calls itself is nobody's: it goes no further. */
+const REPLY = new RegExp(`^HTTP/1\\.[01] (?:1\\d\\d .*|\\d{3}(?: ${TEXT})?)$`, "s");
 const HEADER = new RegExp(`^(${TOKEN}):[ \\t]*(${TEXT}?)[ \\t]*$`);
 const CHUNK = new RegExp(`^([0-9A-Fa-f]{1,8})(?:;${TEXT})?$`);
 
