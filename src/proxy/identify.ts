@@ -213,7 +213,8 @@ const NO_WORK: Omit<Task["work"], "bytes"> = {
 
 /** Without the query, which may hold what a reason phrase should not repeat. */
 function unknownPath({ method, path }: RequestHead): Problem {
-  const message = `${method} ${shown(path.replace(/[?#].*$/s, ""))} is not a path of a NIM; try POST /v1/infer or GET /v1/models`;
+  const asked = `${method} ${shown(path.replace(/[?#].*$/s, ""))}`;
+  const message = `${asked} is not a path of a NIM; try POST /v1/infer or GET /v1/models`;
   return problem(404, "unknown_path", message);
 }
 

@@ -139,3 +139,18 @@ test("a body that turns out wrong behind an early answer gets no second one: the
   await within(2000, client.closed, "the connection to break");
   t.is(client.received().split("HTTP/1.1 ").length, 2);
 });
+
+test("what a request says of another base leads nowhere", async (t) => {
+  const elsewhere = await rawUpstream((socket) => socket.end());
+  t.teardown(() => elsewhere.close());
+  const { heads, port } = await start(t);
+  const body = JSON.stringify({ api_base: elsewhere.url, base_url: elsewhere.url, url: elsewhere.url });
+  const client = await rawClient(
+    port,
+    `POST /v1/infer?api_base=${elsewhere.url} HTTP/1.1\r\nHost: localhost:${port}\r\nX-Api-Base: ${elsewhere.url}\r\n` +
+      `X-Forwarded-Host: ${elsewhere.url}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  await within(2000, client.until(/ok$/), "the reply");
+  t.true(heads.length >= 1);
+  t.is(elsewhere.connections(), 0);
+});
