@@ -197,13 +197,14 @@ for (const [when, reply] of [
   ["before the reply", ""],
   ["in the middle of the reply", `${OK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`],
 ] as const) {
-  for (const how of ["close", "reset"] as const) {
+  for (const how of ["close", "half-close", "reset"] as const) {
     test(`a client that goes away ${when} (${how}) aborts the upstream within a second`, async (t) => {
       const { rig, upstream } = await start(t, (socket) => socket.write(reply));
       const client = await get(rig);
       await rig.started();
       await sleep(80);
       if (how === "close") client.socket.destroy();
+      else if (how === "half-close") client.socket.end();
       else client.socket.resetAndDestroy();
       await within(1000, upstream.firstGone, "the upstream to be aborted");
       const { relayed, clock } = await rig.next();
