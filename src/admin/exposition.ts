@@ -200,8 +200,18 @@ function listedAt(source: PriceSource): Instant | undefined {
 
 function writeHouse(page: Page, counts: Counts, readings: Readings): void {
   const { commit, ledgerErrors, unmetered, cutLabels } = counts;
-  const { inFlight, version } = readings.status();
-  page.gauge("budgetguard_inflight_requests", "Requests under way.", alone(inFlight));
+  const { inFlight, waiting, upstreams, version } = readings.status();
+  page.gauge(
+    "budgetguard_inflight_requests",
+    "Requests under way, those that wait included.",
+    alone(inFlight),
+  );
+  page.gauge("budgetguard_waiting_requests", "Requests that wait for a slot of an upstream.", alone(waiting));
+  page.gauge(
+    "budgetguard_upstream_ejected",
+    "1 while the upstream is left out because it failed several times in a row, else 0.",
+    upstreams.map(({ id, state }) => ({ labels: { upstream: id }, value: state === "ejected" ? 1 : 0 })),
+  );
   page.histogram(
     "budgetguard_ledger_commit_seconds",
     "How long the ledger took to make a group of entries durable, since the gateway started.",

@@ -5,7 +5,7 @@ import type { NanoUsd } from "../metering/money.ts";
 import type { Period } from "../metering/period.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
-import type { Decision, Explanation } from "../policy/decision.ts";
+import type { Decided, Explanation } from "../policy/decision.ts";
 import type { Budget, Mode, Note, Policy, Role } from "../policy/policy.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
@@ -24,7 +24,7 @@ export interface House {
   requests(query: RequestsAsked): Promise<RequestsFound>;
   request(id: string): Promise<RequestRecord | undefined>;
   /** Decides on live balances; holds nothing. */
-  estimate(query: EstimateAsked): Promise<Decision | UnknownModel>;
+  estimate(query: EstimateAsked): Promise<Decided | UnknownModel>;
   /** Ends a waiting or running request; false when no such request is under way. */
   cancel(id: string): boolean;
   createToken(id: string, role: Role): Promise<TokenMade>;
@@ -35,6 +35,8 @@ export interface HouseStatus {
   readonly at: Instant;
   readonly startedAt: Instant;
   readonly inFlight: number;
+  /** Of those, how many wait for a slot. */
+  readonly waiting: number;
   readonly listeners: readonly {
     readonly address: string;
     readonly model: string | undefined;
@@ -60,7 +62,16 @@ export interface UpstreamState {
   readonly models: readonly string[];
   /** "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-07-20" */
   readonly price: string;
+  /** `unknown`: nothing was heard of it yet. */
+  readonly state: "unknown" | "up" | "ejected";
   readonly inFlight: number;
+  /** Undefined: no bound. */
+  readonly concurrency: number | undefined;
+  readonly waiting: number;
+  /** When it is tried again; undefined where it is not ejected, or is being tried. */
+  readonly ejectedUntil: Instant | undefined;
+  /** Why it cannot take a request now, going on from "it is"; undefined where it can. */
+  readonly hindrance: string | undefined;
 }
 
 export type Ready = { readonly ready: true } | { readonly ready: false; readonly why: string };

@@ -4,7 +4,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
-import type { Decision } from "../policy/decision.ts";
+import type { Decided } from "../policy/decision.ts";
 import { Estimate, EstimateRequest } from "../sdk/estimate.ts";
 import { Cancelled, RequestDetail, RequestPage, RequestsQuery } from "../sdk/requests.ts";
 import type { EstimateAsked, House, RequestRecord } from "./house.ts";
@@ -141,12 +141,12 @@ function askedOf(request: z.output<typeof EstimateRequest>, onlyUser: string | u
   };
 }
 
-function estimateOf(model: string, decided: Decision): Omit<Estimate, "timezone"> {
+function estimateOf(model: string, decided: Decided): Omit<Estimate, "timezone"> {
   const breach = decided.kind === "refuse" ? decided.breach : undefined;
   return {
     model,
     decision: decided.kind,
-    reason: decided.kind === "no_upstream" ? decided.reason : null,
+    reason: decided.kind === "no_upstream" || decided.kind === "wait" ? decided.reason : null,
     warnings:
       decided.kind === "forward" ? decided.warnings.map(({ budget, text }) => ({ budget, text })) : [],
     breach: breach === undefined ? null : breachWire(breach),

@@ -17,7 +17,7 @@ import {
   reads,
   takesBody,
 } from "./route.ts";
-import { budgetWire, definitionWire, modeWire } from "./wire.ts";
+import { budgetWire, definitionWire, modeWire, upstreamWire } from "./wire.ts";
 
 export function addStatusRoutes(api: Api, { house, safety }: Room): void {
   const status = createRoute({
@@ -137,14 +137,9 @@ function statusOf(house: House): Status {
     },
     listeners: status.listeners.map((each) => ({ ...each, model: each.model ?? null })),
     in_flight: status.inFlight,
+    waiting: status.waiting,
     budgets: status.budgets.map(budgetWire),
     budget_definitions: policy.budgets.map(definitionWire),
-    upstreams: status.upstreams.map(({ id, provider, models, price, inFlight }) => ({
-      id,
-      provider,
-      models: [...models],
-      price,
-      in_flight: inFlight,
-    })),
+    upstreams: status.upstreams.map(upstreamWire),
   };
 }

@@ -11,7 +11,7 @@ import type * as policy from "../sdk/policy.ts";
 import type * as requests from "../sdk/requests.ts";
 import type * as spend from "../sdk/spend.ts";
 import type * as status from "../sdk/status.ts";
-import type { BudgetState, ModeSwitch, RequestRecord, RequestRow, Sums } from "./house.ts";
+import type { BudgetState, ModeSwitch, RequestRecord, RequestRow, Sums, UpstreamState } from "./house.ts";
 
 export function instantOrNull(at: Instant | undefined): string | null {
   return at === undefined || at === FOREVER ? null : formatInstant(at);
@@ -43,6 +43,21 @@ export function budgetWire(state: BudgetState): status.BudgetStatus {
     level: levelOf(state),
     enforcing: isEnforcing(budget),
     shadow: budget.shadow,
+  };
+}
+
+export function upstreamWire(state: UpstreamState): status.UpstreamStatus {
+  return {
+    id: state.id,
+    provider: state.provider,
+    models: [...state.models],
+    price: state.price,
+    state: state.state,
+    in_flight: state.inFlight,
+    concurrency: state.concurrency ?? null,
+    waiting: state.waiting,
+    ejected_until: instantOrNull(state.ejectedUntil),
+    hindrance: state.hindrance ?? null,
   };
 }
 

@@ -59,7 +59,7 @@ async function estimate(terminal: Terminal, model: string, options: EstimateOpti
   return ask(terminal, options, "read", async (client) => {
     const found = await client.estimate(request);
     show(terminal, options, found, (answer) => estimateText(answer, terminal));
-    return found.decision === "forward" ? EXIT.ok : EXIT.problem;
+    return found.decision === "forward" || found.decision === "wait" ? EXIT.ok : EXIT.problem;
   });
 }
 
@@ -89,7 +89,8 @@ export function estimateText(found: Estimate, screen: Terminal): string {
     "",
     budgetsBefore(explanation, terminal),
   ];
-  return [...lines, ...(found.decision === "forward" ? [] : ["", alternativesText(explanation)])].join("\n");
+  const isServed = found.decision === "forward" || found.decision === "wait";
+  return [...lines, ...(isServed ? [] : ["", alternativesText(explanation)])].join("\n");
 }
 
 function headline({ model, decision, reason, breach, explanation }: Estimate, { out }: Terminal): string {
@@ -103,6 +104,8 @@ function headline({ model, decision, reason, breach, explanation }: Estimate, { 
       return `${paint(out, "red", `${model} would be refused`)}: ${breach && breachText(breach)}.`;
     case "no_upstream":
       return `${paint(out, "red", `${model} has no upstream`)}: ${reason ?? ""}.`;
+    case "wait":
+      return `${paint(out, "yellow", `${model} would wait for its turn`)}: ${reason ?? ""}.`;
   }
 }
 

@@ -1,6 +1,6 @@
 // `budgetguard status`: everything that is in force now, on one screen.
 
-import type { BudgetDefinition, BudgetStatus, Status } from "../sdk/client.ts";
+import type { BudgetDefinition, BudgetStatus, Status, UpstreamStatus } from "../sdk/client.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
@@ -42,18 +42,29 @@ export function statusText(status: Status, screen: Terminal): string {
   const listeners = withLocalhost(status.listeners).map((listener) =>
     listener.model ? `${shownAddress(listener)} (${listener.model})` : shownAddress(listener),
   );
+  const waiting = status.waiting === 0 ? "" : `, ${status.waiting} of them waiting for a slot`;
   return [
     `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,
     `mode       ${modeText(status.mode, timeZone)}`,
     `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}`,
     `listening  ${listeners.join(", ") || "nowhere"}`,
-    `in flight  ${status.in_flight}`,
+    `in flight  ${status.in_flight}${waiting}`,
     "",
     ...budgetLines(status, terminal),
     "",
-    status.upstreams.length === 0 ? "no upstreams: nothing can be served" : upstreamTable(status, terminal),
+    ...upstreamLines(status, terminal),
   ].join("\n");
 }
+
+function upstreamLines(status: Status, terminal: Terminal): readonly string[] {
+  if (status.upstreams.length === 0) return ["no upstreams: nothing can be served"];
+  const told = status.upstreams.flatMap(({ id, hindrance }) =>
+    hindrance === null ? [] : [`upstream ${id} is ${hindrance}`],
+  );
+  return [upstreamTable(status, terminal), ...told];
+}
+
+const STATE_STYLE: Record<UpstreamStatus["state"], Style> = { up: "green", unknown: "dim", ejected: "red" };
 
 function budgetLines({ budgets, budget_definitions }: Status, terminal: Terminal): readonly string[] {
   if (budget_definitions.length === 0 && budgets.length === 0) return ["no budgets: nothing is limited"];
@@ -132,15 +143,21 @@ function upstreamTable({ upstreams }: Status, { out }: Terminal): string {
       { title: "upstream" },
       { title: "provider" },
       { title: "models", wraps: true },
+      { title: "state" },
       { title: "in flight", align: "right" },
+      { title: "waiting", align: "right" },
       { title: "price", wraps: true },
     ],
-    upstreams.map(({ id, provider, models, in_flight, price }) => [
-      id,
-      provider,
-      models.join(", "),
-      String(in_flight),
-      price,
+    upstreams.map((upstream): readonly Cell[] => [
+      upstream.id,
+      upstream.provider,
+      upstream.models.join(", "),
+      { text: upstream.state, style: STATE_STYLE[upstream.state] },
+      upstream.concurrency === null
+        ? String(upstream.in_flight)
+        : `${upstream.in_flight} of ${upstream.concurrency}`,
+      String(upstream.waiting),
+      upstream.price,
     ]),
   );
 }

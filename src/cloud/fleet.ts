@@ -1,38 +1,119 @@
-// Which upstreams can serve, and how busy they are. Containers are not started or watched yet: every
-// upstream that the policy gives an address counts as up.
+// Which upstreams can serve, and what hinders each right now: slots, calls, ejection. Containers are not
+// started or watched yet: every upstream that the policy gives an address counts as up until it fails.
 
+import type { DurationUs } from "../metering/time.ts";
+import { type Hindrance, hindranceText } from "../policy/hindrance.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
+import type { Slot } from "../policy/slot.ts";
+import type { Probed, Turned } from "./health.ts";
+import { Station, type StationParts } from "./station.ts";
+
+export interface FleetParts extends Pick<StationParts, "monotonic" | "random"> {
+  /** An upstream was ejected or has recovered. */
+  turned(upstream: string, turned: Turned): void;
+}
+
+/** Of one upstream, for whoever asks how things stand. */
+export interface UpstreamView {
+  readonly state: "unknown" | "up" | "ejected";
+  readonly inFlight: number;
+  /** Until it is tried again; undefined unless it is ejected. */
+  readonly ejectedFor: DurationUs | undefined;
+  /** What hinders it, in words that go on from "it is". */
+  readonly hindrance: string | undefined;
+}
 
 export class Fleet {
-  readonly #inFlight = new Map<string, number>();
+  readonly #parts: FleetParts;
+  readonly #stations = new Map<string, Station>();
+  #changed: (upstream: string, turned: Turned | undefined) => void = () => undefined;
+  #policy: Policy | undefined;
+
+  constructor(parts: FleetParts) {
+    this.#parts = parts;
+  }
+
+  /** Told whenever an upstream may have become free, or has turned. There is one who listens. */
+  onChange(changed: (upstream: string, turned: Turned | undefined) => void): void {
+    this.#changed = changed;
+  }
 
   /** The model's upstreams that have an address, in the policy's order. */
   candidates(policy: Policy, model: Model): readonly Candidate[] {
     return model.upstreams.flatMap((id) => {
       const upstream = policy.upstreams.get(id);
       if (upstream?.url === undefined) return [];
-      return [{ upstream, inFlight: this.inFlight(id) }];
+      return [{ upstream, inFlight: this.inFlight(id), hindrance: this.hindrance(upstream) }];
     });
   }
 
-  /** Counts a request in; the returned call counts it out, once. */
-  enter(upstream: Upstream): () => void {
-    this.#add(upstream.id, 1);
-    let isIn = true;
-    return () => {
-      if (isIn) this.#add(upstream.id, -1);
-      isIn = false;
-    };
+  hindrance(upstream: Upstream): Hindrance | undefined {
+    return this.#stations.get(upstream.id)?.hindrance(upstream);
+  }
+
+  /** Throws where there is none to take. */
+  take(upstream: Upstream): Slot {
+    return this.#station(upstream).take(upstream);
   }
 
   inFlight(upstream: string): number {
-    return this.#inFlight.get(upstream) ?? 0;
+    return this.#stations.get(upstream)?.running ?? 0;
   }
 
-  #add(id: string, change: number): void {
-    const count = this.inFlight(id) + change;
-    if (count === 0) this.#inFlight.delete(id);
-    else this.#inFlight.set(id, count);
+  view(upstream: Upstream): UpstreamView {
+    const hindrance = this.hindrance(upstream);
+    const health = this.#stations.get(upstream.id)?.health;
+    const kind = health?.shown(this.#parts.monotonic()) ?? "unknown";
+    return {
+      state: kind === "well" ? "up" : kind,
+      inFlight: this.inFlight(upstream.id),
+      ejectedFor: hindrance?.kind === "ejected" ? hindrance.again : undefined,
+      hindrance: hindrance && hindranceText(hindrance),
+    };
+  }
+
+  station(upstream: Upstream): Pick<Station, "running" | "health"> {
+    return this.#station(upstream);
+  }
+
+  probed(upstream: Upstream, found: Probed): void {
+    this.#station(upstream).probed(found);
+  }
+
+  /**
+   * Forgets upstreams that the policy no longer names, each once nobody runs there. One that moved to another
+   * address begins anew: what runs at the old one ends there, and nothing is held against the new one.
+   */
+  follow(policy: Policy): void {
+    this.#policy = policy;
+    for (const [id, station] of this.#stations) {
+      const upstream = policy.upstreams.get(id);
+      if (upstream !== undefined && !station.isOf(upstream)) this.#stations.delete(id);
+      this.#forget(id);
+    }
+  }
+
+  #forget(id: string): void {
+    if (this.#policy === undefined || this.#policy.upstreams.has(id)) return;
+    if (this.#stations.get(id)?.running === 0) this.#stations.delete(id);
+  }
+
+  #station(upstream: Upstream): Station {
+    const { id } = upstream;
+    const known = this.#stations.get(id);
+    if (known !== undefined) return known;
+    const { monotonic, random, turned } = this.#parts;
+    const station = new Station(upstream, {
+      monotonic,
+      random,
+      changed: (what) => {
+        if (what !== undefined) turned(id, what);
+        this.#forget(id);
+        this.#changed(id, what);
+      },
+    });
+    this.#stations.set(id, station);
+    return station;
   }
 }

@@ -1,4 +1,5 @@
-// The data plane as one thing that opens, follows the policy and closes: listeners, front, pools.
+// The data plane as one thing that opens, follows the policy and closes: listeners, front, waiting room,
+// probes, pools.
 
 import type { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
@@ -7,7 +8,9 @@ import type { Policy } from "../policy/policy.ts";
 import { Front, type FrontHouse } from "../proxy/front.ts";
 import { Listeners, type Wanted } from "../proxy/listener.ts";
 import type { Running } from "../proxy/running.ts";
+import type { Timers } from "../proxy/timers.ts";
 import { TunnelFront } from "../proxy/tunnel-front.ts";
+import { WaitingRoom } from "../proxy/waiting-room.ts";
 import type { Books } from "./books.ts";
 import type { Certificate } from "./certificate.ts";
 import type { InForce } from "./in-force.ts";
@@ -39,13 +42,22 @@ export class DataPlane {
   readonly #parts: DataPlaneParts;
   readonly #front: Front;
   readonly #listeners: Listeners;
+  readonly #room: WaitingRoom;
 
   constructor(parts: DataPlaneParts) {
     this.#parts = parts;
-    const house = makeFrontHouse(parts);
+    const { inForce, fleet, log } = parts;
+    const timers = { now: () => parts.books.clock.now(), after };
+    this.#room = new WaitingRoom({ slots: fleet, timers, policy: () => inForce.policy });
+    fleet.onChange((id, turned) => {
+      // Those who wait for one that is ejected may have somewhere better to go.
+      if (turned?.kind === "ejected") this.#room.reconsider(id);
+      else this.#room.offer(id);
+    });
+    const secrets = new Secrets((why) => log.warn(`a secret of the policy is missing: ${why}`));
+    const house = makeFrontHouse(parts, { room: this.#room, timers, secrets });
     this.#front = new Front(house);
     const tunnels = new TunnelFront(house);
-    const { inForce, log } = parts;
     this.#listeners = new Listeners(
       (request, response, place, path) => this.#front.serve(request, response, place, path),
       () => {
@@ -59,7 +71,19 @@ export class DataPlane {
 
   /** The sentences of what could not be opened. */
   async open(): Promise<readonly string[]> {
-    return (await this.#listeners.adopt(this.#wanted())).map(({ text }) => text);
+    return this.#listen();
+  }
+
+  /** In the tick in which a policy or a mode is put in force: whoever waits decides anew. */
+  turn(): void {
+    const { fleet, inForce } = this.#parts;
+    fleet.follow(inForce.policy);
+    this.#room.reconsider();
+  }
+
+  /** Requests that wait, in all or for one upstream. */
+  waiting(upstream?: string): number {
+    return upstream === undefined ? this.#room.size : this.#room.waitingFor(upstream);
   }
 
   /** Opens and closes what a new policy asks for; connections to upstreams it no longer names end. */
@@ -68,7 +92,7 @@ export class DataPlane {
       url === undefined ? [] : [new URL(url).origin],
     );
     this.#front.pools.retain(new Set(urls));
-    return this.open();
+    return this.#listen();
   }
 
   listening(): readonly Listening[] {
@@ -92,6 +116,10 @@ export class DataPlane {
     await this.#front.pools.destroy();
   }
 
+  async #listen(): Promise<readonly string[]> {
+    return (await this.#listeners.adopt(this.#wanted())).map(({ text }) => text);
+  }
+
   #wanted(): readonly Wanted[] {
     const { inForce, listen } = this.#parts;
     const ports = [...inForce.policy.models.values()].flatMap(({ id, port }) =>
@@ -101,18 +129,23 @@ export class DataPlane {
   }
 }
 
-function makeFrontHouse(parts: DataPlaneParts): FrontHouse {
+interface FrontParts {
+  readonly room: WaitingRoom;
+  readonly timers: Timers;
+  readonly secrets: Secrets;
+}
+
+function makeFrontHouse(parts: DataPlaneParts, { room, timers, secrets }: FrontParts): FrontHouse {
   const { inForce, books, fleet, running, tokens, log } = parts;
-  const now = () => books.clock.now();
-  const secrets = new Secrets((why) => log.warn(`a secret of the policy is missing: ${why}`));
+  const { now } = timers;
   const observer = { metrics: parts.metrics, accessLog: parts.accessLog, now };
   return {
     version: parts.version,
     policy: () => inForce.policy,
     accounts: books.accounts,
     candidates: (policy, model) => fleet.candidates(policy, model),
-    enter: (upstream) => fleet.enter(upstream),
-    timers: { now, after },
+    room,
+    timers,
     running,
     tokens: (sha256) => tokens.find(sha256),
     secretOf: (ref) => secrets.of(ref),

@@ -18,7 +18,7 @@ import type { LedgerReader } from "../ledger/reader.ts";
 import type { SqliteStore } from "../ledger/sqlite.ts";
 import { ZERO_USD } from "../metering/money.ts";
 import { type Period, periodOf } from "../metering/period.ts";
-import { durationUs, type Instant } from "../metering/time.ts";
+import { durationUs, type Instant, later } from "../metering/time.ts";
 import { decide } from "../policy/decide.ts";
 import { describePrice } from "../policy/explain.ts";
 import type { Mode, Role } from "../policy/policy.ts";
@@ -26,6 +26,7 @@ import type { Task } from "../policy/task.ts";
 import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import { budgetStates } from "./budget-states.ts";
+import type { DataPlane } from "./data-plane.ts";
 import type { InForce } from "./in-force.ts";
 import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
@@ -43,6 +44,7 @@ export interface HouseParts {
   readonly reader: LedgerReader;
   readonly fleet: Fleet;
   readonly running: Running;
+  readonly plane: Pick<DataPlane, "waiting" | "turn">;
   readonly tokens: Tokens;
   listeners(): readonly Listening[];
   now(): Instant;
@@ -82,7 +84,7 @@ export function makeHouse(parts: HouseParts): House {
 }
 
 function status(parts: HouseParts) {
-  const { inForce, fleet } = parts;
+  const { inForce, fleet, plane } = parts;
   const { policy } = inForce;
   const at = parts.now();
   return {
@@ -90,17 +92,26 @@ function status(parts: HouseParts) {
     at,
     startedAt: parts.startedAt,
     inFlight: parts.running.size,
+    waiting: plane.waiting(),
     listeners: parts.listeners(),
     budgets: budgetStates(policy, parts.accounts.book, at),
-    upstreams: [...policy.upstreams.values()].map((upstream) => ({
-      id: upstream.id,
-      provider: upstream.provider,
-      models: [...policy.models.values()]
-        .filter((model) => model.upstreams.includes(upstream.id))
-        .map(({ id }) => id),
-      price: describePrice(upstream.price),
-      inFlight: fleet.inFlight(upstream.id),
-    })),
+    upstreams: [...policy.upstreams.values()].map((upstream) => {
+      const { state, inFlight, ejectedFor, hindrance } = fleet.view(upstream);
+      return {
+        id: upstream.id,
+        provider: upstream.provider,
+        models: [...policy.models.values()]
+          .filter((model) => model.upstreams.includes(upstream.id))
+          .map(({ id }) => id),
+        price: describePrice(upstream.price),
+        state,
+        inFlight,
+        concurrency: upstream.concurrency,
+        waiting: plane.waiting(upstream.id),
+        ejectedUntil: ejectedFor === undefined ? undefined : later(at, ejectedFor),
+        hindrance,
+      };
+    }),
   };
 }
 
@@ -120,12 +131,13 @@ function modeOf(inForce: InForce): ModeSwitch {
 }
 
 /** Durable before it counts: a restart must not undo what an operator was told. */
-async function setMode({ inForce, store, now }: HouseParts, mode: Mode): Promise<ModeSwitch> {
+async function setMode({ inForce, store, plane, now }: HouseParts, mode: Mode): Promise<ModeSwitch> {
   const at = now();
   const fileMode = inForce.file.policy.mode;
   const value = mode === fileMode ? "" : JSON.stringify({ mode, fileMode, at });
   await store.setSwitch("mode", value, "admin", at);
   inForce.switchMode(mode, at);
+  plane.turn();
   return modeOf(inForce);
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type Admin, createAdmin } from "../admin/admin.ts";
 import type { OpenAddress } from "../admin/listener.ts";
 import { Metrics } from "../admin/metrics.ts";
-import { Fleet } from "../cloud/fleet.ts";
+import type { Fleet } from "../cloud/fleet.ts";
 import type { Instant } from "../metering/time.ts";
 import { formatNote } from "../policy/parse.ts";
 import { parseAddress } from "../proxy/listen-address.ts";
@@ -16,6 +16,7 @@ import type { Certificate } from "./certificate.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
 import { checkExposure, TRUSTS_THE_PROXY } from "./exposure.ts";
+import { makeFleet } from "./fleet-log.ts";
 import { giveBackMemory, whenQuiet } from "./give-back.ts";
 import { makeHouse } from "./house.ts";
 import { InForce, parseModeSwitch } from "./in-force.ts";
@@ -87,7 +88,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     inForce,
     now,
     tokens: new Tokens(books.stored.tokens),
-    fleet: new Fleet(),
+    fleet: makeFleet(log),
   };
   const accessLog = new AccessLog(options.accessLog);
   const running = new Running();
@@ -162,6 +163,7 @@ function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isS
     policyPath: options.policyPath,
     parser,
     listeners: () => plane.listening(),
+    plane,
     isStopping: () => life.isStopping,
   });
   return createAdmin(house, {

@@ -98,6 +98,7 @@ function outcomeOf({ exchanged }: TaskEnded): Outcome {
     case "no_upstream":
       return "no_upstream";
     case "unsent":
+    case "too_busy":
     case "ledger_unavailable":
       return "unsent";
   }
@@ -120,6 +121,8 @@ function reasonOf(exchanged: Exchanged): string | undefined {
       return exchanged.last === undefined ? exchanged.reason : causeOf(exchanged.last);
     case "unsent":
       return causeOf(exchanged);
+    case "too_busy":
+      return exchanged.reason;
     case "ledger_unavailable":
       return "the ledger cannot be written";
   }

@@ -42,6 +42,7 @@ export class Reload implements PolicyListener {
     // Limits and routing turn in the same tick: no request is decided by one and held by the other.
     putInForce();
     const hasSwitchEnded = inForce.adopt(read, now());
+    plane.turn();
     if (hasSwitchEnded) await this.#parts.endSwitch();
     log.info({ changes: diffPolicies(before, read.policy) }, "the new policy is in force");
     this.welcome(read.policy);

@@ -63,7 +63,7 @@ export class LocalAccounts implements Accounts, Till {
     const decision = decide(this.view());
     // Nothing may come between the decision and its hold (MONEY §5): the simulation plants an await here.
     const hold = this.#hold(task, decision);
-    if (hold === undefined || decision.kind !== "forward") return this.#noteRefusal(task, decision);
+    if (hold === undefined || decision.kind !== "forward") return this.#noteUnsent(task, decision);
     const write = this.#reserveWrite(task, decision, hold);
     const writing = this.outbox.tryWrite(write);
     const reservation: Reservation = new LocalReservation(this, hold, task, decision);
@@ -226,7 +226,8 @@ export class LocalAccounts implements Accounts, Till {
     };
   }
 
-  #noteRefusal(task: Task, decision: Decision): Admission {
+  /** A wait too: whoever looks finds it under way, and can cancel it. */
+  #noteUnsent(task: Task, decision: Decision): Admission {
     if (decision.kind === "forward") throw new Error("a forward was refused");
     // No money moves, so nobody waits for it.
     this.outbox.tryWrite({ decision: decisionRow(task, decision, undefined) }).catch(this.#onTrouble);

@@ -28,7 +28,11 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     for (const write of writes) writer.put(write);
     // The leases of the last run are over: their requests are settled, and nothing else accrues there. No
     // hold is open now: what is still held is of a write that a failing disk took without its counterpart.
-    database.exec("DELETE FROM leases; UPDATE balances SET held = 0 WHERE held <> 0; COMMIT");
+    // What has no outcome by now was never sent: it waited for a slot, or for its next attempt.
+    database.exec(
+      "DELETE FROM leases; UPDATE balances SET held = 0 WHERE held <> 0; " +
+        "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL; COMMIT",
+    );
     const ledgerClock = new LedgerClock(clock, left.highWater);
     return { clock: ledgerClock, stored: readStored(database, ledgerClock.now()), recovered: writes.length };
   } finally {

@@ -64,7 +64,7 @@ export function decisionRow(task: Task, decision: Decision, facts: Facts | undef
     at: decision.explanation.at,
     clientRequestId: task.clientRequestId,
     facts: facts ?? factsWithout(task),
-    outcome: decision.kind === "refuse" ? "refused" : isForward ? undefined : "no_upstream",
+    outcome: OUTCOME_OF[decision.kind],
     estimate: isForward ? decision.quote.amount : ZERO_USD,
     hold: isForward ? decision.quote.hold : ZERO_USD,
     explanation: decision.explanation,
@@ -72,6 +72,15 @@ export function decisionRow(task: Task, decision: Decision, facts: Facts | undef
       decision.kind === "refuse" ? [{ action: decision.breach.action, budget: decision.breach.budget }] : [],
   };
 }
+
+/** Undefined while it runs or waits. */
+const OUTCOME_OF = {
+  forward: undefined,
+  wait: undefined,
+  refuse: "refused",
+  no_upstream: "no_upstream",
+  too_busy: "unsent",
+} as const satisfies Record<Decision["kind"], Outcome | undefined>;
 
 export function warnedBy(decision: Forward): EndingRow["actions"] {
   return decision.warnings.map(({ budget }) => ({ action: "warn", budget }));

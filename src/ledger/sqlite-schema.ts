@@ -98,6 +98,8 @@ CREATE TABLE IF NOT EXISTS decisions (
 CREATE INDEX IF NOT EXISTS decisions_client ON decisions (client_request_id)
   WHERE client_request_id IS NOT NULL;
 
+CREATE INDEX IF NOT EXISTS decisions_under_way ON decisions (seq) WHERE outcome IS NULL;
+
 CREATE TABLE IF NOT EXISTS rollups (
   bucket INTEGER NOT NULL,
   dimension TEXT NOT NULL,

@@ -10,7 +10,7 @@
 import type { Balance } from "../metering/balance.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
-import type { AccountKey, Decision, Forward, NoUpstream, Quote, Refuse } from "./decision.ts";
+import type { AccountKey, Decision, Forward, NoUpstream, Quote, Refuse, TooBusy, Wait } from "./decision.ts";
 import type { Policy } from "./policy.ts";
 import type { Task } from "./task.ts";
 
@@ -28,8 +28,8 @@ export interface Accounts {
   prepare(policy: Policy): Promise<() => void>;
   /**
    * Decides on live balances and, where the decision is to forward, holds what it claims. `decide` must be
-   * synchronous and pure: an embedded ledger calls it once, a shared one again on conflict.
-   * Resolves when the hold is durable.
+   * synchronous, and calling it again must do no harm: an embedded ledger calls it once, a shared one again
+   * on conflict. Resolves when the hold is durable. A wait is written down as under way.
    */
   admit(task: Task, decide: (view: Balances) => Decision): Promise<Admission>;
 }
@@ -38,6 +38,8 @@ export type Admission =
   | { readonly kind: "admitted"; readonly reservation: Reservation; readonly decision: Forward }
   | Refuse
   | NoUpstream
+  | Wait
+  | TooBusy
   /** The hold could not be made durable; nothing is held. */
   | { readonly kind: "ledger_unavailable"; readonly cause: unknown };
 

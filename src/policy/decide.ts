@@ -3,17 +3,20 @@
 //
 // 1. Budgets that every candidate shares: who does not fit them drops out. If nobody is left, they decide
 //    alone.
-// 2. Else the candidates in rank order, each on its own covering budgets; the first that fits is chosen.
-//    In lowest_price one that does not fit drops out; in manual and local it is the outcome.
+// 2. Else the candidates in rank order, each on its own covering budgets; the first that fits and can take it
+//    now is chosen, or those that fit are waited for (choose.ts). In lowest_price one that does not fit drops
+//    out; in manual and local it is the outcome.
 // 3. None left: the strictest action on the first-ranked candidate.
 //
 // `queue` and `degrade` refuse like `block` here: the waiting room and the fallback are not built yet,
 // and `check` says so.
 
 import type { Balances } from "./admission.ts";
+import { type Choice, choose } from "./choose.ts";
 import { claimsOf, type Demand, demandsOn, satisfied } from "./claims.ts";
-import type { Breach, Claim, Decision, Quote, Warning } from "./decision.ts";
+import type { Breach, Claim, Decided, Quote, Wait, Warning } from "./decision.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
+import { hindranceText, lastsFor } from "./hindrance.ts";
 import { covering, factsOf } from "./match.ts";
 import { ACTIONS, type Model, type Policy } from "./policy.ts";
 import { type Candidate, type LeftOut, quoteOf, type Ranking, rank } from "./rank.ts";
@@ -30,7 +33,7 @@ export interface Question {
   readonly unreachable: readonly string[];
 }
 
-export function decide(question: Question, view: Balances): Decision {
+export function decide(question: Question, view: Balances): Decided {
   const { policy, model, task, candidates } = question;
   const ranking = rank(
     policy,
@@ -54,16 +57,23 @@ export function decide(question: Question, view: Balances): Decision {
     return { kind: "no_upstream", reason, cause, explanation: told({ rule: reason, chosen: undefined }) };
   }
   const left = judged.filter((one) => sharedOf(one.unmet).length === 0);
-  const isCheapest = policy.mode === "lowest_price";
-  const chosen = (isCheapest ? left : left.slice(0, 1)).find((one) => one.unmet.length === 0);
-  if (chosen === undefined) {
+  const choice = choose(policy.mode, left);
+  if (choice.kind === "waits") {
+    const wait = waitFor(question, choice);
+    return { ...wait, explanation: told({ rule: wait.reason, chosen: undefined }) };
+  }
+  if (choice.kind === "none") {
+    const isCheapest = policy.mode === "lowest_price";
     const worst =
       left.length === 0 ? sharedBreach(judged) : strictest((isCheapest ? first : (left[0] ?? first)).unmet);
     if (worst === undefined) throw new Error("a candidate without an unmet demand was not chosen");
     const breach = breachOf(worst, view, all);
     return { kind: "refuse", breach, explanation: told({ rule: ruleOf(breach), chosen: undefined }) };
   }
-  const why = whyChosen(question, ranking, judged, chosen);
+  const chosen = choice.one;
+  const why = choice.isLastResort
+    ? "all that may serve are ejected, and it is the first to be tried again"
+    : whyChosen(question, ranking, judged, chosen);
   const rule = `mode ${policy.mode} chose ${chosen.quote.upstream.id}: ${why}`;
   return {
     kind: "forward",
@@ -139,6 +149,27 @@ function breachOf(demand: Demand, view: Balances, all: readonly Judged[]): Breac
   };
 }
 
+function waitFor(
+  { model }: Question,
+  { all, isLastResort }: Extract<Choice, { kind: "waits" }>,
+): Omit<Wait, "explanation"> {
+  const lasting = all.map(({ quote }) => quote.hindrance && lastsFor(quote.hindrance));
+  const least = (durations: readonly number[]) => Math.min(...durations) as Wait["notBefore"];
+  const states = all.map(({ quote }) => stateOf(quote));
+  return {
+    kind: "wait",
+    upstreams: all.map(({ quote }) => quote.upstream.id),
+    isLastResort,
+    notBefore: least(lasting.map((duration) => duration ?? 0)),
+    retryAfter: least(all.map(({ quote }, index) => lasting[index] ?? quote.time)),
+    reason: `no upstream of ${model.id} can take it now: ${states.join("; ")}`,
+  };
+}
+
+function stateOf({ upstream, hindrance }: Quote): string {
+  return `${upstream.id} is ${hindrance === undefined ? "free" : hindranceText(hindrance)}`;
+}
+
 function ruleOf(breach: Breach): string {
   return `budget ${breach.budget} does not have what this needs, and its on_limit is ${breach.action}`;
 }
@@ -146,8 +177,7 @@ function ruleOf(breach: Breach): string {
 function whyChosen(question: Question, ranking: Ranking, judged: readonly Judged[], chosen: Judged): string {
   const { mode } = question.policy;
   if (mode === "manual") return whySelected(question, ranking);
-  const skipped = judged.slice(0, judged.indexOf(chosen)).map((one) => one.quote.upstream.id);
-  const tail = skipped.length === 0 ? "" : ` (${skipped.join(", ")} did not fit the budgets)`;
+  const tail = whySkipped(judged.slice(0, judged.indexOf(chosen)));
   const count = judged.length;
   const unable = ranking.unfit.length === 0 ? "" : `; ${namesOf(ranking.unfit)} cannot serve this request`;
   if (mode === "local")
@@ -159,6 +189,13 @@ function whyChosen(question: Question, ranking: Ranking, judged: readonly Judged
 
 function namesOf(leftOut: readonly LeftOut[]): string {
   return leftOut.map(({ quote }) => quote.upstream.id).join(", ");
+}
+
+function whySkipped(skipped: readonly Judged[]): string {
+  const unfit = skipped.filter(({ unmet }) => unmet.length > 0).map(({ quote }) => quote.upstream.id);
+  const hindered = skipped.filter(({ unmet }) => unmet.length === 0).map(({ quote }) => stateOf(quote));
+  const told = [...(unfit.length === 0 ? [] : [`${unfit.join(", ")} did not fit the budgets`]), ...hindered];
+  return told.length === 0 ? "" : ` (${told.join("; ")})`;
 }
 
 function whySelected({ model, task, unreachable }: Question, { unfit }: Ranking): string {

@@ -3,6 +3,7 @@
 
 import type { NanoUsd } from "../metering/money.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Hindrance } from "./hindrance.ts";
 import type { Action, Mode, Upstream } from "./policy.ts";
 
 /** An upstream that could serve, and what this request would cost there. */
@@ -16,6 +17,8 @@ export interface Quote {
   /** What candidates are compared by: the expected price, or the policy's shadow price. */
   readonly rank: NanoUsd;
   readonly inFlight: number;
+  /** Why it cannot run there now; absent where it can. */
+  readonly hindrance?: Hindrance | undefined;
 }
 
 /** Identifies one balance: what a budget covers and how its periods turn, not its id (MONEY §4). */
@@ -31,7 +34,9 @@ export interface Claim {
   readonly limit: NanoUsd | undefined;
 }
 
-export type Decision = Forward | Refuse | NoUpstream;
+/** What can be decided; the last is said by whoever waited, not by `decide`. */
+export type Decision = Decided | TooBusy;
+export type Decided = Forward | Refuse | NoUpstream | Wait;
 
 export interface Forward {
   readonly kind: "forward";
@@ -55,6 +60,32 @@ export interface NoUpstream {
   readonly reason: string;
   /** What there is to change: what was asked for, or who may serve it. */
   readonly cause: "request" | "upstreams";
+  readonly explanation: Explanation;
+}
+
+/**
+ * Budgets let it through, but every upstream that fits them is at its limit. Whoever waits holds nothing;
+ * woken, it is decided anew under the policy of that moment.
+ */
+export interface Wait {
+  readonly kind: "wait";
+  /** Ids of what it waits for, in rank order: whichever is free first. At least one. */
+  readonly upstreams: readonly string[];
+  /** All of them are ejected and being tried: it waits to be the next who tries. */
+  readonly isLastResort: boolean;
+  /** None of them can run it earlier. */
+  readonly notBefore: DurationUs;
+  /** When a client that does not wait may well try again: a guess. */
+  readonly retryAfter: DurationUs;
+  /** A sentence that says what it waits for and why. */
+  readonly reason: string;
+  readonly explanation: Explanation;
+}
+
+/** It waited in vain, or could not even wait. */
+export interface TooBusy {
+  readonly kind: "too_busy";
+  readonly reason: string;
   readonly explanation: Explanation;
 }
 

@@ -7,6 +7,7 @@ import { FOREVER } from "../metering/time.ts";
 import type { Balances } from "./admission.ts";
 import type { Demand } from "./claims.ts";
 import type { Alternative, BudgetExplanation, CandidateExplanation, Explanation, Quote } from "./decision.ts";
+import { hindranceText } from "./hindrance.ts";
 import type { Policy } from "./policy.ts";
 
 /** A candidate, what its budgets are asked for, and which of them cannot give it. */
@@ -40,7 +41,7 @@ export function explain({ policy, view, candidates, verdict }: Seen): Explanatio
     chosen: verdict.chosen,
     rule: verdict.rule,
     alternatives: alternativesOf(candidates),
-    candidates: candidates.map((one) => explainCandidate(one, view)),
+    candidates: candidates.map((one) => explainCandidate(one, view, verdict.chosen)),
   };
 }
 
@@ -55,10 +56,13 @@ export function alternativesOf(candidates: readonly Judged[]): readonly Alternat
     }));
 }
 
-function explainCandidate(one: Judged, view: Balances): CandidateExplanation {
+function explainCandidate(one: Judged, view: Balances, chosen: string | undefined): CandidateExplanation {
   const { quote } = one;
   const [unmet] = one.unmet;
   const tooDear = unmet === undefined ? undefined : `budget ${unmet.coverage.ground.budget.id} does not fit`;
+  // As the last resort one is chosen that is ejected.
+  const hindrance = quote.upstream.id === chosen ? undefined : quote.hindrance;
+  const hindered = hindrance && hindranceText(hindrance);
   return {
     upstream: quote.upstream.id,
     provider: quote.upstream.provider,
@@ -68,7 +72,7 @@ function explainCandidate(one: Judged, view: Balances): CandidateExplanation {
     time: quote.time,
     inFlight: quote.inFlight,
     price: describePrice(quote.upstream.price),
-    leftOut: one.leftOut ?? tooDear,
+    leftOut: one.leftOut ?? tooDear ?? hindered,
     budgets: one.demands
       .filter(({ judges }) => judges)
       .map((demand) => explainBudget(demand, view.balance(demand.coverage.account, demand.period.start))),

@@ -3,7 +3,9 @@
 import { estimate } from "../metering/quote.ts";
 import { type DurationUs, seconds } from "../metering/time.ts";
 import type { Quote } from "./decision.ts";
+import type { Hindrance } from "./hindrance.ts";
 import { whyUnfit } from "./hosted.ts";
+
 import type { Model, Policy, Upstream } from "./policy.ts";
 import type { Task } from "./task.ts";
 
@@ -32,13 +34,15 @@ export interface LeftOut {
 
 type Split = Pick<Ranking, "quotes" | "leftOut">;
 
-/** An upstream that could serve this model now, with how many of our requests run there. */
+/** An upstream that could serve this model, with how many of our requests run there. */
 export interface Candidate {
   readonly upstream: Upstream;
   readonly inFlight: number;
+  /** Absent: it can take a request now. */
+  readonly hindrance?: Hindrance | undefined;
 }
 
-export function quoteOf(task: Task, model: Model, { upstream, inFlight }: Candidate): Quote {
+export function quoteOf(task: Task, model: Model, { upstream, inFlight, hindrance }: Candidate): Quote {
   const time = model.estimate ?? UNLEARNED_TIME;
   const { work } = task;
   const expected = estimate(upstream.price, {
@@ -47,7 +51,8 @@ export function quoteOf(task: Task, model: Model, { upstream, inFlight }: Candid
     outputTokens: (work.maxTokens ?? UNSAID_TOKENS) * work.images,
     time,
   });
-  return { upstream, time, ...expected, rank: upstream.rankPerRequest ?? expected.amount, inFlight };
+  const rank = upstream.rankPerRequest ?? expected.amount;
+  return { upstream, time, ...expected, rank, inFlight, hindrance };
 }
 
 export function rank(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Ranking {

@@ -6,6 +6,7 @@
 //   HEAD, 204, 304, Content-Length 0 → the head
 
 import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { reset } from "./connection-reset.ts";
 import type { FlatHeaders } from "./headers.ts";
 
@@ -112,4 +113,13 @@ export function breakOff(response: ServerResponse): void {
   const { socket } = response.req;
   if (socket.destroyed || response.writableFinished) return;
   reset(socket);
+}
+
+/** For whoever waits before anything is relayed: calls back once the client has gone, at once if it has. */
+export function whenGone(socket: Socket): (call: () => void) => () => void {
+  return (call) => {
+    socket.once("close", call);
+    if (socket.destroyed) call();
+    return () => void socket.off("close", call);
+  };
 }

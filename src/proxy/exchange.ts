@@ -1,22 +1,31 @@
 // The whole life of a request, in one file:
 //
-//   candidates ─► admit (decide + hold, one tick) ─► send ─► settle, durable ─► last piece to the client
-//        ▲              └─► refused, no upstream, ledger unavailable
-//        └── unsent: released, that upstream is out, decide again (bounded by the model's upstreams)
+//   candidates ─► admit (decide, slot, hold: one tick) ─► send ─► settle, durable ─► last piece to the client
+//     ▲  ▲          │ └─► refused, no upstream, ledger unavailable
+//     │  └─ woken ──┴─ wait: no slot is free ─► too busy, gone, cancelled
+//     └── unsent: released, that upstream is out, decide again (bounded by the model's upstreams)
 //
-// Invariant: every admission ends in exactly one settle or release, on every path.
+// Invariant: every admission ends in exactly one settle or release, on every path, and so does its slot: it
+// is free once the upstream's last byte was read or its connection broken, before anything is settled
+// (MONEY §3).
 
 import { formatUsd } from "../metering/money.ts";
+import type { DurationUs } from "../metering/time.ts";
 import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
 import { decide } from "../policy/decide.ts";
 import type { Breach, Forward, NoUpstream } from "../policy/decision.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
+import type { Sign, Slot } from "../policy/slot.ts";
 import type { Task } from "../policy/task.ts";
 import { keepHeld } from "./holding.ts";
 import type { Relayed, UnsentWhy } from "./relayed.ts";
 import type { Timers } from "./timers.ts";
+import type { OnGone, Turn } from "./turn.ts";
 import { isUnwritten, keptOf } from "./unwritten.ts";
+import { giveUp, type TooBusy } from "./vain.ts";
+import { signOf } from "./vital-sign.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 
 /** Sends one attempt to one upstream; proxy/relay.ts over sockets, a script in the simulation. */
 export type Send = (attempt: Attempt) => Promise<Relayed>;
@@ -36,8 +45,7 @@ export interface Gateway {
   readonly accounts: Accounts;
   /** The model's upstreams that are up, in the policy's order. */
   candidates(policy: Policy, model: Model): readonly Candidate[];
-  /** Counts a request in at an upstream; the returned call counts it out. */
-  enter(upstream: Upstream): () => void;
+  readonly room: WaitingRoom;
   readonly timers: Timers;
 }
 
@@ -53,6 +61,7 @@ export type Exchanged =
     }
   /** No byte left, and no other upstream can be asked. */
   | ({ readonly kind: "unsent" } & Unsent)
+  | TooBusy
   | { readonly kind: "ledger_unavailable" };
 
 export interface Unsent {
@@ -64,6 +73,8 @@ export interface Unsent {
 export interface Sent {
   readonly kind: "sent";
   readonly decision: Forward;
+  /** For a slot. */
+  readonly waited: DurationUs;
   readonly ending: Ending;
   readonly relayed: Extract<Relayed, { kind: "ended" }>;
   /** Undefined when it could not be written: then nothing may look complete. */
@@ -72,12 +83,33 @@ export interface Sent {
   readonly kept: Settlement | undefined;
 }
 
+/** `signal` ends it wherever it is; `onGone` tells of a client that leaves while it waits. */
 export async function exchange(
   task: Task,
   send: Send,
   gateway: Gateway,
   signal: AbortSignal,
+  onGone: OnGone = () => () => undefined,
 ): Promise<Exchanged> {
+  const turn = gateway.room.enter();
+  try {
+    return await attempts({ task, send, gateway, signal, onGone, turn });
+  } finally {
+    turn.end();
+  }
+}
+
+interface Life {
+  readonly task: Task;
+  readonly send: Send;
+  readonly gateway: Gateway;
+  readonly signal: AbortSignal;
+  readonly onGone: OnGone;
+  readonly turn: Turn;
+}
+
+async function attempts(life: Life): Promise<Exchanged> {
+  const { task, gateway, turn } = life;
   const unreachable = new Map<string, Unsent>();
   for (;;) {
     const policy = gateway.policy();
@@ -86,12 +118,16 @@ export async function exchange(
       const reason = `model ${task.model} is no longer in the policy`;
       return noUpstream({ reason, cause: "upstreams" }, unreachable);
     }
-    const candidates = gateway
-      .candidates(policy, model)
-      .filter(({ upstream }) => !unreachable.has(upstream.id));
-    const admission = await gateway.accounts.admit(task, (view) =>
-      decide({ policy, model, task, candidates, unreachable: [...unreachable.keys()] }, view),
-    );
+    const admission = await gateway.accounts.admit(task, (view) => {
+      const all = turn.see(gateway.candidates(policy, model));
+      const candidates = all.filter(({ upstream }) => !unreachable.has(upstream.id));
+      const decision = decide(
+        { policy, model, task, candidates, unreachable: [...unreachable.keys()] },
+        view,
+      );
+      turn.follow(decision);
+      return decision;
+    });
     switch (admission.kind) {
       case "refuse":
         return { kind: "refused", breach: admission.breach };
@@ -99,10 +135,17 @@ export async function exchange(
         return noUpstream(admission, unreachable);
       case "ledger_unavailable":
         return { kind: "ledger_unavailable" };
+      case "too_busy":
+        throw new Error("a decision was that it has waited in vain");
+      case "wait": {
+        const woken = await turn.wait(life.signal, life.onGone);
+        if (woken === "again") break;
+        return giveUp(task, gateway, admission, woken);
+      }
       case "admitted": {
         const { reservation, decision } = admission;
-        const relayed = await run(reservation, decision, send, gateway, signal);
-        if (relayed.kind === "ended") return settle(reservation, decision, relayed);
+        const relayed = await run(life, reservation, decision);
+        if (relayed.kind === "ended") return settle(reservation, decision, relayed, turn.waited);
         await release(reservation, relayed.replayable ? "retry" : "over");
         const { cause, why } = relayed;
         const upstream = decision.quote.upstream.id;
@@ -117,23 +160,20 @@ export async function exchange(
 
 /** Holds money in slices for as long as the work runs, and cuts it when a budget says so. */
 async function run(
+  { send, gateway, signal, turn }: Life,
   held: Reservation,
   decision: Forward,
-  send: Send,
-  gateway: Gateway,
-  signal: AbortSignal,
 ): Promise<Relayed> {
-  const { upstream } = decision.quote;
+  const slot = turn.claim();
   const control = new AbortController();
   // By hand: AbortSignal.any keeps weak references, which the garbage collector pays for at every request.
   const onSignal = () => control.abort(signal.reason);
   if (signal.aborted) onSignal();
   signal.addEventListener("abort", onSignal);
-  const leave = gateway.enter(upstream);
   const letGo = keepHeld(held, gateway.timers, () => control.abort("cut"));
   try {
-    return await send({
-      upstream,
+    return await inSlot(slot, send, {
+      upstream: decision.quote.upstream,
       held,
       signal: control.signal,
       headers: replyHeaders(held, decision),
@@ -144,7 +184,18 @@ async function run(
   } finally {
     signal.removeEventListener("abort", onSignal);
     letGo();
-    leave();
+  }
+}
+
+/** The slot is free in the tick in which the attempt is over, whatever is still to be written about it. */
+async function inSlot(slot: Slot, send: Send, attempt: Attempt): Promise<Relayed> {
+  let sign: Sign = { kind: "unclear" };
+  try {
+    const relayed = await send(attempt);
+    sign = signOf(relayed);
+    return relayed;
+  } finally {
+    slot.free(sign);
   }
 }
 
@@ -164,18 +215,19 @@ async function settle(
   reservation: Reservation,
   decision: Forward,
   relayed: Extract<Relayed, { kind: "ended" }>,
+  waited: DurationUs,
 ): Promise<Sent> {
   const { ending } = relayed;
   if (ending.outcome !== "relayed" && relayed.headSent) relayed.destroy();
   try {
     const settlement = await reservation.settle(ending);
     if (ending.outcome === "relayed") relayed.finish();
-    return { kind: "sent", decision, ending, relayed, settlement, kept: undefined };
+    return { kind: "sent", decision, waited, ending, relayed, settlement, kept: undefined };
   } catch (error) {
     // The client must not see a complete reply, whatever it was.
     relayed.destroy();
     if (!isUnwritten(error)) throw error;
-    return { kind: "sent", decision, ending, relayed, settlement: undefined, kept: keptOf(error) };
+    return { kind: "sent", decision, waited, ending, relayed, settlement: undefined, kept: keptOf(error) };
   }
 }
 

@@ -9,7 +9,7 @@ import type { Policy, SecretRef } from "../policy/policy.ts";
 import type { Task } from "../policy/task.ts";
 import { BODY_TIMES, type BodyFault, type BodyWindow, openBody } from "./body-window.ts";
 import type { TokenLookup } from "./credentials.ts";
-import { breakOff } from "./downstream.ts";
+import { breakOff, whenGone } from "./downstream.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway, type Sent } from "./exchange.ts";
 import type { AddedHeaders } from "./headers.ts";
 import { PollingPools } from "./hosted-poll.ts";
@@ -120,7 +120,7 @@ export class Front {
         tried = attempt.headers;
         return relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: tried }));
       };
-      const exchanged = await exchange(task, sendTo, house, running.signal);
+      const exchanged = await exchange(task, sendTo, house, running.signal, whenGone(came.request.socket));
       const unserved = unservedOf(exchanged);
       const isOfUpstream = exchanged.kind === "sent" || exchanged.kind === "unsent";
       const added = isOfUpstream ? tried : [["X-BudgetGuard-Request", task.id] as const];
@@ -223,6 +223,7 @@ export function unservedOf(exchanged: Exchanged): Unserved | undefined {
     case "refused":
     case "ledger_unavailable":
     case "unsent":
+    case "too_busy":
       return exchanged;
     case "sent": {
       const { relayed, settlement, decision } = exchanged;
@@ -269,10 +270,13 @@ function settlementOf({ settlement, kept }: Sent): Settlement | undefined {
   return settlement ?? kept;
 }
 
-/** The part of a task's time that was the gateway's own, in microseconds. */
+/** The part of a task's time that was the gateway's own, in microseconds: not its wait for a slot. */
 export function overheadOf(event: TaskEnded, now: Instant) {
-  const settlement = event.exchanged.kind === "sent" ? settlementOf(event.exchanged) : undefined;
+  const { exchanged } = event;
+  if (exchanged.kind !== "sent") return undefined;
+  const settlement = settlementOf(exchanged);
   if (settlement === undefined) return undefined;
-  const own = between(event.at, now) - settlement.elapsed;
+  const { waited } = exchanged;
+  const own = between(event.at, now) - settlement.elapsed - waited;
   return Math.max(0, own) as ReturnType<typeof between>;
 }

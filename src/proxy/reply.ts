@@ -10,6 +10,7 @@ import { breachMessage } from "./breach-message.ts";
 import { breakOff } from "./downstream.ts";
 import type { AddedHeaders } from "./headers.ts";
 import type { Fault, UnsentWhy } from "./relayed.ts";
+import { retrySeconds, type TooBusy } from "./vain.ts";
 
 export type Unserved =
   | { readonly kind: "refused"; readonly breach: Breach }
@@ -19,6 +20,7 @@ export type Unserved =
       readonly cause: NoUpstream["cause"];
     }
   | { readonly kind: "ledger_unavailable" }
+  | TooBusy
   /** No byte left; `cause` is that of the last upstream that was tried. */
   | { readonly kind: "unsent"; readonly upstream: string; readonly why: UnsentWhy; readonly cause: Error }
   /** It was sent, and what came of it cannot be shown. */
@@ -85,6 +87,8 @@ function answerTo(unserved: Unserved): Answer {
       return noUpstream(unserved);
     case "ledger_unavailable":
       return ledgerUnavailable();
+    case "too_busy":
+      return tooBusy(unserved);
     case "unsent":
       return unsent(unserved.upstream, unserved.why, unserved.cause);
     case "fault":
@@ -125,6 +129,15 @@ function ledgerUnavailable(): Answer {
   const message =
     "the ledger cannot be written, so nothing is sent; free disk space or see the gateway's log";
   return error(503, "ledger_unavailable", message, { headers: [["Retry-After", "5"]] });
+}
+
+/** Nothing was sent and nothing is charged: to come again is right. */
+function tooBusy({ reason, retryAfter }: TooBusy): Answer {
+  const headers: AddedHeaders = [
+    ["Retry-After", String(retrySeconds(retryAfter))],
+    ["x-should-retry", "true"],
+  ];
+  return error(503, "too_busy", reason, { headers });
 }
 
 /** Nothing was sent and nothing is charged: where the upstream was the trouble, a client may try again. */

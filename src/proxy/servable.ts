@@ -1,11 +1,15 @@
 // Whether a model can be served at all under the mode in force, and by which upstream: for readiness, and
 // for requests that cost nothing. No budget is asked: one that is spent still answers, with its 402.
 
+import type { Quote } from "../policy/decision.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import { type Candidate, quoteOf, rank } from "../policy/rank.ts";
 import type { Task } from "../policy/task.ts";
 
-/** The upstream that a plain request would be offered first; undefined where none may serve. */
+/**
+ * The upstream that a plain request would be offered first, one that is not ejected if there is one:
+ * ejected, it may come back. Undefined where none may ever serve.
+ */
 export function servable(
   policy: Policy,
   model: Model,
@@ -13,7 +17,9 @@ export function servable(
 ): Upstream | undefined {
   const asked: Task = { ...ANYONE, model: model.id };
   const quotes = candidates.map((candidate) => quoteOf(asked, model, candidate));
-  return rank(policy, model, asked, quotes).quotes[0]?.upstream;
+  const ranked = rank(policy, model, asked, quotes).quotes;
+  const isOut = ({ hindrance }: Quote) => hindrance?.kind === "ejected" || hindrance?.kind === "trial";
+  return (ranked.find((quote) => !isOut(quote)) ?? ranked[0])?.upstream;
 }
 
 const ANYONE: Omit<Task, "model"> = {

@@ -5,6 +5,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Instant } from "../metering/time.ts";
 import { readFacts } from "./body-facts.ts";
+import { whenGone } from "./downstream.ts";
 import { type Attempt, exchange } from "./exchange.ts";
 import { bare, type FrontHouse, unservedOf } from "./front.ts";
 import type { AddedHeaders } from "./headers.ts";
@@ -68,7 +69,7 @@ export class TunnelFront {
           secretOf: (ref) => house.secretOf(ref),
         });
       };
-      const exchanged = await exchange(task, send, house, running.signal);
+      const exchanged = await exchange(task, send, house, running.signal, whenGone(asked.socket));
       const unserved = unservedOf(exchanged);
       const isOpened = exchanged.kind === "sent" && exchanged.relayed.headSent;
       const told = unserved && answerRaw(asked.socket, unserved, tried);

@@ -50,13 +50,27 @@ export const BudgetDefinition = z
   .meta({ id: "BudgetDefinition" });
 export type BudgetDefinition = z.infer<typeof BudgetDefinition>;
 
+export const UPSTREAM_STATES = ["unknown", "up", "ejected"] as const;
+
 export const UpstreamStatus = z
   .object({
     id: z.string(),
     provider: z.string(),
     models: z.array(z.string()),
     price: z.string().describe("The price and where the figure comes from."),
-    in_flight: count,
+    state: z
+      .enum(UPSTREAM_STATES)
+      .describe("ejected: it failed several times in a row and is left out; unknown: not heard of yet."),
+    in_flight: count.describe("Requests that run there."),
+    concurrency: count.nullable().describe("How many may; null where there is no bound."),
+    waiting: count.describe("Requests that wait for it."),
+    ejected_until: instant
+      .nullable()
+      .describe("When it is tried again; null where it is not ejected, or is being tried."),
+    hindrance: z
+      .string()
+      .nullable()
+      .describe('Why it cannot take a request now, going on from "it is"; null where it can.'),
   })
   .meta({ id: "UpstreamStatus" });
 export type UpstreamStatus = z.infer<typeof UpstreamStatus>;
@@ -101,6 +115,7 @@ export const Status = z
       }),
     ),
     in_flight: count.describe("Requests under way."),
+    waiting: count.describe("Of those, how many wait for a slot of an upstream."),
     budgets: z.array(BudgetStatus).describe("Balances: of a budget per user one for each user."),
     budget_definitions: z
       .array(BudgetDefinition)

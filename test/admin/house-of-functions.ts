@@ -134,7 +134,8 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       version: "0.1.0",
       at: NOW,
       startedAt: MIDNIGHT,
-      inFlight: 1,
+      inFlight: 2,
+      waiting: 1,
       listeners: [{ address: "127.0.0.1:7070", model: undefined, scheme: "http" }],
       budgets: [
         {
@@ -152,7 +153,12 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
           provider: "aws",
           models: ["flux-dev"],
           price: "1.006 USD/h, rate card",
+          state: "up",
           inFlight: 1,
+          concurrency: 1,
+          waiting: 1,
+          ejectedUntil: undefined,
+          hindrance: "busy: 1 of 1 runs",
         },
       ],
     }),

@@ -177,7 +177,9 @@ test("the policy's validity, the age of prices and the build are shown", async (
     String(2 * 86_400 + 36_900 + 0.000001),
   ]);
   t.deepEqual(value("budgetguard_build_info", { version: "0.1.0" }), ["1"]);
-  t.deepEqual(value("budgetguard_inflight_requests"), ["1"]);
+  t.deepEqual(value("budgetguard_inflight_requests"), ["2"]);
+  t.deepEqual(value("budgetguard_waiting_requests"), ["1"]);
+  t.deepEqual(value("budgetguard_upstream_ejected", { upstream: "flux-aws" }), ["0"]);
 });
 
 test("what the ledger does is counted", async (t) => {

@@ -22,7 +22,7 @@ budgets:
 
 const SOUND = `version: 1
 mode: lowest_price
-upstreams: { flux: { provider: local, url: "http://127.0.0.1:8000", concurrency: 1 } }
+upstreams: { flux: { provider: local, url: "http://127.0.0.1:8000", min_billed: 60s } }
 models: { flux-dev: { upstreams: [flux] } }
 budgets: [{ id: studio-day, limit_usd: 20 }]
 `;

@@ -8,13 +8,15 @@ import { policy, TEN } from "../support/policies.ts";
 /** A house over a store whose switch is written when the test says so. */
 function houseWith(setSwitch: (name: string, value: string) => Promise<void>) {
   const inForce = new InForce({ policy: policy({ upstreams: [] }), text: "" }, undefined, TEN);
-  const parts = { inForce, store: { setSwitch }, now: () => TEN };
-  return { inForce, house: makeHouse(parts as unknown as HouseParts) };
+  const turns: string[] = [];
+  const plane = { turn: () => void turns.push(inForce.policy.mode) };
+  const parts = { inForce, plane, store: { setSwitch }, now: () => TEN };
+  return { inForce, turns, house: makeHouse(parts as unknown as HouseParts) };
 }
 
 test("a switched mode is durable before it counts and before its operator is told", async (t) => {
   const disk = Promise.withResolvers<void>();
-  const { inForce, house } = houseWith(() => disk.promise);
+  const { inForce, turns, house } = houseWith(() => disk.promise);
   let told = false;
   const switched = house.setMode("local").then((state) => {
     told = true;
@@ -26,6 +28,7 @@ test("a switched mode is durable before it counts and before its operator is tol
   disk.resolve();
   t.like(await switched, { inForce: "local", policyMode: "lowest_price" });
   t.is(inForce.policy.mode, "local");
+  t.deepEqual(turns, ["local"], "whoever waits decides anew under the new mode");
 });
 
 test("a switch that cannot be written changes nothing", async (t) => {

@@ -7,6 +7,7 @@ import type { Admission, Reservation } from "../../src/policy/admission.ts";
 import { exchange, type Gateway, type Send } from "../../src/proxy/exchange.ts";
 import { chargedFor } from "../../src/proxy/front.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
+import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import { perRequest, policy, TEN, task, upstream, usd, ZERO } from "../support/policies.ts";
 
 const UP = upstream("up", { price: perRequest("0.01") });
@@ -14,6 +15,8 @@ const POLICY = policy({ upstreams: [UP] });
 const SETTLEMENT = { charged: usd("0.01"), elapsed: seconds(1) };
 const FULL = new StoreError("the disk is full", false);
 const BUG = new TypeError("a bug in the ledger");
+
+const TIMERS = { now: () => TEN, after: () => () => undefined };
 
 /** Admits whatever is asked with one reservation, and notes what becomes of it and of the client. */
 function bench(ledger: Partial<Reservation>) {
@@ -29,15 +32,23 @@ function bench(ledger: Partial<Reservation>) {
     ...ledger,
   } as unknown as Reservation;
   const decision = { kind: "forward", quote: { ...quote, rank: ZERO, inFlight: 0 }, warnings: [] };
+  const slots = {
+    hindrance: () => undefined,
+    take: () => ({ upstream: UP, free: () => void told.push("left") }),
+  };
   const gateway: Gateway = {
     policy: () => POLICY,
     accounts: {
       prepare: async () => () => undefined,
-      admit: async () => ({ kind: "admitted", reservation: held, decision }) as unknown as Admission,
+      // Decides as a ledger does, and admits whatever came of it.
+      admit: async (_task, decide) => {
+        decide({ at: TEN, balance: () => ({ settled: ZERO, held: ZERO }) });
+        return { kind: "admitted", reservation: held, decision } as unknown as Admission;
+      },
     },
     candidates: () => [{ upstream: UP, inFlight: 0 }],
-    enter: () => () => void told.push("left"),
-    timers: { now: () => TEN, after: () => () => undefined },
+    room: new WaitingRoom({ slots, timers: TIMERS, policy: () => POLICY }),
+    timers: TIMERS,
   };
   const relayed: Relayed = {
     kind: "ended",
@@ -88,7 +99,7 @@ test("a relay that has a bug gives back what was not sent, and the bug is thrown
   const bug = new Error("a bug in the relay");
   const { told, run } = bench({ begun: false });
   t.is(await t.throwsAsync(run(rejecting(bug))), bug);
-  t.deepEqual(told, ["released", "left"]);
+  t.deepEqual(told, ["left", "released"]);
 });
 
 test("a bug in ending what had a bug hides neither; a full disk hides nothing", async (t) => {

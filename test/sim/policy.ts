@@ -1,6 +1,7 @@
 // The policy of one simulated run: tight budgets of every reach, over upstreams priced by time and by piece.
 
-import type { Policy } from "../../src/policy/policy.ts";
+import { type DurationUs, SECOND } from "../../src/metering/time.ts";
+import type { Policy, Upstream } from "../../src/policy/policy.ts";
 import { budget, perHour, perRequest, policy, upstream } from "../support/policies.ts";
 import type { Random } from "./random.ts";
 
@@ -26,6 +27,21 @@ export function simulatedPolicy(random: Random): Policy {
     mode: random.pick(["lowest_price", "lowest_price", "manual"]),
     lowestPrice: { includeLocal: random.chance(0.3), explore: false },
   });
+}
+
+/** The same policy with slots, rates and a waiting room that may be small. */
+export function withSlots(policy: Policy, random: Random): Policy {
+  const limited = [...policy.upstreams.values()].map((one): Upstream => {
+    const concurrency = random.chance(0.4) ? undefined : random.whole(1, 3);
+    return { ...one, concurrency, ...rateOf(random) };
+  });
+  const limits = { ...policy.limits, waiting: random.pick([0, 4, 256]) };
+  return { ...policy, limits, upstreams: new Map(limited.map((one) => [one.id, one])) };
+}
+
+function rateOf(random: Random): Pick<Upstream, "rateLimit"> {
+  if (random.chance(0.75)) return {};
+  return { rateLimit: { calls: random.whole(1, 8), per: (random.pick([10, 60]) * SECOND) as DurationUs } };
 }
 
 function cents(random: Random, from: number, to: number): string {

@@ -9,11 +9,13 @@ import { recover } from "../../src/ledger/recovery.ts";
 import { type DurationUs, type Instant, SECOND } from "../../src/metering/time.ts";
 import { covering, type Facts, factsOf } from "../../src/policy/match.ts";
 import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
-import { type Exchanged, exchange } from "../../src/proxy/exchange.ts";
+import { type Exchanged, exchange, type Send } from "../../src/proxy/exchange.ts";
+import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
 import { checkBook, checkLimits, checkRecord } from "./checks.ts";
-import { simulatedPolicy } from "./policy.ts";
+import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
+import { simulatedPolicy, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
 import { type Client, sendTo } from "./upstreams.ts";
 import { World } from "./world.ts";
@@ -31,9 +33,9 @@ export interface Report {
 
 export type MakeAccounts = (options: AccountsOptions) => LocalAccounts;
 
-/** Throws with the seed and what was wrong. */
-export async function simulate(seed: number, make: MakeAccounts): Promise<Report> {
-  const simulation = new Simulation(seed, make);
+/** Throws with the seed and what was wrong. `slots`: upstreams have bounds, and requests wait. */
+export async function simulate(seed: number, make: MakeAccounts, slots = true): Promise<Report> {
+  const simulation = new Simulation(seed, make, slots);
   try {
     return await simulation.run();
   } catch (cause) {
@@ -45,12 +47,17 @@ class Simulation {
   readonly #seed: number;
   readonly #make: MakeAccounts;
   readonly #random: Random;
+  /** Apart, so that a seed that failed once is the same run with other limits. */
+  readonly #chance: Random;
   readonly #world = new World(START);
   readonly #policy: Policy;
-  readonly #fleet = new Fleet();
+  #fleet: Fleet;
+  #room: WaitingRoom;
   readonly #clients: Client[] = [];
   readonly #outcomes = new Map<string, number>();
   readonly #bugs: unknown[] = [];
+  #upstreams: UpstreamLoad;
+  readonly #idle = new IdleSlots();
   #disk: FakeDisk;
   #accounts: LocalAccounts;
   #running = 0;
@@ -59,13 +66,18 @@ class Simulation {
   #life = 0;
   #endedAt: Instant | undefined;
 
-  constructor(seed: number, make: MakeAccounts) {
+  constructor(seed: number, make: MakeAccounts, slots: boolean) {
     this.#seed = seed;
     this.#make = make;
     this.#random = seeded(seed);
-    this.#policy = simulatedPolicy(this.#random);
+    this.#chance = seeded(seed + 0.5e9);
+    const plain = simulatedPolicy(this.#random);
+    this.#policy = slots ? withSlots(plain, this.#chance) : plain;
     this.#disk = this.#newDisk();
     this.#accounts = this.#start(this.#disk);
+    this.#upstreams = new UpstreamLoad(this.#world);
+    this.#fleet = this.#newFleet();
+    this.#room = this.#openRoom();
   }
 
   async run(): Promise<Report> {
@@ -79,6 +91,7 @@ class Simulation {
       () => this.#isOver(),
     );
     checkBook(this.#accounts, this.#disk, this.#policy);
+    checkSlotsBack(this.#policy, this.#fleet, this.#room);
     checkRecord(this.#clients, this.#disk, this.#crashes > 0);
     return {
       seed: this.#seed,
@@ -101,6 +114,8 @@ class Simulation {
   #check(): void {
     if (this.#bugs.length > 0) throw this.#bugs[0];
     checkLimits(this.#accounts, this.#policy);
+    this.#upstreams.check(this.#policy);
+    this.#idle.check(this.#policy, this.#fleet, this.#room, this.#world.monotonic());
   }
 
   /** Bursts of one to eight that arrive in the same tick: what races in a real house races here. */
@@ -127,7 +142,7 @@ class Simulation {
       this.#world.after(this.#random.whole(0, 20 * SECOND) as DurationUs, () => leaves.abort("client_gone"));
     }
     const disk = this.#disk;
-    const send = sendTo(this.#world, this.#random, client, ({ upstream }) => {
+    const script = sendTo(this.#world, this.#random, client, ({ upstream }) => {
       // Free work that no enforcing budget covers need not wait for the disk (MONEY §7).
       const mayBatch = upstream.id === "free" && !this.#isEnforced(factsOf(asked, upstream));
       return mayBatch || disk.endings.has(client.id);
@@ -136,9 +151,10 @@ class Simulation {
       policy: () => this.#policy,
       accounts: this.#accounts,
       candidates: this.#fleet.candidates.bind(this.#fleet),
-      enter: this.#fleet.enter.bind(this.#fleet),
-      timers: { now: () => this.#accounts.now(), after: this.#world.after.bind(this.#world) },
+      room: this.#room,
+      timers: this.#timers(),
     };
+    const send: Send = (attempt) => this.#upstreams.run(attempt.upstream, () => script(attempt));
     this.#running += 1;
     exchange(asked, send, gateway, leaves.signal).then(
       (exchanged) => life === this.#life && this.#ended(exchanged),
@@ -153,7 +169,8 @@ class Simulation {
   #ended(exchanged: Exchanged): void {
     this.#running -= 1;
     const outcome = exchanged.kind === "sent" ? exchanged.ending.outcome : exchanged.kind;
-    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    this.#count(outcome);
+    if (exchanged.kind === "sent" && exchanged.waited > 0) this.#count("waited");
   }
 
   /** What was not acknowledged is lost; what was is recovered, and the house goes on. */
@@ -167,8 +184,41 @@ class Simulation {
     const crash = { ...this.#disk.stored(), restart: this.#world.wall(), policy: this.#policy };
     for (const write of recover(crash)) this.#disk.writeNow(write);
     this.#accounts = this.#start(this.#disk);
+    this.#upstreams = new UpstreamLoad(this.#world);
+    this.#fleet = this.#newFleet();
+    this.#room = this.#openRoom();
     this.#beat(this.#life);
     this.#plan(pending, 60);
+  }
+
+  #timers() {
+    return { now: () => this.#accounts.now(), after: this.#world.after.bind(this.#world) };
+  }
+
+  #newFleet(): Fleet {
+    return new Fleet({
+      monotonic: () => this.#world.monotonic(),
+      random: () => this.#chance.unit(),
+      turned: (_upstream, { kind }) => this.#count(kind),
+    });
+  }
+
+  #openRoom(): WaitingRoom {
+    const fleet = this.#fleet;
+    const room = new WaitingRoom({
+      slots: this.#upstreams.watch(fleet),
+      timers: this.#timers(),
+      policy: () => this.#policy,
+    });
+    fleet.onChange((id, turned) => {
+      if (turned?.kind === "ejected") room.reconsider(id);
+      else room.offer(id);
+    });
+    return room;
+  }
+
+  #count(what: string): void {
+    this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + 1);
   }
 
   #start(disk: FakeDisk): LocalAccounts {

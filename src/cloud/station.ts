@@ -1,0 +1,89 @@
+// One upstream as this gateway knows it: how many of our requests run there, how many calls its rate has
+// left, and whether it works. Its limits are asked for anew each time: a reload changes them under running
+// requests.
+//
+// Invariant: `running` is the number of slots that were taken and not given back. It is never more than the
+// `concurrency` of the policy that let the last one in.
+
+import type { DurationUs } from "../metering/time.ts";
+import type { Hindrance } from "../policy/hindrance.ts";
+import type { Upstream } from "../policy/policy.ts";
+import type { Sign, Slot } from "../policy/slot.ts";
+import { CallWindow } from "./call-window.ts";
+import { Health, type Probed, type Turned } from "./health.ts";
+
+export interface StationParts {
+  /** A clock that never steps. */
+  monotonic(): DurationUs;
+  /** [0, 1) */
+  random(): number;
+  /** A slot or a call was given back, or its health has turned: somebody may want to look again. */
+  changed(turned: Turned | undefined): void;
+}
+
+export class Station {
+  readonly #parts: StationParts;
+  readonly #url: string | undefined;
+  readonly health: Health;
+  #calls: CallWindow | undefined;
+  #running = 0;
+
+  constructor({ url }: Upstream, parts: StationParts) {
+    this.#url = url;
+    this.#parts = parts;
+    this.health = new Health(parts.random);
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Whether what is known here is about this upstream: not one that moved to another address. */
+  isOf({ url }: Upstream): boolean {
+    return url === this.#url;
+  }
+
+  /** Health last: whoever is ejected and nothing else can still be the last resort. */
+  hindrance({ concurrency, rateLimit }: Upstream): Hindrance | undefined {
+    const now = this.#parts.monotonic();
+    const running = this.#running;
+    if (concurrency !== undefined && running >= concurrency) return { kind: "busy", running, concurrency };
+    const again = rateLimit && this.#callsOf(rateLimit.per).waitFor(rateLimit, now);
+    if (rateLimit && again) return { kind: "rated", rate: rateLimit, again };
+    return this.health.hindrance(now);
+  }
+
+  /** Throws where the upstream is at its limit: whoever takes has asked in the same tick. */
+  take(upstream: Upstream): Slot {
+    const hindrance = this.hindrance(upstream);
+    if (hindrance !== undefined && hindrance.kind !== "ejected") {
+      throw new Error(`a slot of ${upstream.id} was taken while it is ${hindrance.kind}`);
+    }
+    const trial = this.health.begin();
+    const calls = upstream.rateLimit && this.#callsOf(upstream.rateLimit.per);
+    const slice = calls?.take(this.#parts.monotonic());
+    this.#running += 1;
+    let isTaken = true;
+    return {
+      upstream,
+      free: (sign: Sign) => {
+        if (!isTaken) throw new Error(`a slot of ${upstream.id} was given back twice`);
+        isTaken = false;
+        this.#running -= 1;
+        if (sign.kind === "unused" && slice !== undefined) calls?.giveBack(slice);
+        this.#parts.changed(this.health.end(trial, sign, this.#parts.monotonic()));
+      },
+    };
+  }
+
+  probed(found: Probed): void {
+    const turned = this.health.probed(found, this.#parts.monotonic());
+    if (turned !== undefined) this.#parts.changed(turned);
+  }
+
+  /** A rate over another time begins anew. */
+  #callsOf(per: DurationUs): CallWindow {
+    if (this.#calls?.per !== per) this.#calls = new CallWindow(per);
+    return this.#calls;
+  }
+}
