@@ -3,16 +3,19 @@
 
 import type { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
+import { Readiness } from "../cloud/readiness.ts";
 import { type DurationUs, milliseconds } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
 import { Front, type FrontHouse } from "../proxy/front.ts";
 import { Listeners, type Wanted } from "../proxy/listener.ts";
+import { askReady } from "../proxy/ready-probe.ts";
 import type { Running } from "../proxy/running.ts";
 import type { Timers } from "../proxy/timers.ts";
 import { TunnelFront } from "../proxy/tunnel-front.ts";
 import { WaitingRoom } from "../proxy/waiting-room.ts";
 import type { Books } from "./books.ts";
 import type { Certificate } from "./certificate.ts";
+import { systemClock } from "./clock.ts";
 import type { InForce } from "./in-force.ts";
 import type { AccessLog, Logger } from "./log.ts";
 import { observePassed, observeTask } from "./observe.ts";
@@ -43,6 +46,7 @@ export class DataPlane {
   readonly #front: Front;
   readonly #listeners: Listeners;
   readonly #room: WaitingRoom;
+  readonly #readiness: Readiness;
 
   constructor(parts: DataPlaneParts) {
     this.#parts = parts;
@@ -58,6 +62,15 @@ export class DataPlane {
     const house = makeFrontHouse(parts, { room: this.#room, timers, secrets });
     this.#front = new Front(house);
     const tunnels = new TunnelFront(house);
+    this.#readiness = new Readiness({
+      fleet,
+      ask: (upstream, signal) => {
+        const { pools } = this.#front;
+        return askReady(upstream, signal, { pools, secretOf: (ref) => secrets.of(ref) });
+      },
+      monotonic: () => systemClock.monotonic(),
+      random: Math.random,
+    });
     this.#listeners = new Listeners(
       (request, response, place, path) => this.#front.serve(request, response, place, path),
       () => {
@@ -71,6 +84,7 @@ export class DataPlane {
 
   /** The sentences of what could not be opened. */
   async open(): Promise<readonly string[]> {
+    this.#readiness.follow(this.#parts.inForce.policy);
     return this.#listen();
   }
 
@@ -78,6 +92,7 @@ export class DataPlane {
   turn(): void {
     const { fleet, inForce } = this.#parts;
     fleet.follow(inForce.policy);
+    this.#readiness.follow(inForce.policy);
     this.#room.reconsider();
   }
 
@@ -106,6 +121,7 @@ export class DataPlane {
 
   /** Who is still served after `graceMs` is told so where nothing was sent yet, and broken off elsewhere. */
   async close(graceMs: number): Promise<void> {
+    this.#readiness.close();
     const last = setTimeout(() => this.#parts.running.cancelAll("because the gateway is stopping"), graceMs);
     await this.#listeners.close(graceMs + SETTLE_MS);
     clearTimeout(last);
