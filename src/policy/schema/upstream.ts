@@ -79,8 +79,12 @@ export const upstream = mapping({
     .describe("GPU class, such as t4, a10g or a100; with a cloud provider it also finds the default price."),
   concurrency: count(1, 10_000)
     .optional()
-    .describe("Requests at once. Default: 1 for a container that has a price, else no bound."),
-  rate_limit: callRate().optional().describe("Requests in a time, such as 40/min. Default: no bound."),
+    .describe(
+      "Requests at once; more go elsewhere or wait. Default: 1 for a container with a price, else no bound.",
+    ),
+  rate_limit: callRate()
+    .optional()
+    .describe("Requests in any such time: 40/min; more go elsewhere or wait. Default: no bound."),
   auth: auth()
     .optional()
     .describe("What the gateway shows to the upstream. Secrets are referred to, never written."),
