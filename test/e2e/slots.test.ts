@@ -73,13 +73,15 @@ ${tail}`;
 test("a crowd never gets more slots than there are, and every one of it is served", async (t) => {
   const { gateway, first } = await begin(t, one("concurrency: 2"));
   const replies = Array.from({ length: 20 }, () => askImage(gateway.url));
+  await eventually("two run", () => first.running() === 2);
   const serving = setInterval(() => first.release(), 5);
   t.teardown(() => clearInterval(serving));
   const statuses = (await Promise.all(replies)).map(({ status }) => status);
   t.deepEqual(new Set(statuses), new Set([200]));
   t.is(first.most(), 2);
   t.is(first.seen.length, 20);
-  t.like(await gateway.client.status(), { waiting: 0, in_flight: 0 });
+  await eventually("nobody is left", async () => (await gateway.client.status()).in_flight === 0);
+  t.is((await gateway.client.status()).waiting, 0);
 });
 
 test("who waits is served in the order of arrival, and what waits is shown", async (t) => {
