@@ -77,7 +77,7 @@ export async function answerBadly(rig: TortureRig, given: UpstreamCase): Promise
   const id = `c${lastId++}`;
   const played = rig.play(id, { pieces: cut(text, given.cuts), ending });
   rig.reached();
-  const path = method === "POST" ? "/v1/infer" : "/v1/metadata";
+  const path = method === "POST" ? "/v1/infer" : "/v1/other";
   const body = method === "POST" ? '{"steps":1}' : "";
   const client = await rawClient(
     rig.port,

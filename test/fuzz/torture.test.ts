@@ -8,12 +8,18 @@ import { torture } from "./torture.ts";
 const CASES = 120;
 const seed = Number(process.env.FUZZ_SEED ?? randomBytes(4).readInt32BE());
 
-test("whatever a client sends, its upstream gets what was asked for, once, and the next request works", async (t) => {
-  t.log(`seed ${seed}, ${CASES} cases`);
-  await t.notThrowsAsync(torture("client", { seed, cases: CASES }));
-});
+test.serial(
+  "whatever a client sends, its upstream gets what was asked for, once, and the next request works",
+  async (t) => {
+    t.log(`seed ${seed}, ${CASES} cases`);
+    await t.notThrowsAsync(torture("client", { seed, cases: CASES }));
+  },
+);
 
-test("whatever an upstream replies, no client sees a whole reply that was not sent, nor waits past its timeouts", async (t) => {
-  t.log(`seed ${seed}, ${CASES} cases`);
-  await t.notThrowsAsync(torture("upstream", { seed, cases: CASES }));
-});
+test.serial(
+  "whatever an upstream replies, no client sees a whole reply that was not sent, nor waits past its timeouts",
+  async (t) => {
+    t.log(`seed ${seed}, ${CASES} cases`);
+    await t.notThrowsAsync(torture("upstream", { seed, cases: CASES }));
+  },
+);
