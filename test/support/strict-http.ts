@@ -36,7 +36,9 @@ export function judgeReplies(stream: Stream, methods: readonly string[]): Judged
   const { bytes, hasEnded, forgivesLineFeeds = false } = stream;
   const lines = forgivesLineFeeds ? { end: /\r?\n\r?\n/g, line: /\r?\n/ } : { end: CRLFS, line: "\r\n" };
   let asked = 0;
-  return judge(bytes, { start: REPLY, ...lines }, (head) => {
+  // A reason phrase that came in pieces is not seen whole by undici, nor then passed on: any is forgiven.
+  const start = forgivesLineFeeds ? /^HTTP\/1\.[01] \d{3}(?: .*)?$/s : REPLY;
+  return judge(bytes, { start, ...lines }, (head) => {
     const status = Number(head.start.split(" ")[1]);
     if (status === 101) return "broken";
     if (status < 200) return "interim";
