@@ -2,6 +2,7 @@
 // thread several times faster than objects with names, and the thread binds them as they are. It knows the
 // columns of the tables and nothing of what their values mean.
 
+import type { LeaseState } from "../metering/lease-state.ts";
 import { quarterHourOf } from "../metering/time.ts";
 import type { Facts } from "../policy/match.ts";
 import type { BudgetAction, DecisionRow, EndingRow, Entry, Write } from "./store.ts";
@@ -69,13 +70,19 @@ export interface Packed {
   /** id, version, JSON: of each hold. */
   readonly hold: readonly Value[];
   readonly rehold: readonly Value[];
-  /** id, JSON. */
-  readonly joins: readonly Value[];
   readonly unhold: readonly string[];
-  /** machine, at, JSON; undefined where this is no heartbeat. */
-  readonly leases: readonly Value[] | undefined;
+  /** Whether all leases in use went with it. */
+  readonly isBeat: boolean;
   readonly decision: PackedDecision | undefined;
   readonly ending: PackedEnding | undefined;
+}
+
+/** What a crowd of writes says again and again, once: who shares which lease since when, and the leases. */
+export interface PackedShares {
+  /** id, JSON: of each join. */
+  readonly joins: readonly Value[];
+  /** machine, at, JSON: of each lease. */
+  readonly leases: readonly Value[];
 }
 
 export interface PackedDecision {
@@ -101,11 +108,23 @@ export function pack(write: Write): Packed {
       ]) ?? [],
     hold: write.hold?.flatMap((row) => [row.id, row.version, heldText(row)]) ?? [],
     rehold: write.rehold?.flatMap((row) => [row.id, row.version, heldText(row)]) ?? [],
-    joins: write.joins?.flatMap(({ id, join }) => [id, JSON.stringify(join)]) ?? [],
     unhold: write.unhold ?? [],
-    leases: write.leases?.flatMap(({ machine, state }) => [machine, state.t, JSON.stringify(state)]),
+    isBeat: write.leases !== undefined,
     decision: write.decision === undefined ? undefined : packDecision(write.decision),
     ending: write.ending === undefined ? undefined : packEnding(write.ending),
+  };
+}
+
+/** Of writes in the order they were asked for: a request joins once, and of a lease its latest state counts. */
+export function packShares(writes: readonly Write[]): PackedShares {
+  const joins = new Map(writes.flatMap((write) => write.joins ?? []).map(({ id, join }) => [id, join]));
+  const leases = new Map<string, LeaseState>();
+  for (const { machine, state } of writes.flatMap((write) => write.leases ?? [])) {
+    if (state.t >= (leases.get(machine)?.t ?? state.t)) leases.set(machine, state);
+  }
+  return {
+    joins: [...joins].flatMap(([id, join]) => [id, JSON.stringify(join)]),
+    leases: [...leases].flatMap(([machine, state]) => [machine, state.t, JSON.stringify(state)]),
   };
 }
 

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { BalanceChange } from "./book.ts";
 import { foldEntries, unsettle } from "./fold.ts";
-import type { Packed } from "./packing.ts";
+import type { Packed, PackedShares } from "./packing.ts";
 import { isOfTheDisk } from "./sqlite-codes.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
@@ -36,6 +36,7 @@ export type Operation =
 export interface Batch {
   readonly id: number;
   readonly operations: readonly Operation[];
+  readonly shares: PackedShares;
 }
 
 export type BatchResult =
@@ -72,6 +73,7 @@ port.on("message", (message: Batch | "close") => {
 function commit(batch: Batch): BatchResult {
   try {
     database.exec("BEGIN IMMEDIATE");
+    writer.share(batch.shares);
     const results = batch.operations.map((operation): Result => ({ ok: true, fold: apply(operation) }));
     writer.flush();
     database.exec("COMMIT");
@@ -88,6 +90,7 @@ function commit(batch: Batch): BatchResult {
 function commitApart(batch: Batch): BatchResult {
   try {
     database.exec("BEGIN IMMEDIATE");
+    writer.share(batch.shares);
     const results = batch.operations.map(attempt);
     database.exec("COMMIT");
     return { id: batch.id, ok: true, results };

@@ -1,11 +1,19 @@
 // Puts packed writes into the tables: entries, the balances they move and their rollups in one transaction.
-// Rows of one request are written as they come; what many requests move (balances, rollups, marks, leases)
+// Rows of one request are written as they come; what many requests move (balances, rollups, marks)
 // is gathered and written once for all of them, by `flush`. Runs in the ledger's worker thread.
 //
 // Invariant: what was taken is flushed before the transaction commits, or forgotten with it.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { DECISION_COLUMNS, ENTRY_COLUMNS, type Packed, pack, type Value } from "./packing.ts";
+import {
+  DECISION_COLUMNS,
+  ENTRY_COLUMNS,
+  type Packed,
+  type PackedShares,
+  pack,
+  packShares,
+  type Value,
+} from "./packing.ts";
 import { RollupWriter } from "./rollup.ts";
 import type { Write } from "./store.ts";
 
@@ -13,7 +21,6 @@ export class SqliteWriter {
   readonly #statements: Statements;
   readonly #rollups: RollupWriter;
   readonly #balances = new Map<string, BalanceSum>();
-  readonly #leases = new Map<string, { at: number; state: string }>();
   #at = 0;
   #heartbeat = 0;
 
@@ -24,6 +31,7 @@ export class SqliteWriter {
 
   /** One write, whole. Inside a transaction of the caller. */
   put(write: Write): void {
+    this.share(packShares([write]));
     this.take(pack(write));
     this.flush();
   }
@@ -35,14 +43,13 @@ export class SqliteWriter {
       run.entry.run(...row);
       this.#rollups.count(row);
     }
-    const { balances, hold, rehold, joins, leases, decision, ending } = packed;
+    const { balances, hold, rehold, decision, ending } = packed;
     for (let at = 0; at < balances.length; at += 5) this.#add(balances, at);
     for (let at = 0; at < hold.length; at += 3) run.hold.run(...hold.slice(at, at + 3));
     for (let at = 0; at < rehold.length; at += 3) {
       const [id = null, version = null, text = null] = rehold.slice(at, at + 3);
       run.rehold.run(text, version, id, version);
     }
-    for (let at = 0; at < joins.length; at += 2) run.join.run(joins[at + 1] ?? null, joins[at] ?? null);
     for (const id of packed.unhold) run.unhold.run(id);
     if (decision !== undefined) {
       run.decision.run(...decision.row);
@@ -53,7 +60,15 @@ export class SqliteWriter {
       this.#rollups.acted(ending.bucket, ending.actions);
     }
     this.#at = Math.max(this.#at, packed.at);
-    if (leases !== undefined) this.#beat(packed.at, leases);
+    if (packed.isBeat) this.#heartbeat = Math.max(this.#heartbeat, packed.at);
+  }
+
+  /** Before the writes that it came with: an ending among them takes its hold, and the join with it, away. */
+  share({ joins, leases }: PackedShares): void {
+    for (let at = 0; at < joins.length; at += 2) {
+      this.#statements.join.run(joins[at + 1] ?? null, joins[at] ?? null);
+    }
+    for (let at = 0; at < leases.length; at += 3) this.#statements.lease.run(...leases.slice(at, at + 3));
   }
 
   /** What was counted elsewhere: a fold. */
@@ -67,7 +82,6 @@ export class SqliteWriter {
       if (settled !== 0n || held !== 0n) run.balance.run(account, start, end, settled, held);
     }
     this.#rollups.flush();
-    for (const [machine, { at, state }] of this.#leases) run.lease.run(machine, at, state);
     if (this.#at > 0) run.mark.run("high_water", String(this.#at));
     if (this.#heartbeat > 0) run.mark.run("heartbeat", String(this.#heartbeat));
     this.#clear();
@@ -81,7 +95,6 @@ export class SqliteWriter {
 
   #clear(): void {
     this.#balances.clear();
-    this.#leases.clear();
     this.#at = 0;
     this.#heartbeat = 0;
   }
@@ -94,15 +107,6 @@ export class SqliteWriter {
     else {
       sum.settled += settled;
       sum.held += held;
-    }
-  }
-
-  #beat(at: number, leases: readonly Value[]): void {
-    this.#heartbeat = Math.max(this.#heartbeat, at);
-    for (let from = 0; from < leases.length; from += 3) {
-      const [machine, since, state] = leases.slice(from, from + 3) as [string, number, string];
-      const known = this.#leases.get(machine);
-      if (known === undefined || since >= known.at) this.#leases.set(machine, { at: since, state });
     }
   }
 }

@@ -3,13 +3,15 @@
 
 import { Worker } from "node:worker_threads";
 import type { BalanceChange } from "./book.ts";
-import { pack } from "./packing.ts";
+import { pack, packShares } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
 import type { Batch, BatchResult, Operation } from "./sqlite-worker.ts";
 import { type FoldQuestion, type Store, StoreError, type Write } from "./store.ts";
 
 interface Waiting {
   readonly operation: Operation;
+  /** For what it shares with its neighbours. */
+  readonly write: Write | undefined;
   readonly resolve: (changes: readonly BalanceChange[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -57,7 +59,7 @@ export class SqliteStore implements Store {
   }
 
   async write(write: Write): Promise<void> {
-    await this.#enqueue({ kind: "write", packed: pack(write) });
+    await this.#enqueue({ kind: "write", packed: pack(write) }, write);
   }
 
   fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {
@@ -83,10 +85,10 @@ export class SqliteStore implements Store {
     });
   }
 
-  #enqueue(operation: Operation): Promise<readonly BalanceChange[]> {
+  #enqueue(operation: Operation, write?: Write): Promise<readonly BalanceChange[]> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
-      this.#next.push({ operation, resolve, reject });
+      this.#next.push({ operation, write, resolve, reject });
       if (this.#underWay.length === 0) this.#startSoon();
     });
   }
@@ -107,7 +109,9 @@ export class SqliteStore implements Store {
     this.#next = [];
     this.#batch += 1;
     this.#startedAt = performance.now();
-    const batch: Batch = { id: this.#batch, operations: this.#underWay.map(({ operation }) => operation) };
+    const operations = this.#underWay.map(({ operation }) => operation);
+    const shares = packShares(this.#underWay.flatMap(({ write }) => write ?? []));
+    const batch: Batch = { id: this.#batch, operations, shares };
     try {
       this.#worker.postMessage(batch);
     } catch (error) {
