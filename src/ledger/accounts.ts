@@ -104,8 +104,12 @@ export class LocalAccounts implements Accounts, Till {
     const at = this.now();
     this.book.forget(earlier(at, HOUR));
     const rows = this.leases.rows(at);
-    await this.outbox.flush(rows);
-    this.leases.written(rows.joins);
+    try {
+      await this.outbox.flush(rows);
+    } catch (error) {
+      this.leases.refused(rows.joins);
+      throw error;
+    }
   }
 
   view(): Balances {

@@ -4,7 +4,7 @@
 // Invariant: a machine costs no more than the policy says, and no more than anyone who shares it has held
 // at. So a fall counts at once, and a rise once nobody runs on who was asked the lower price.
 
-import { Lease, type Part } from "../metering/lease.ts";
+import { type Join, Lease, type Part } from "../metering/lease.ts";
 import { type HourlyRate, hourlyRate } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
 import type { Instant } from "../metering/time.ts";
@@ -24,8 +24,8 @@ interface Use {
 
 export class Leases {
   readonly #uses = new Map<string, Use>();
-  /** Holds of which neither the join nor the ending is known to be on disk, by their id. */
-  readonly #joined = new Map<string, OpenHold>();
+  /** Joins that were not handed to the disk yet, by the hold's id. */
+  readonly #joined = new Map<string, Join>();
 
   /** Nothing where time costs nothing. */
   join(hold: OpenHold, at: Instant): void {
@@ -42,7 +42,7 @@ export class Leases {
     use.holds.add(hold);
     reprice(use, at);
     hold.join = use.lease.join(at);
-    this.#joined.set(hold.row.id, hold);
+    this.#joined.set(hold.row.id, hold.join);
   }
 
   /** What the request pays, in parts; none where it joined no lease. */
@@ -50,6 +50,7 @@ export class Leases {
     const { machine } = hold.row;
     const use = this.#uses.get(machine);
     if (hold.join === undefined || use === undefined) return [];
+    // Its join goes with its ending all the same: one that is refused must be known to have shared.
     const parts = use.lease.leave(at, hold.join);
     use.holds.delete(hold);
     if (use.lease.active === 0) this.#uses.delete(machine);
@@ -67,28 +68,33 @@ export class Leases {
     }
   }
 
-  /** Leases in use, and joins that may not be on disk yet: they go with every ending and every heartbeat. */
+  /**
+   * Leases in use, and every join since they were last asked for: they go with every ending and every
+   * heartbeat. Each is said once: a crowd of n that repeated them would say n² of them.
+   */
   rows(at: Instant): Required<Pick<Write, "leases" | "joins">> {
     const leases = [...this.#uses].map(([machine, { lease }]) => {
       lease.advance(at);
       return { machine, state: lease.state() };
     });
-    const joins = [...this.#joined].flatMap(([id, { join }]) => (join === undefined ? [] : [{ id, join }]));
+    const joins = [...this.#joined].map(([id, join]) => ({ id, join }));
+    this.#joined.clear();
     return { leases, joins };
   }
 
-  /** They, or their endings, are on disk, and need not be said again. */
-  written(holds: readonly { readonly id: string }[]): void {
-    for (const { id } of holds) this.#joined.delete(id);
+  /** The disk refused them: they go with whatever is written next. */
+  refused(joins: NonNullable<Write["joins"]>): void {
+    for (const { id, join } of joins) this.#joined.set(id, join);
   }
 }
 
 function reprice(use: Use, at: Instant): void {
-  const rates = [...use.holds].flatMap((hold) => rateOf(hold) ?? []);
-  const lowest = rates.reduce(
-    (least, rate) => (rate < least ? rate : least),
-    use.said ?? rates[0] ?? use.rate,
-  );
+  let lowest = use.said;
+  for (const hold of use.holds) {
+    const rate = rateOf(hold);
+    if (rate !== undefined && (lowest === undefined || rate < lowest)) lowest = rate;
+  }
+  lowest ??= use.rate;
   if (lowest === use.rate) return;
   use.rate = lowest;
   use.lease.reprice(at, lowest, NO_IDLE);

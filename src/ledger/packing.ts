@@ -115,8 +115,8 @@ export function pack(write: Write): Packed {
   };
 }
 
-/** Of writes in the order they were asked for: a request joins once, and of a lease its latest state counts. */
-export function packShares(writes: readonly Write[]): PackedShares {
+/** Of writes in their order: a request joins once, and of a lease its latest state counts. */
+export function packShares(writes: readonly Pick<Write, "joins" | "leases">[]): PackedShares {
   const joins = new Map(writes.flatMap((write) => write.joins ?? []).map(({ id, join }) => [id, join]));
   const leases = new Map<string, LeaseState>();
   for (const { machine, state } of writes.flatMap((write) => write.leases ?? [])) {

@@ -116,14 +116,13 @@ export class LocalReservation implements Reservation {
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
     const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases });
+    ended.catch(() => this.#accounts.leases.refused(leases.joins));
     if (hold.reserving !== undefined) {
       // Work that may be batched does not wait. The outbox keeps an ending that is refused, and says so.
-      ended.catch(() => undefined);
       return settlement;
     }
     try {
       await ended;
-      this.#accounts.leases.written([...leases.joins, hold.row]);
     } catch (error) {
       throw error instanceof StoreError ? new UnwrittenSettlement(error, settlement) : error;
     }

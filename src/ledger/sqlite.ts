@@ -26,6 +26,8 @@ export class SqliteStore implements Store {
   readonly #observer: StoreObserver;
   #next: Waiting[] = [];
   #underWay: Waiting[] = [];
+  /** Joins of writes that the disk refused, until the next commit. */
+  #owed: readonly Pick<Write, "joins">[] = [];
   #isStarting = false;
   #batch = 0;
   #startedAt = 0;
@@ -110,7 +112,8 @@ export class SqliteStore implements Store {
     this.#batch += 1;
     this.#startedAt = performance.now();
     const operations = this.#underWay.map(({ operation }) => operation);
-    const shares = packShares(this.#underWay.flatMap(({ write }) => write ?? []));
+    const writes = this.#underWay.flatMap(({ write }) => write ?? []);
+    const shares = packShares([...this.#owed, ...writes]);
     const batch: Batch = { id: this.#batch, operations, shares };
     try {
       this.#worker.postMessage(batch);
@@ -125,6 +128,7 @@ export class SqliteStore implements Store {
     const done = this.#underWay;
     this.#underWay = [];
     if (result.ok) {
+      this.#owed = [];
       this.#observer.committed((performance.now() - this.#startedAt) / 1000);
       for (const [index, waiting] of done.entries()) {
         const one = result.results[index];
@@ -133,6 +137,8 @@ export class SqliteStore implements Store {
       }
     } else {
       const error = storeError(result.message, result.errcode);
+      // Writes that wait behind them count on these joins, and may be the last ones before a crash.
+      this.#owed = [...this.#owed, ...done.map(({ write }) => ({ joins: write?.joins ?? [] }))];
       for (const waiting of done) waiting.reject(error);
     }
     // What they wake has endings to write: these go along.
