@@ -47,6 +47,8 @@ export class LocalAccounts implements Accounts, Till {
   readonly #onTrouble: (error: unknown) => void;
   readonly #open = new Map<string, OpenHold>();
   readonly #folding: Folding;
+  /** A hold asks five times in its life, always about the same facts. */
+  readonly #covered = new WeakMap<Facts, { readonly policy: Policy; readonly all: readonly Coverage[] }>();
   #policy: Policy;
   #holds = 0;
 
@@ -131,7 +133,11 @@ export class LocalAccounts implements Accounts, Till {
 
   /** The budgets that cover it under the policy in force. */
   coverage(facts: Facts): readonly Coverage[] {
-    return covering(this.#policy, facts);
+    const known = this.#covered.get(facts);
+    if (known?.policy === this.#policy) return known.all;
+    const all = covering(this.#policy, facts);
+    this.#covered.set(facts, { policy: this.#policy, all });
+    return all;
   }
 
   /** Accounts that count an entry: also those of a policy whose fold is under way. */
