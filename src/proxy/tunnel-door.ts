@@ -49,6 +49,18 @@ export function closeSoon(socket: Socket): void {
   socket.once("close", () => clearTimeout(late));
 }
 
+/**
+ * For whoever waits before a tunnel is open: calls back once the client has gone, at once if it has. Node has
+ * let go of the connection, so a client's FIN closes nothing here: it is an end, and no "close" follows.
+ */
+export function whenLeft(socket: Socket): (call: () => void) => () => void {
+  return (call) => {
+    socket.once("close", call).once("end", call);
+    if (socket.destroyed || socket.readableEnded) call();
+    return () => void socket.off("close", call).off("end", call);
+  };
+}
+
 /** How long a client may take to read its last bytes and close. */
 const LINGER_MS = 5_000;
 

@@ -5,7 +5,6 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Instant } from "../metering/time.ts";
 import { readFacts } from "./body-facts.ts";
-import { whenGone } from "./downstream.ts";
 import { type Attempt, exchange } from "./exchange.ts";
 import { bare, type FrontHouse, unservedOf } from "./front.ts";
 import type { AddedHeaders } from "./headers.ts";
@@ -13,7 +12,7 @@ import { type Identified, identify, type LookedAt, type Place, readHead } from "
 import type { Unserved } from "./reply.ts";
 import { newTaskId } from "./task-id.ts";
 import { tunnel } from "./tunnel.ts";
-import { answerRaw } from "./tunnel-door.ts";
+import { answerRaw, whenLeft } from "./tunnel-door.ts";
 
 /** A connection that Node has let go of, with what came on it. */
 export interface AskedTunnel {
@@ -69,7 +68,7 @@ export class TunnelFront {
           secretOf: (ref) => house.secretOf(ref),
         });
       };
-      const exchanged = await exchange(task, send, house, running.signal, whenGone(asked.socket));
+      const exchanged = await exchange(task, send, house, running.signal, whenLeft(asked.socket));
       const unserved = unservedOf(exchanged);
       const isOpened = exchanged.kind === "sent" && exchanged.relayed.headSent;
       const told = unserved && answerRaw(asked.socket, unserved, tried);

@@ -45,6 +45,34 @@ async function begin(t: ExecutionContext, more = ""): Promise<{ nim: Realtime; g
   return { nim, gateway };
 }
 
+test("a client that closes while its tunnel waits for a slot gives up its place at once", async (t) => {
+  const nim = await startRealtime();
+  const gateway = await startGateway(`version: 1
+mode: local
+upstreams:
+  riva-local: { provider: local, url: "${nim.url}", concurrency: 1 }
+models:
+  riva: { upstreams: [riva-local] }
+`);
+  t.teardown(async () => {
+    await gateway.stop();
+    await nim.close();
+  });
+  const waiting = async () => (await gateway.client.status()).waiting;
+  const first = await talk(`${gateway.url}/v1/realtime`);
+  const port = Number(new URL(gateway.url).port);
+  const leaving = await rawClient(port, tunnelHead(port));
+  await eventually("the second waits", async () => (await waiting()) === 1);
+  leaving.socket.end();
+  await eventually("its place is free", async () => (await waiting()) === 0);
+  await eventually("it is written down", async () =>
+    (await gateway.client.requests()).items.some(({ outcome }) => outcome === "unsent"),
+  );
+  t.is(await first.ask("still there"), "still there");
+  t.is(nim.heads.length, 1);
+  first.socket.terminate();
+});
+
 /** The only request that there was, once it has ended and nothing is held any more. */
 async function theEnded(client: BudgetGuardClient): Promise<RequestDetail> {
   const { id } = await eventually("the tunnel has ended", async () =>
