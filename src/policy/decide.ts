@@ -14,7 +14,7 @@
 import type { Balances } from "./admission.ts";
 import { type Choice, choose } from "./choose.ts";
 import { claimsOf, type Demand, demandsOn, satisfied } from "./claims.ts";
-import type { Breach, Claim, Decided, Quote, Wait, Warning } from "./decision.ts";
+import type { Breach, Claim, Decided, NoUpstream, Quote, Wait, Warning } from "./decision.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
 import { hindranceText, lastsFor } from "./hindrance.ts";
 import { covering, factsOf } from "./match.ts";
@@ -82,6 +82,14 @@ export function decide(question: Question, view: Balances): Decided {
     warnings: warningsFor(chosen, view),
     explanation: told({ rule, chosen: chosen.quote.upstream.id }),
   };
+}
+
+/** A reload took the model while the request waited, or was tried: it is written down like any other end. */
+export function modelGone(policy: Policy, task: Task, view: Balances): NoUpstream {
+  const reason = `model ${task.model} is no longer in the policy`;
+  const verdict = { rule: reason, chosen: undefined };
+  const explanation = explain({ policy, view, candidates: [], verdict });
+  return { kind: "no_upstream", reason, cause: "upstreams", explanation };
 }
 
 /** A candidate and everything that its covering budgets would be asked for. */

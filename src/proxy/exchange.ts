@@ -12,7 +12,7 @@
 import { formatUsd } from "../metering/money.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
-import { decide } from "../policy/decide.ts";
+import { decide, modelGone } from "../policy/decide.ts";
 import type { Breach, Forward, NoUpstream } from "../policy/decision.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
@@ -114,11 +114,8 @@ async function attempts(life: Life): Promise<Exchanged> {
   for (;;) {
     const policy = gateway.policy();
     const model = policy.models.get(task.model);
-    if (model === undefined) {
-      const reason = `model ${task.model} is no longer in the policy`;
-      return noUpstream({ reason, cause: "upstreams" }, unreachable);
-    }
     const admission = await gateway.accounts.admit(task, (view) => {
+      if (model === undefined) return modelGone(policy, task, view);
       const all = turn.see(gateway.candidates(policy, model));
       const candidates = all.filter(({ upstream }) => !unreachable.has(upstream.id));
       const decision = decide(

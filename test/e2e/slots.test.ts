@@ -227,6 +227,23 @@ test("an upstream that a reload removes ends what runs there and takes no more; 
   t.deepEqual(first.seen, ["a"]);
 });
 
+test("whose model a reload removes while it waits is told so, and is not under way for ever", async (t) => {
+  const { gateway, first, send } = await begin(t, one());
+  const running = await send("a");
+  const waited = await send("b", { headers: { "X-Request-Id": "the-second" } });
+  gateway.folder.save(one()(first.url).replace("flux-dev:", "flux-new:"));
+  const reply = await waited.reply;
+  t.like([reply.status, reply.reason], [503, "BudgetGuard: model flux-dev is no longer in the policy"]);
+  first.release();
+  t.is((await running.reply).status, 200);
+  const detail = await eventually("it is written down", async () => {
+    const found = await gateway.client.request("the-second");
+    return found.outcome !== "running" && found;
+  });
+  t.like(detail, { outcome: "no_upstream", charged_usd: null });
+  t.is(detail.explanation.rule, "model flux-dev is no longer in the policy");
+});
+
 test("a rate_limit lets so many through and keeps the next until its time", async (t) => {
   const { gateway, first } = await begin(t, one("rate_limit: 2/s"));
   first.release("all");
