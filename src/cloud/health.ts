@@ -111,9 +111,7 @@ export class Health {
     const isOnTrial = state.kind === "ejected" && trial !== undefined && state.trial === trial;
     switch (sign.kind) {
       case "well":
-        this.#heardAt = now;
-        this.#ejections = 0;
-        return this.#recover("request");
+        return this.answers(now);
       case "ill":
         return this.#ill(isOnTrial, { why: sign.why, isProvable: sign.missed }, now);
       case "unclear":
@@ -121,6 +119,16 @@ export class Health {
         if (isOnTrial) this.#state = { ...state, trial: undefined };
         return undefined;
     }
+  }
+
+  /**
+   * A request has a good answer, whether it has ended or not: a reply that streams for an hour must not keep
+   * its upstream on trial for so long.
+   */
+  answers(now: DurationUs): Turned | undefined {
+    this.#heardAt = now;
+    this.#ejections = 0;
+    return this.#recover("request");
   }
 
   probed(found: Probed, now: DurationUs): Turned | undefined {

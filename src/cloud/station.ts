@@ -66,6 +66,10 @@ export class Station {
     let isTaken = true;
     return {
       upstream,
+      answers: () => {
+        const turned = this.health.answers(this.#parts.monotonic());
+        if (turned !== undefined) this.#parts.changed(turned);
+      },
       free: (sign: Sign) => {
         if (!isTaken) throw new Error(`a slot of ${upstream.id} was given back twice`);
         isTaken = false;

@@ -3,11 +3,14 @@
 // them.
 //
 //   taken ──free(sign)──► free                  Invariant: it is given back exactly once, on every path.
+//     └─answers()─┘
 
 import type { Upstream } from "./policy.ts";
 
 export interface Slot {
   readonly upstream: Upstream;
+  /** What runs in it has been answered well, however long its reply may take: the upstream works. */
+  answers(): void;
   /** Throws when it is given back a second time. */
   free(sign: Sign): void;
 }

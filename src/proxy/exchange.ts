@@ -24,7 +24,7 @@ import type { Timers } from "./timers.ts";
 import type { OnGone, Turn } from "./turn.ts";
 import { isUnwritten, keptOf } from "./unwritten.ts";
 import { giveUp, type TooBusy } from "./vain.ts";
-import { signOf } from "./vital-sign.ts";
+import { isWell, signOf } from "./vital-sign.ts";
 import type { WaitingRoom } from "./waiting-room.ts";
 
 /** Sends one attempt to one upstream; proxy/relay.ts over sockets, a script in the simulation. */
@@ -37,6 +37,8 @@ export interface Attempt {
   readonly signal: AbortSignal;
   /** X-BudgetGuard-* headers for the reply. */
   readonly headers: readonly (readonly [string, string])[];
+  /** To be told of the status as soon as the head of the reply is there. */
+  answered(status: number): void;
 }
 
 /** What an exchange needs of the rest of the house. */
@@ -174,6 +176,7 @@ async function run(
       held,
       signal: control.signal,
       headers: replyHeaders(held, decision),
+      answered: (status) => void (isWell(status) && slot.answers()),
     });
   } catch (bug) {
     await abandon(held, bug);

@@ -183,7 +183,7 @@ export class Front {
     came: Came,
     path: string,
     requestId: string,
-    own: Pick<RelayJob, "upstream" | "held" | "signal" | "replyHeaders">,
+    own: Pick<RelayJob, "upstream" | "held" | "signal" | "replyHeaders" | "answered">,
   ): RelayJob {
     const { request, response, body } = came;
     return {
@@ -191,6 +191,7 @@ export class Front {
       held: own.held,
       signal: own.signal,
       replyHeaders: own.replyHeaders,
+      answered: own.answered,
       request: {
         method: request.method ?? "GET",
         path,

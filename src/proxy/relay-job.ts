@@ -31,4 +31,6 @@ export interface RelayJob {
   /** Aborted with the reason "cut" by the budget, with any other by an operator. */
   readonly signal: AbortSignal;
   readonly pools: Connections;
+  /** Told of the status once the reply's head is there; undefined where nobody keeps a slot for it. */
+  readonly answered?: ((status: number) => void) | undefined;
 }

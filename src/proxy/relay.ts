@@ -125,6 +125,7 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#breakUpstream({ kind: "broken", reason: wrong });
       return;
     }
+    this.#job.answered?.(status);
     const start = { status, reason: printable(reason), headers };
     this.#unreadable = unreadable(start, this.#asked(), this.#job.upstream.provider);
     if (this.#unreadable !== undefined) return;

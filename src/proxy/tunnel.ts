@@ -31,6 +31,8 @@ export interface TunnelJob extends TunnelWanted {
   readonly replyHeaders: AddedHeaders;
   /** Aborted with the reason "cut" by the budget, with any other by an operator. */
   readonly signal: AbortSignal;
+  /** Told of the status once the upstream has answered. */
+  readonly answered?: ((status: number) => void) | undefined;
 }
 
 /** Rejects only where the permit could not be begun or stopped, which is a bug: then all is broken off. */
@@ -148,6 +150,7 @@ class Tunnel implements UpgradeListener {
   #answeredWith(status: number): void {
     this.#status = status;
     this.#firstByteAfterMs = performance.now() - this.#startedAt;
+    this.#job.answered?.(status);
   }
 
   readonly #onUpstreamData = (chunk: Buffer): void => {

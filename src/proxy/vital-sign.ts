@@ -19,7 +19,12 @@ export function signOf(relayed: Relayed): Sign {
   const { status } = ending;
   if (status === undefined) return { kind: "unclear" };
   if (AWAY.includes(status)) return { kind: "ill", why: `it answered ${status}`, missed: false };
-  return status < 500 ? { kind: "well" } : { kind: "unclear" };
+  return isWell(status) ? { kind: "well" } : { kind: "unclear" };
+}
+
+/** Whether a reply that begins with this status shows that its upstream works. */
+export function isWell(status: number): boolean {
+  return status < 500;
 }
 
 /** What a server says that cannot serve anybody now; a 500 may be about this one request. */

@@ -1,5 +1,6 @@
 // An upstream that fails, is left out, and comes back: with real sockets that refuse, break and answer again.
 
+import { createServer, type ServerResponse } from "node:http";
 import test, { type ExecutionContext } from "ava";
 import type { UpstreamStatus } from "../../src/sdk/client.ts";
 import { startGateway } from "../support/gateway.ts";
@@ -7,6 +8,7 @@ import { ask, askImage, eventually, jsonOf } from "../support/gateway-client.ts"
 import { makeFolder } from "../support/gateway-folder.ts";
 import { spawnGateway } from "../support/gateway-process.ts";
 import { slowUpstream } from "../support/slow-upstream.ts";
+import { listen, portOf, within } from "../support/sockets.ts";
 
 /** Where probes would come, a test about requests takes an upstream that is not asked: one with a rate. */
 const policyOf = (upstreams: string, mode = "local") => `version: 1
@@ -99,6 +101,37 @@ test("while all are ejected one request tries, and the others wait for what it f
   t.is(nim.running(), 1);
   nim.release("all");
   for (const reply of replies) t.is((await reply).status, 200);
+});
+
+test("a trial is over once it is answered: a reply that streams on keeps nobody waiting", async (t) => {
+  let isUp = false;
+  const streams = new Set<ServerResponse>();
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(isUp ? 200 : 503, { "Content-Type": "application/json" });
+    if (!isUp || request.headers["x-name"] !== "stream") response.end("{}");
+    else streams.add(response) && response.write("{");
+  });
+  await listen(server);
+  const url = `http://127.0.0.1:${portOf(server)}`;
+  const gateway = await startGateway(
+    policyOf(`  llm-local: { provider: local, url: "${url}", rate_limit: 1000/s }\n`),
+  );
+  t.teardown(async () => {
+    for (const response of streams) response.end("}");
+    await gateway.stop();
+    server.close();
+    server.closeAllConnections();
+  });
+  for (let failures = 0; failures < 3; failures += 1) await askImage(gateway.url);
+  t.is((await gateway.client.status()).upstreams[0]?.state, "ejected");
+  isUp = true;
+  const streaming = askImage(gateway.url, { headers: { "X-Name": "stream" } });
+  await eventually("it streams", () => streams.size === 1);
+  t.is((await within(5_000, askImage(gateway.url), "the second")).status, 200);
+  t.like((await gateway.client.status()).upstreams[0], { state: "up", in_flight: 1 });
+  for (const response of streams) response.end("}");
+  t.is((await streaming).status, 200);
 });
 
 test("an ejected upstream costs the others nothing: it is not tried again until its time", async (t) => {

@@ -34,7 +34,7 @@ function bench(ledger: Partial<Reservation>) {
   const decision = { kind: "forward", quote: { ...quote, rank: ZERO, inFlight: 0 }, warnings: [] };
   const slots = {
     hindrance: () => undefined,
-    take: () => ({ upstream: UP, free: () => void told.push("left") }),
+    take: () => ({ upstream: UP, answers: () => undefined, free: () => void told.push("left") }),
   };
   const gateway: Gateway = {
     policy: () => POLICY,

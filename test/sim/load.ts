@@ -43,7 +43,7 @@ export class UpstreamLoad {
           if (sign.kind === "unused") taken.splice(taken.indexOf(at), 1);
           slot.free(sign);
         };
-        return { upstream, free };
+        return { ...slot, free };
       },
     };
   }
