@@ -199,6 +199,8 @@ class Relay implements Dispatcher.DispatchHandler {
   #expired(what: Expired, afterMs: number): void {
     const reason = `${EXPIRED[what]} ${afterMs / 1000} s`;
     if (what === "client") this.#interrupt({ kind: "client_gone", reason });
+    else if (this.#state === "sending" && this.#job.request.body.awaitsClient)
+      this.#interrupt({ kind: "stalled", reason: `${reason}, and the client was still sending` });
     else if (this.#state === "connecting") this.#unsent("unreachable", new Error(reason));
     else this.#breakUpstream({ kind: "timeout", reason });
   }

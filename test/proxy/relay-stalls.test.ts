@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from "ava";
 import { seconds } from "../../src/metering/time.ts";
 import { Deadlines, type Expired, type Phase } from "../../src/proxy/deadlines.ts";
 import { Downstream } from "../../src/proxy/downstream.ts";
+import { signOf } from "../../src/proxy/vital-sign.ts";
 import { type RigOptions, relayRig } from "../support/relay-rig.ts";
 import { listen, portOf, type RawUpstream, rawClient, rawUpstream, within } from "../support/sockets.ts";
 
@@ -35,6 +36,18 @@ test("a client that stops in the middle of its upload is told so, and its upstre
   t.like(await within(3000, rig.next(), "the stall"), {
     relayed: { ending: { outcome: "aborted" }, fault: { kind: "stalled" } },
   });
+  t.regex(await client.until(/\}$/), /^HTTP\/1.1 408 .*"code":"body_stalled"/s);
+});
+
+test("a client whose upload trickles until the total is over is told so, and its upstream is not blamed", async (t) => {
+  const options = { upstream: { timeouts: { ...TIMEOUTS, total: seconds(0.5) } } };
+  const rig = await start(t, await rawUpstream((socket) => socket.resume()), options);
+  const client = await rawClient(rig.port, `${posted(rig.port, 300_000)}${"x".repeat(100_000)}`);
+  const trickle = setInterval(() => client.socket.write("x"), 50);
+  t.teardown(() => clearInterval(trickle));
+  const { relayed } = await within(3000, rig.next(), "the total");
+  t.like(relayed, { ending: { outcome: "aborted" }, fault: { kind: "stalled" } });
+  t.is(signOf(relayed).kind, "unclear");
   t.regex(await client.until(/\}$/), /^HTTP\/1.1 408 .*"code":"body_stalled"/s);
 });
 
