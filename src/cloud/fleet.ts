@@ -73,7 +73,7 @@ export class Fleet {
     };
   }
 
-  station(upstream: Upstream): Pick<Station, "running" | "health"> {
+  station(upstream: Upstream): Pick<Station, "running" | "health" | "usedAt"> {
     return this.#station(upstream);
   }
 

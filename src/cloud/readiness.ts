@@ -3,12 +3,12 @@
 // it says how to ask.
 //
 // Looked at every LOOK, and asked only where it is worth it:
-//   ejected                       at each look, whoever runs it
+//   ejected                       at each look; who is not local, for WANTED after its last request
 //   local, not known or failing   at each look, unless a request is running there
 //   local, well, unused           when nothing was heard of it for IDLE
-// Others are asked only while ejected: a request may wake what is billed by the second, and a machine that is
-// kept awake by probes never costs nothing. Never asked: nvidia-hosted, which is no machine of anybody's, and
-// whatever has a rate_limit, which a probe would eat.
+// Others are asked only while ejected, and while somebody may still want them: a request may wake what is
+// billed by the second, and a machine that is kept awake by probes never costs nothing. Never asked:
+// nvidia-hosted, which is no machine of anybody's, and whatever has a rate_limit, which a probe would eat.
 //
 // Invariant: one probe at a time for each upstream; none begins for an upstream that is not in the policy.
 
@@ -30,6 +30,8 @@ export interface ReadinessParts {
 
 const LOOK = (5 * SECOND) as DurationUs;
 const IDLE = MINUTE;
+/** To know is worth waking a machine only while there are requests; later the next one finds out. */
+const WANTED = (5 * MINUTE) as DurationUs;
 /** Of the time between two looks, up or down: gateways that started together do not ask together. */
 const JITTER = 0.2;
 
@@ -106,10 +108,11 @@ function mayAsk({ url, provider, rateLimit }: Upstream): boolean {
 
 function isWorthAsking(
   { provider }: Upstream,
-  { running, health }: ReturnType<Fleet["station"]>,
+  { running, health, usedAt }: ReturnType<Fleet["station"]>,
   now: DurationUs,
 ): boolean {
-  if (health.kind === "ejected") return true;
+  if (health.kind === "ejected")
+    return provider === "local" || (usedAt !== undefined && now - usedAt < WANTED);
   if (provider !== "local" || running > 0) return false;
   const isSure = health.kind === "well" && health.failures === 0;
   return !isSure || now - (health.heardAt ?? 0) >= IDLE;

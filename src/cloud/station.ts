@@ -27,6 +27,7 @@ export class Station {
   readonly health: Health;
   #calls: CallWindow | undefined;
   #running = 0;
+  #usedAt: DurationUs | undefined;
 
   constructor({ url }: Upstream, parts: StationParts) {
     this.#url = url;
@@ -36,6 +37,11 @@ export class Station {
 
   get running(): number {
     return this.#running;
+  }
+
+  /** When a request last was let in. */
+  get usedAt(): DurationUs | undefined {
+    return this.#usedAt;
   }
 
   /** Whether what is known here is about this upstream: not one that moved to another address. */
@@ -61,7 +67,8 @@ export class Station {
     }
     const trial = this.health.begin();
     const calls = upstream.rateLimit && this.#callsOf(upstream.rateLimit.per);
-    const slice = calls?.take(this.#parts.monotonic());
+    this.#usedAt = this.#parts.monotonic();
+    const slice = calls?.take(this.#usedAt);
     this.#running += 1;
     let isTaken = true;
     return {

@@ -83,6 +83,19 @@ test("what may cost something when it is asked is asked only while it is ejected
   t.is(asked.length, 1);
 });
 
+test("what may cost something is not asked for ever: once nobody wants it, the next request finds out", async (t) => {
+  const { asked, eject, pass, fleet } = start(t, [cloud], async () => DOWN);
+  eject(cloud);
+  await eventually("it is asked", () => asked.length > 2);
+  pass(5 * MINUTE);
+  await aWhile();
+  const before = asked.length;
+  await aWhile();
+  t.is(asked.length, before);
+  pass(MINUTE);
+  t.is(fleet.hindrance(cloud), undefined, "a request may try it");
+});
+
 test("what is hosted or has a rate is never asked, not even while it is ejected", async (t) => {
   const { asked, eject } = start(t, [hosted, rated], async () => UP);
   eject(hosted);
