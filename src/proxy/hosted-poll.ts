@@ -4,7 +4,7 @@
 //
 //   asking ──► final                                    any ──► over (aborted, or given up)
 //      └─202─► accepted ──► waiting ──► polling ──► final
-//                  ▲──────────202, 429, lost─┘
+//                  ▲────202, 429, 50x, lost──┘
 //
 // Invariant: a poll goes to the origin that was asked, by the same key; no address in a reply is followed.
 
@@ -91,11 +91,14 @@ class Polling implements Dispatcher.DispatchHandler {
     if (status === 202) this.#requestId ??= requestIdOf(headerIn("nvcf-reqid", controller));
     if (status === 202 && this.#requestId !== undefined) {
       this.#lost = 0;
-      this.#accept();
-    } else if (isPoll && status === 429 && headerIn("nvcf-status", controller) === undefined) {
-      // It is the asking that was too often; a result that is a 429 comes with its state.
+      this.#accept(status);
+    } else if (
+      isPoll &&
+      OF_THE_ASKING.includes(status) &&
+      headerIn("nvcf-status", controller) === undefined
+    ) {
       this.#lost += 1;
-      this.#accept();
+      this.#accept(status);
     } else if (isPoll && GONE.includes(status)) {
       this.#giveUp(`its result is gone (${status}): it was asked for once it had been fetched, or too late`);
     } else {
@@ -132,10 +135,11 @@ class Polling implements Dispatcher.DispatchHandler {
     else this.#wait();
   }
 
-  #accept(): void {
+  #accept(status: number): void {
     this.#state = "accepted";
     this.#bytes = 0;
-    if (this.#lost > MOST_LOST_POLLS) this.#giveUp("it says 429 each time that its result is asked for");
+    if (this.#lost > MOST_LOST_POLLS)
+      this.#giveUp(`it says ${status} each time that its result is asked for`);
   }
 
   #wait(): void {
@@ -196,6 +200,11 @@ class Polling implements Dispatcher.DispatchHandler {
 }
 
 const GONE: readonly number[] = [404, 410];
+/**
+ * The asking was too often, or met a gateway that could not pass it on: the work goes on, and is paid for. A
+ * result with such a status comes with its nvcf-status.
+ */
+const OF_THE_ASKING: readonly number[] = [429, 502, 503, 504];
 
 function headerIn(header: string, { rawHeaders }: Dispatcher.DispatchController): string | undefined {
   const raw = latin1(rawHeaders);

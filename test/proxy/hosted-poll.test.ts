@@ -141,6 +141,26 @@ test("a poll that is lost is asked again, a POST never", async (t) => {
   t.is(nvidia.got.length, 1);
 });
 
+for (const status of [429, 502, 503, 504]) {
+  test(`a poll that meets a ${status} of whoever is in front is asked again, and the result is not lost`, async (t) => {
+    let polls = 0;
+    const upstream = await rawUpstream((socket, head) => {
+      polls += head.startsWith("GET") ? 1 : 0;
+      const [said, body] = [
+        ["202 Accepted\r\nnvcf-reqid: 0e6f1d2c-aaaa", ""],
+        [`${status} Oh`, "<html>"],
+        ["200 OK\r\nnvcf-status: fulfilled\r\nContent-Type: application/json", "{}"],
+      ][polls] ?? ["500 No", ""];
+      socket.end(`HTTP/1.1 ${said}\r\nConnection: close\r\nContent-Length: ${body?.length}\r\n\r\n${body}`);
+    });
+    t.teardown(() => upstream.close());
+    const rig = await rigAt(t, `${upstream.url}/v1/genai/black-forest-labs/flux.1-schnell`);
+    const client = await post(rig.port);
+    t.regex(await within(10_000, client.until(isWhole), "the result"), /^HTTP\/1.1 200 OK\r\n.*\{\}$/s);
+    t.is(polls, 2);
+  });
+}
+
 test("polls that are all refused with 429 come to an end", async (t) => {
   let polls = 0;
   const upstream = await rawUpstream((socket, head) => {
