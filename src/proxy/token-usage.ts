@@ -16,22 +16,26 @@ export function countsTokens(path: string): boolean {
 
 const LANGUAGE = /^\/v1\/(?:(?:chat\/)?completions|embeddings|responses|messages|ranking)(?:\?|$)/;
 
+/**
+ * Copies: a piece of a few bytes may be a view of a read of 64 KiB, and thousands of them would keep each
+ * read alive, where an upstream pads its chunks with extensions.
+ */
 export class ReplyTail {
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  /** Twice the tail, so that it moves down once in a while and not with each event. */
+  readonly #kept = Buffer.allocUnsafe(2 * TAIL_BYTES);
+  #end = 0;
 
   add(chunk: Buffer): void {
-    // A small copy of a large chunk: else 8 KiB would keep 64 KiB alive.
-    const kept = chunk.length > TAIL_BYTES ? Buffer.from(chunk.subarray(-TAIL_BYTES)) : chunk;
-    this.#chunks.push(kept);
-    this.#bytes += kept.length;
-    while (this.#bytes - (this.#chunks[0]?.length ?? 0) >= TAIL_BYTES) {
-      this.#bytes -= this.#chunks.shift()?.length ?? 0;
+    const piece = chunk.subarray(-TAIL_BYTES);
+    if (this.#end + piece.length > this.#kept.length) {
+      this.#kept.copyWithin(0, this.#end - TAIL_BYTES, this.#end);
+      this.#end = TAIL_BYTES;
     }
+    this.#end += piece.copy(this.#kept, this.#end);
   }
 
   usage(): TokenUsage | undefined {
-    return readUsage(Buffer.concat(this.#chunks).toString("utf8"));
+    return readUsage(this.#kept.toString("utf8", Math.max(0, this.#end - TAIL_BYTES), this.#end));
   }
 }
 

@@ -1,6 +1,7 @@
 // What crosses and what does not, in both directions.
 
 import test from "ava";
+import { giveBackMemory } from "../../src/daemon/give-back.ts";
 import { nominatesControl, replyHead, requestHeaders } from "../../src/proxy/headers.ts";
 import { ReplyTail, readUsage } from "../../src/proxy/token-usage.ts";
 
@@ -140,5 +141,16 @@ test("of a reply no more than its tail is kept, however it is split", (t) => {
   for (const char of end) tail.add(Buffer.from(char));
   t.deepEqual(tail.usage(), { input: 1, output: 2 });
   for (let at = 0; at < 200; at++) tail.add(Buffer.alloc(100, "y"));
+  t.is(tail.usage(), undefined);
+});
+
+test("a tail of small pieces keeps none of the large reads alive that they came in", (t) => {
+  const tail = new ReplyTail();
+  giveBackMemory();
+  const before = process.memoryUsage().arrayBuffers;
+  for (let at = 0; at < 1000; at++) tail.add(Buffer.alloc(65_536, "x").subarray(0, 1));
+  giveBackMemory();
+  const kept = process.memoryUsage().arrayBuffers - before;
+  t.true(kept < 5_000_000, `${kept} bytes`);
   t.is(tail.usage(), undefined);
 });
