@@ -77,8 +77,12 @@ const VERSIONS: readonly string[] = ["1.1", "1.0"];
 /** CONNECT never comes as a request, and TRACE would show a client what it may not see. */
 const METHODS: readonly string[] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
-/** Origin-form, or the absolute-form that a client sends which takes this for its proxy. */
+/**
+ * Origin-form, or the absolute-form that a client sends which takes this for its proxy. No client sends a
+ * fragment, and upstreams differ in where they take the path to end.
+ */
 function splitTarget(url: string): { authority: string | undefined; path: string } | undefined {
+  if (url.includes("#")) return undefined;
   if (url.startsWith("/")) return { authority: undefined, path: url };
   const [, authority, path] = /^http:\/\/([^/?#@\\]+)(\/.*)?$/is.exec(url) ?? [];
   return authority === undefined ? undefined : { authority, path: path ?? "/" };

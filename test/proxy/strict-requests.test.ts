@@ -50,6 +50,10 @@ const refused: Record<string, [request: string, status: number]> = {
     400,
   ],
   "a target of another scheme": ["GET file:///etc/passwd HTTP/1.1\r\nHost: HOST\r\n\r\n", 400],
+  "a free path that goes on behind a fragment": [
+    `${POST.replace("/v1/infer", "/tokenize#/../v1/infer")}Content-Length: 2\r\n\r\n{}`,
+    400,
+  ],
   "the target *": ["OPTIONS * HTTP/1.1\r\nHost: HOST\r\n\r\n", 400],
   CONNECT: ["CONNECT HOST HTTP/1.1\r\nHost: HOST\r\n\r\n", 405],
   TRACE: ["TRACE /v1/x HTTP/1.1\r\nHost: HOST\r\n\r\n", 405],
