@@ -94,7 +94,8 @@ function asked({ id, client_request_id, at, model, labels }: RequestDetail, time
 }
 
 function ending({ outcome, upstream, provider, status, elapsed_us }: RequestDetail): string {
-  const where = upstream === null ? "" : ` by ${upstream} (${provider})`;
+  const place = upstream === null ? "" : `${upstream} (${provider})`;
+  const where = place && ` by ${place}`;
   const answered = status === null ? "" : `, which answered ${status}`;
   const after = elapsed_us === null ? "" : `, after ${elapsed(elapsed_us)}`;
   switch (outcome) {
@@ -103,7 +104,8 @@ function ending({ outcome, upstream, provider, status, elapsed_us }: RequestDeta
     case "relayed":
       return `It was served${where}${answered}${after}.`;
     default:
-      return `It ended as ${outcome}${where}${answered}${after}.`;
+      // Not "by": it was the client that left, or a budget that cut.
+      return `It ended as ${outcome}${place && ` at ${place}`}${answered}${after}.`;
   }
 }
 

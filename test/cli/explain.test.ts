@@ -74,6 +74,12 @@ test("explain finds the last request, a running one, and a refused one", async (
   t.regex(stdout, /\nCost {2}nothing was sent, and nothing is charged\n/);
 });
 
+test("what ended early is not said to be its upstream's doing", async (t) => {
+  const aborted = requestOf("r-8", { outcome: "aborted", status: undefined });
+  const { run } = await daemon(t, { request: async () => aborted });
+  t.regex((await run("explain r-8")).stdout, /\nIt ended as aborted at flux-aws \(aws\), after /);
+});
+
 test("explain of a budget tells how it stands; of nothing, that there is none", async (t) => {
   const { run } = await daemon(t);
   t.regex(
