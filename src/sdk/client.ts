@@ -51,10 +51,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Nobody answers at the address, or not in time, or not to the end. */
+/** Nobody answers at the address, or nobody to be trusted, or not in time, or not to the end. */
 export class DaemonUnreachable extends Error {
   override readonly name = "DaemonUnreachable";
-  readonly code: "unreachable" | "timeout" | "broken_off";
+  readonly code: "unreachable" | "untrusted" | "timeout" | "broken_off";
 
   constructor(code: DaemonUnreachable["code"], message: string, cause: unknown) {
     super(message, { cause });
@@ -171,7 +171,8 @@ export class BudgetGuardClient {
       return await fetch(this.#baseUrl + path, { method, headers, signal, redirect: "error", ...sent });
     } catch (cause) {
       const text = `no daemon answers at ${this.#baseUrl}; start it with: budgetguard serve`;
-      throw this.#tooLate(cause) ?? new DaemonUnreachable("unreachable", text, cause);
+      const known = this.#tooLate(cause) ?? this.#untrusted(cause);
+      throw known ?? new DaemonUnreachable("unreachable", text, cause);
     }
   }
 
@@ -184,12 +185,27 @@ export class BudgetGuardClient {
     }
   }
 
+  /** Somebody is there, and starting another daemon would cure nothing. */
+  #untrusted(cause: unknown): DaemonUnreachable | undefined {
+    const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : undefined;
+    const code = inner !== undefined && "code" in inner ? String(inner.code) : "";
+    if (!UNTRUSTED.test(code)) return undefined;
+    const what = `what answers at ${this.#baseUrl} shows a certificate that is not trusted (${code})`;
+    const cure =
+      "call it by a name that its certificate has; for one of your own authority, set NODE_EXTRA_CA_CERTS " +
+      "to that authority's file";
+    return new DaemonUnreachable("untrusted", `${what}: ${cure}`, cause);
+  }
+
   #tooLate(cause: unknown): DaemonUnreachable | undefined {
     if (!(cause instanceof Error && cause.name === "TimeoutError")) return undefined;
     const text = `something is at ${this.#baseUrl}, and does not answer within ${this.#timeoutMs / 1000} s`;
     return new DaemonUnreachable("timeout", `${text}: it is busy, or stuck; see its log`, cause);
   }
 }
+
+/** Of OpenSSL, and Node's own for a name that the certificate lacks. */
+const UNTRUSTED = /CERT|UNABLE_TO_VERIFY|INVALID_CA/;
 
 function parsed<T extends z.ZodType>(text: string, schema: T): z.infer<T> {
   const result = schema.safeParse(jsonOf(text));

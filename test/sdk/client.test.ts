@@ -1,9 +1,12 @@
 // What the client makes of a daemon that is away, slow, or something else.
 
 import { createServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import test, { type ExecutionContext } from "ava";
 import { ApiError, BudgetGuardClient, DaemonUnreachable, UnexpectedReply } from "../../src/sdk/client.ts";
+import { CERTIFICATE, KEY } from "../support/self-signed.ts";
+import { listen, portOf } from "../support/sockets.ts";
 
 async function serve(t: ExecutionContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener);
@@ -24,6 +27,18 @@ test("nobody there is unreachable, and says how to start it", async (t) => {
   });
   t.regex(error.message, /budgetguard serve/);
   t.is(error.code, "unreachable");
+});
+
+test("a certificate that nobody vouches for is told as that, with the cure", async (t) => {
+  const server = createTlsServer({ cert: CERTIFICATE, key: KEY });
+  t.teardown(() => server.close());
+  await listen(server);
+  const baseUrl = `https://localhost:${portOf(server)}`;
+  const error = await t.throwsAsync(new BudgetGuardClient({ baseUrl }).status(), {
+    instanceOf: DaemonUnreachable,
+  });
+  t.is(error.code, "untrusted");
+  t.regex(error.message, /certificate that is not trusted \(\w+\): .* NODE_EXTRA_CA_CERTS/);
 });
 
 test("an answer that does not come in time is unreachable", async (t) => {
