@@ -26,7 +26,7 @@ test("ten mistakes in one file are ten lines, each at its line and column", (t) 
     '2:11 timezone: "Europe/Berlim" is not a time zone that this machine knows (did you mean "Europe/Berlin"?): write an IANA name such as Europe/Berlin or UTC',
     '3:7 mode: "cheapest" is not one of the allowed words: write one of manual, lowest_price, local',
     "5:39 upstreams.flux-local.url: is the gateway itself (port 7070 is the gateway or its admin page): write where the NIM runs",
-    "8:10 upstreams.flux-aws.url: this value is not an address that may be used: write http:// or https://, a host and a path (no user, password, query; no link-local, metadata or any-address), or discovered",
+    "8:10 upstreams.flux-aws.url: this value is not an address that may be used (that is a link-local address, where clouds hand out their own credentials): write http:// or https://, a host and a path (no user, password, query; no link-local, metadata or any-address), or discovered",
     '10:26 upstreams.flux-aws.timeouts.connect: "5" is not a duration: write a number and ms, s, m, h or d, such as 30s (above 0)',
     "11:5 upstreams.flux-aws.bearer: is no key that is known here; allowed: provider, url, model, gpu_tier, concurrency, rate_limit, auth, machine, price, idle_usd_per_hour, min_billed, rank_usd_per_request, container, lifecycle, timeouts",
     '13:39 models.flux-dev.upstreams[0]: no upstream is named "flux-lokal" (did you mean "flux-local"?); there are: flux-local, flux-aws',

@@ -55,6 +55,17 @@ for (const url of FORBIDDEN) {
   });
 }
 
+test("an address that is forbidden is told why", (t) => {
+  const said = (url: string) => problems(upstreams(`flux: {provider: local, url: "${url}"}`)).join();
+  t.regex(
+    said("http://100.100.100.200/x"),
+    /may be used \(there a cloud hands out its own credentials\): write/,
+  );
+  t.regex(said("http://169.254.169.254/"), /may be used \(that is a link-local address, where clouds/);
+  t.regex(said("http://0.0.0.0:8000"), /may be used \(that means any address, and is no place\): write/);
+  t.regex(said("ftp://10.0.0.7/"), /may be used: write/);
+});
+
 test("addresses beside the forbidden ones are allowed", (t) => {
   for (const host of [
     "169.253.1.1",

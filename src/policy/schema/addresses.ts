@@ -23,7 +23,14 @@ export function url() {
       if (parsed.username || parsed.password || parsed.search || parsed.hash) return undefined;
       return parsed.origin + parsed.pathname.replace(/\/+$/, "");
     },
+    suggest: whyNotThere,
   });
+}
+
+/** Which rule it was: of the value itself nothing is shown. */
+function whyNotThere(raw: unknown): string | undefined {
+  const why = whyForbidden(URL.parse(textOf(raw) ?? "")?.hostname ?? "");
+  return why === undefined ? undefined : ` (${why})`;
 }
 
 const DISCOVERED = "discovered";
@@ -39,6 +46,7 @@ export function urlOrDiscovered() {
     json: { type: "string", pattern: `${HTTP}|^${DISCOVERED}$` },
     quiet: true,
     read: (raw) => (raw === DISCOVERED ? DISCOVERED : address.safeParse(raw).data),
+    suggest: whyNotThere,
   }).transform((value) => (value === DISCOVERED ? undefined : value));
 }
 
