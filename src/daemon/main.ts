@@ -18,6 +18,7 @@ import { DataPlane } from "./data-plane.ts";
 import { checkExposure, TRUSTS_THE_PROXY } from "./exposure.ts";
 import { makeFleet } from "./fleet-log.ts";
 import { giveBackMemory, whenQuiet } from "./give-back.ts";
+import { tuneHeap } from "./heap.ts";
 import { makeHouse } from "./house.ts";
 import { InForce, parseModeSwitch } from "./in-force.ts";
 import { AccessLog, type Logger, makeLog } from "./log.ts";
@@ -33,10 +34,14 @@ export type { Daemon, DaemonOptions, Started } from "./options.ts";
 
 /** Refuses in sentences, never by throwing, for whatever an operator can put right. */
 export async function startDaemon(options: DaemonOptions): Promise<Started> {
+  tuneHeap();
   const listen = parseAddress(options.listen);
   const admin = parseAddress(options.admin);
   if (listen === undefined) return refused(`--listen ${options.listen} is no address: write HOST:PORT`);
   if (admin === undefined) return refused(`--admin ${options.admin} is no address: write HOST:PORT`);
+  if (isSame(listen, admin)) {
+    return refused(`--listen and --admin are both ${options.admin}: give one of them another port`);
+  }
   const log = makeLog(options.logLevel ?? "info", options.log);
   const exposure = checkExposure(options, [listen, admin], log);
   if (exposure.kind === "refused") return refused(exposure.why);
@@ -65,6 +70,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   const { folder } = opened;
   const parts: Parts = { options, parser, folder, books, metrics, log, read: read.read, certificate };
   return openRooms(parts, admin);
+}
+
+function isSame(one: AdminAddress, other: AdminAddress): boolean {
+  return one.port !== 0 && one.port === other.port && one.hosts.some((host) => other.hosts.includes(host));
 }
 
 interface Parts {

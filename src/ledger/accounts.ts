@@ -67,9 +67,10 @@ export class LocalAccounts implements Accounts, Till {
     const hold = this.#hold(task, decision);
     if (hold === undefined || decision.kind !== "forward") return this.#noteUnsent(task, decision);
     const write = this.#reserveWrite(task, decision, hold);
-    const writing = this.outbox.tryWrite(write);
+    const mayBatch = this.#mayBatch(hold) && this.outbox.kept === 0;
+    const writing = this.outbox.tryWrite(write, mayBatch ? "soon" : "now");
     const reservation: Reservation = new LocalReservation(this, hold, task, decision);
-    if (this.#mayBatch(hold) && this.outbox.kept === 0) {
+    if (mayBatch) {
       hold.reserving = writing.then((result) => {
         if (!result.written) hold.unwritten = write;
       }, this.#onTrouble);

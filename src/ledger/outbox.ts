@@ -35,8 +35,8 @@ export class Outbox {
   }
 
   /** The same, after something else was written or refused. */
-  writeAfter(first: Promise<unknown>, write: () => Unstamped): Promise<void> {
-    return this.#follow(first.then(() => this.#put(this.#stamp(write()))));
+  writeAfter(first: Promise<unknown>, write: () => Unstamped, when: "now" | "soon"): Promise<void> {
+    return this.#follow(first.then(() => this.#put(this.#stamp(write()), when)));
   }
 
   /** Resolves once all that was handed over is written or refused: who reads then finds it. */
@@ -47,9 +47,10 @@ export class Outbox {
   /** For what does not count when it could not be written. Throws nothing but bugs. */
   async tryWrite(
     write: Unstamped,
+    when: "now" | "soon" = "now",
   ): Promise<{ readonly written: true } | { readonly written: false; cause: Error }> {
     try {
-      await this.#follow(this.#store.write(this.#stamp(write)));
+      await this.#follow(this.#store.write(this.#stamp(write), when));
       return { written: true };
     } catch (error) {
       this.#refusals += 1;
@@ -70,9 +71,9 @@ export class Outbox {
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  async #put(write: Write): Promise<void> {
+  async #put(write: Write, when: "now" | "soon" = "now"): Promise<void> {
     try {
-      await this.#follow(this.#store.write(write));
+      await this.#follow(this.#store.write(write, when));
     } catch (error) {
       this.#refusals += 1;
       this.#kept.push(write);

@@ -115,7 +115,7 @@ export class LocalReservation implements Reservation {
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
-    const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases });
+    const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases }, "soon");
     ended.catch(() => this.#accounts.leases.refused(leases.joins));
     if (hold.reserving !== undefined) {
       // Work that may be batched does not wait. The outbox keeps an ending that is refused, and says so.
@@ -135,15 +135,16 @@ export class LocalReservation implements Reservation {
     hold.step(["held"], "ended");
     const at = this.#accounts.now();
     const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at) };
-    await this.#end({
+    const write = {
       balances: this.#lasting(this.#accounts.unhold(hold)),
       entries: [releasedEntry(hold, at, then === "over")],
       ending: this.#endingRow("unsent", undefined, nothing),
-    });
+    };
+    await this.#end(write, "now");
   }
 
   /** What was batched is ended after its beginning, and takes along what the disk refused of that. */
-  #end(write: Unstamped & { readonly entries: readonly Entry[] }): Promise<void> {
+  #end(write: Unstamped & { readonly entries: readonly Entry[] }, when: "now" | "soon"): Promise<void> {
     const hold = this.#hold;
     const { outbox } = this.#accounts;
     const ending = () => ({
@@ -152,7 +153,8 @@ export class LocalReservation implements Reservation {
       entries: [...(hold.unwritten?.entries ?? []), ...write.entries],
       unhold: [hold.row.id],
     });
-    return hold.reserving === undefined ? outbox.write(ending()) : outbox.writeAfter(hold.reserving, ending);
+    if (hold.reserving === undefined) return outbox.write(ending());
+    return outbox.writeAfter(hold.reserving, ending, when);
   }
 
   /** What is written of an ending; balances that were this request's alone end with it. */

@@ -16,6 +16,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** How long a write that nobody waits for is held back (MONEY §7). */
+const GATHERED_MS = 10;
+
 export interface StoreObserver {
   /** Seconds from handing a batch over to its being durable. */
   committed(seconds: number): void;
@@ -28,7 +31,10 @@ export class SqliteStore implements Store {
   #underWay: Waiting[] = [];
   /** Joins of writes that the disk refused, until the next commit. */
   #owed: readonly Pick<Write, "joins">[] = [];
-  #isStarting = false;
+  /** Whether somebody waits for what is next. */
+  #isAwaited = false;
+  #turn: NodeJS.Immediate | undefined;
+  #gathering: NodeJS.Timeout | undefined;
   #batch = 0;
   #startedAt = 0;
   #dead: StoreError | undefined;
@@ -60,8 +66,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  async write(write: Write): Promise<void> {
-    await this.#enqueue({ kind: "write", packed: pack(write) }, write);
+  async write(write: Write, when: "now" | "soon" = "now"): Promise<void> {
+    await this.#enqueue({ kind: "write", packed: pack(write) }, write, when);
   }
 
   fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {
@@ -87,26 +93,36 @@ export class SqliteStore implements Store {
     });
   }
 
-  #enqueue(operation: Operation, write?: Write): Promise<readonly BalanceChange[]> {
+  #enqueue(
+    operation: Operation,
+    write?: Write,
+    when: "now" | "soon" = "now",
+  ): Promise<readonly BalanceChange[]> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       this.#next.push({ operation, write, resolve, reject });
-      if (this.#underWay.length === 0) this.#startSoon();
+      this.#isAwaited ||= when === "now";
+      if (this.#underWay.length === 0) this.#plan();
     });
   }
 
-  /** What the same turn of the loop still has to write goes along: fewer commits, each with more in it. */
-  #startSoon(): void {
-    if (this.#isStarting || this.#next.length === 0) return;
-    this.#isStarting = true;
-    setImmediate(() => {
-      this.#isStarting = false;
-      this.#start();
-    });
+  /**
+   * What the same turn of the loop still has to write goes along, and what nobody waits for gathers for a
+   * while: fewer commits, each with more in it.
+   */
+  #plan(): void {
+    if (this.#next.length === 0) return;
+    if (this.#isAwaited) this.#turn ??= setImmediate(() => this.#start());
+    else this.#gathering ??= setTimeout(() => this.#start(), GATHERED_MS);
   }
 
   #start(): void {
-    if (this.#next.length === 0) return;
+    clearImmediate(this.#turn);
+    clearTimeout(this.#gathering);
+    this.#turn = undefined;
+    this.#gathering = undefined;
+    if (this.#next.length === 0 || this.#underWay.length > 0) return;
+    this.#isAwaited = false;
     this.#underWay = this.#next;
     this.#next = [];
     this.#batch += 1;
@@ -142,7 +158,7 @@ export class SqliteStore implements Store {
       for (const waiting of done) waiting.reject(error);
     }
     // What they wake has endings to write: these go along.
-    this.#startSoon();
+    this.#plan();
   }
 
   #die(error: StoreError): void {

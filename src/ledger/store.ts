@@ -109,8 +109,11 @@ export interface FoldQuestion {
 }
 
 export interface Store {
-  /** Resolves when durable. Rejects with StoreError; then nothing of it was written. */
-  write(write: Write): Promise<void>;
+  /**
+   * Resolves when durable. Rejects with StoreError; then nothing of it was written. What nobody waits for may
+   * go with what others write within 10 ms (MONEY §7).
+   */
+  write(write: Write, when?: "now" | "soon"): Promise<void>;
   /** Counts, stores and returns the balances of these budgets; also marks exactly `tracked` as kept. */
   fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]>;
 }

@@ -125,8 +125,13 @@ const KEPT_FROM_UPSTREAM: ReadonlySet<string> = new Set([
   "authorization",
   "cookie",
   "cookie2",
+  // The names under which other clouds' clients send their keys.
   "x-api-key",
   "api-key",
+  "x-auth-token",
+  "x-goog-api-key",
+  "x-amz-security-token",
+  "ocp-apim-subscription-key",
 ]);
 const PRIVATE_PREFIX = /^(?:proxy-|x-budgetguard-)/;
 

@@ -272,3 +272,11 @@ onLinux("a folder that takes no folders is refused at once, not tried for ever",
   t.is(code, 1);
   t.regex(stderr, /\nthe data folder \/proc\/x cannot be written \(\w+\): name another with --data\n$/);
 });
+
+test("one address for both surfaces is refused with what to change", async (t) => {
+  const port = await freePort();
+  const both = { listen: `localhost:${port}`, admin: `127.0.0.1:${port}` };
+  t.deepEqual(await refusal(folderWith(t, GOOD), both), [
+    `--listen and --admin are both 127.0.0.1:${port}: give one of them another port`,
+  ]);
+});

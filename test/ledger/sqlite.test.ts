@@ -211,3 +211,24 @@ test("the high-water mark never goes back", async (t) => {
     t.is(found[0]?.value, String(later(TEN, seconds(9))));
   });
 });
+
+test("writes that nobody waits for gather for a moment, and go with the first that somebody waits for", async (t) => {
+  let commits = 0;
+  const folder = ledgerFolder(t);
+  const store = await SqliteStore.open(folder, {
+    committed: () => {
+      commits += 1;
+    },
+  });
+  t.teardown(() => store.close());
+  const first = store.write(posted("first"), "soon");
+  await new Promise((resolve) => setImmediate(resolve));
+  const second = store.write(posted("second"), "soon");
+  await Promise.all([first, second]);
+  t.is(commits, 1);
+  const third = store.write(posted("third"), "soon");
+  await store.write(posted("fourth"));
+  await third;
+  t.is(commits, 2);
+  t.deepEqual(requests(folder), ["first", "second", "third", "fourth"]);
+});
