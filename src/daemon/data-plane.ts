@@ -122,6 +122,7 @@ export class DataPlane {
   /** Who is still served after `graceMs` is told so where nothing was sent yet, and broken off elsewhere. */
   async close(graceMs: number): Promise<void> {
     this.#readiness.close();
+    this.#room.close();
     const last = setTimeout(() => this.#parts.running.cancelAll("because the gateway is stopping"), graceMs);
     await this.#listeners.close(graceMs + SETTLE_MS);
     clearTimeout(last);

@@ -5,7 +5,7 @@
 //     │  ▲                      ▲ └── too late, gone, cancelled ──► deciding        │  │
 //     │  │                      └───────────────────follow(wait)────────────────────┘  │
 //     │  └────────────────────────follow(other), or end() from anywhere────────────────┘
-//     └──follow(wait)──► full, too_long
+//     └──follow(wait)──► full, too_long, stopping
 //
 // Invariant: a turn has at most one slot. claim() gives it to the exchange, which frees it; else a later
 // decision or end() gives it back, unused.
@@ -25,8 +25,8 @@ export const LONGEST_WAIT = (9 * MINUTE + 30 * SECOND) as DurationUs;
 
 /** `again`: decide anew, perhaps with a slot in hand. Any other word ends the request. */
 export type Woken = "again" | Vain | "too_late" | "gone" | "cancelled";
-/** It did not even wait: the room is full, or what it wants is known to come too late. */
-type Vain = "full" | "too_long";
+/** It did not even wait: the room is full or closed, or what it wants is known to come too late. */
+type Vain = "full" | "too_long" | "stopping";
 
 /** Calls back once the client has gone; the returned call forgets it. */
 export type OnGone = (call: () => void) => () => void;
@@ -92,7 +92,8 @@ export class Turn {
 
   /** After a decision to wait; resolves at once where there is no room, or no use in it. */
   async wait(signal: AbortSignal, onGone: OnGone): Promise<Woken> {
-    if (this.#state === "full" || this.#state === "too_long") return this.#state;
+    const state = this.#state;
+    if (state === "full" || state === "too_long" || state === "stopping") return state;
     if (this.#waking === undefined) throw new Error("a turn that was not told to wait waits");
     const onAbort = () => this.wake("cancelled");
     const left = Math.max(0, LONGEST_WAIT - this.#waited) as DurationUs;
@@ -139,6 +140,10 @@ export class Turn {
   }
 
   #wait(wait: Wait): void {
+    if (this.#room.isClosed) {
+      this.#state = "stopping";
+      return;
+    }
     if (wait.notBefore > LONGEST_WAIT - this.#waited) {
       this.#state = "too_long";
       return;

@@ -44,6 +44,8 @@ function reasonOf({ reason, upstreams }: Wait, why: Vain, waiting: number): stri
         : `${reason}, and ${waiting} requests wait already (limits.waiting)`;
     case "too_long":
       return `${reason}, and no request waits longer than ${LONGEST_WAIT / MINUTE} minutes`;
+    case "stopping":
+      return `${reason}, and the gateway is stopping: ask again once it is back`;
     case "too_late":
       return `${reason}: it waited ${LONGEST_WAIT / MINUTE} minutes, as long as a request may`;
     case "gone":

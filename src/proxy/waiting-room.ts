@@ -37,6 +37,7 @@ export class WaitingRoom {
   /** The next look at an upstream that becomes free without anybody saying so. */
   readonly #alarms = new Map<string, { readonly at: Instant; forget(): void }>();
   #arrivals = 0;
+  #isClosed = false;
 
   constructor(parts: RoomParts) {
     this.parts = parts;
@@ -45,6 +46,16 @@ export class WaitingRoom {
   enter(): Turn {
     this.#arrivals += 1;
     return new Turn(this, this.#arrivals);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The gateway stops: nobody waits any more, and who does is told to ask again. What runs goes on. */
+  close(): void {
+    this.#isClosed = true;
+    for (const turn of [...this.#line]) turn.wake("stopping");
   }
 
   /** Requests that wait. */

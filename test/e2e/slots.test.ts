@@ -256,3 +256,18 @@ test("a rate_limit lets so many through and keeps the next until its time", asyn
   t.true((first.times[4] ?? 0) - began >= 2000, `${began}: ${first.times}`);
   t.true((first.times[2] ?? 0) - began >= 1000, `${began}: ${first.times}`);
 });
+
+test("who waits when the gateway stops is told to ask again, and who runs is served", async (t) => {
+  const { gateway, first, send } = await begin(t, one());
+  const running = await send("a");
+  const waiting = await send("b");
+  const stopping = gateway.daemon.stop(30_000);
+  const told = await waiting.reply;
+  t.is(told.status, 503);
+  t.true(told.reason.includes("the gateway is stopping"), told.reason);
+  t.is(told.headers["x-should-retry"], "true");
+  first.release("all");
+  t.is((await running.reply).status, 200);
+  await stopping;
+  t.deepEqual(first.seen, ["a"]);
+});

@@ -343,3 +343,18 @@ function waits({ isOver, slot }: Asker): boolean {
 function pick<T>(from: readonly T[], which: number): T | undefined {
   return from[which % Math.max(1, from.length)];
 }
+
+test("a room that closes sends everybody away, and lets nobody wait any more; what runs goes on", async (t) => {
+  const rig = new RoomRig(ONE);
+  const running = rig.ask("1", "a");
+  const waiting = rig.ask("2", "a");
+  await rig.settle();
+  rig.room.close();
+  const late = rig.ask("3", "a");
+  await rig.settle();
+  t.is(waiting.vain, "stopping");
+  t.is(late.vain, "stopping");
+  t.is(rig.room.size, 0);
+  t.not(running.slot, undefined);
+  running.end();
+});
