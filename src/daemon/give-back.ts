@@ -34,7 +34,8 @@ export function whenQuiet(work: Work, collect: () => void, quietMs: number = QUI
 
 export function giveBackMemory(): void {
   setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("gc");
+  // The flag is the process's: where another thread has just set it back, this time is left out.
+  const collect: unknown = runInNewContext("globalThis.gc");
   setFlagsFromString("--no-expose-gc");
   if (typeof collect === "function") collect({ type: "major", execution: "sync", flavor: "last-resort" });
 }

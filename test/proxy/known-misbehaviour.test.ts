@@ -176,7 +176,8 @@ const BEYOND_ASCII = ["\xe9\xff\xa0", "\xc3\xa9\xe2\x82\xac"];
 
 test("naughty strings cross in the query and in a header, byte for byte", async (t) => {
   for (const naughty of [...NAUGHTY, ...BEYOND_ASCII]) {
-    const query = BEYOND_ASCII.includes(naughty) ? "" : naughty;
+    // A fragment is no part of a target either.
+    const query = BEYOND_ASCII.includes(naughty) ? "" : naughty.replaceAll("#", "");
     let head = "";
     const { rig } = await raw(t, (socket, text) => {
       head = text;
