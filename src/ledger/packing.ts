@@ -10,6 +10,9 @@ import { budgetsText, explanationText, heldText } from "./stored.ts";
 
 export type Value = string | number | bigint | null;
 
+/** As labelValues says them. */
+const LABELS = ["user", "workflow", "session", "task", "node", "project", "tag"] as const;
+
 /** The columns of an entry's row, in the order of its values. */
 export const ENTRY_COLUMNS = [
   "at",
@@ -22,13 +25,7 @@ export const ENTRY_COLUMNS = [
   "machine",
   "model",
   "tier",
-  "user",
-  "workflow",
-  "session",
-  "task",
-  "node",
-  "project",
-  "tag",
+  ...LABELS,
   "amount",
   "elapsed",
   "images",
@@ -49,13 +46,7 @@ export const DECISION_COLUMNS = [
   "upstream",
   "model",
   "tier",
-  "user",
-  "workflow",
-  "session",
-  "task",
-  "node",
-  "project",
-  "tag",
+  ...LABELS,
   "estimate",
   "hold",
   "explanation",

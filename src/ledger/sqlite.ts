@@ -2,6 +2,7 @@
 // the order of the calls, folds included.
 
 import { Worker } from "node:worker_threads";
+import type { Join } from "../metering/lease.ts";
 import type { BalanceChange } from "./book.ts";
 import { pack, packShares } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
@@ -30,7 +31,7 @@ export class SqliteStore implements Store {
   #next: Waiting[] = [];
   #underWay: Waiting[] = [];
   /** Joins of writes that the disk refused, until the next commit. */
-  #owed: readonly Pick<Write, "joins">[] = [];
+  readonly #owed = new Map<string, Join>();
   /** Whether somebody waits for what is next. */
   #isAwaited = false;
   #turn: NodeJS.Immediate | undefined;
@@ -129,7 +130,8 @@ export class SqliteStore implements Store {
     this.#startedAt = performance.now();
     const operations = this.#underWay.map(({ operation }) => operation);
     const writes = this.#underWay.flatMap(({ write }) => write ?? []);
-    const shares = packShares([...this.#owed, ...writes]);
+    const owed = [...this.#owed].map(([id, join]) => ({ id, join }));
+    const shares = packShares([{ joins: owed }, ...writes]);
     const batch: Batch = { id: this.#batch, operations, shares };
     try {
       this.#worker.postMessage(batch);
@@ -144,7 +146,7 @@ export class SqliteStore implements Store {
     const done = this.#underWay;
     this.#underWay = [];
     if (result.ok) {
-      this.#owed = [];
+      this.#owed.clear();
       this.#observer.committed((performance.now() - this.#startedAt) / 1000);
       for (const [index, waiting] of done.entries()) {
         const one = result.results[index];
@@ -154,7 +156,7 @@ export class SqliteStore implements Store {
     } else {
       const error = storeError(result.message, result.errcode);
       // Writes that wait behind them count on these joins, and may be the last ones before a crash.
-      this.#owed = [...this.#owed, ...done.map(({ write }) => ({ joins: write?.joins ?? [] }))];
+      for (const { write } of done) for (const { id, join } of write?.joins ?? []) this.#owed.set(id, join);
       for (const waiting of done) waiting.reject(error);
     }
     // What they wake has endings to write: these go along.

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
+import type { HeldRow } from "../../src/ledger/held.ts";
 import { SqliteStore } from "../../src/ledger/sqlite.ts";
 import { StoreError } from "../../src/ledger/store.ts";
 import { entry } from "./ledger.ts";
@@ -16,6 +17,20 @@ export interface FullDiskReport {
   readonly before: string;
   readonly full: readonly string[];
   readonly after: string;
+  /** What is known of the join that went with a refused write, once another one was written. */
+  readonly join: string | null;
+}
+
+const HELD = {
+  id: "held.1",
+  version: 1,
+  claims: [],
+  amount: 0n,
+  price: { kind: "request", amount: 0n },
+} as never as HeldRow;
+
+function large() {
+  return entry({ request: "lost", price: "x".repeat(100_000) });
 }
 
 const exec = DatabaseSync.prototype.exec;
@@ -41,11 +56,18 @@ if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url)) {
     }
   };
   const before = await write("before", 10);
+  await store.write({ hold: [{ ...HELD }], at: TEN, wall: TEN });
   writeFileSync(pages, "1");
   const first = write("alone", 100_000);
   const full = await Promise.all([first, write("large", 100_000), write("small, in its batch", 10)]);
+  const lost = { joins: [{ id: HELD.id, join: { start: TEN, V0: "7" } }], entries: [large()] };
+  await store.write({ ...lost, at: TEN, wall: TEN }).catch(() => undefined);
   writeFileSync(pages, "1000000");
   const after = await write("after", 100_000);
   await store.close();
-  process.stdout.write(JSON.stringify({ before, full, after } satisfies FullDiskReport));
+  const read = new DatabaseSync(join(folder, "ledger.db"), { readOnly: true });
+  const known = read.prepare("SELECT joined FROM reservations WHERE id = ?").get(HELD.id)?.joined;
+  process.stdout.write(
+    JSON.stringify({ before, full, after, join: known as string | null } satisfies FullDiskReport),
+  );
 }
