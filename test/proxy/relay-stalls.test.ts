@@ -105,32 +105,38 @@ test("a client that takes some of what waits for it has moved, long before it ha
   const asked = request({ port: portOf(server), host: "127.0.0.1" });
   asked.end();
   t.teardown(() => asked.destroy());
-  const downstream = new Downstream(await begun.promise);
+  const response = await begun.promise;
+  const downstream = new Downstream(response);
   downstream.begin({ status: 200, reason: "OK", headers: [], length: undefined });
   const [reply] = await new Promise<Parameters<Parameters<typeof asked.on>[1]>>((resolve) =>
     asked.on("response", (...args) => resolve(args)),
   );
   reply.pause();
-  for (let more = 0; more < 50; more++) {
-    downstream.write(Buffer.alloc(1_000_000));
-    // What is written in one tick leaves as one piece.
-    await sleep(1);
+  let written = 0;
+  for (let mayGoOn = true; mayGoOn && written < 200_000_000; written += 1_000_000) {
+    mayGoOn = downstream.write(Buffer.alloc(1_000_000)) || (await drains(response));
   }
-  await sleep(300);
   downstream.hasTaken();
   await sleep(100);
   t.false(downstream.hasTaken(), "it took nothing and is said to have moved");
   let taken = 0;
   reply.on("data", (chunk: Buffer) => {
     taken += chunk.length;
-    if (taken > 20_000_000) reply.pause();
+    // The kernels hold up to some 40 MB of it: with this much gone they take what waits in this process.
+    if (taken > written * 0.9) reply.pause();
   });
   reply.resume();
   await sleep(500);
-  t.true(taken > 0 && taken < 45_000_000, `it took ${taken} bytes, so nothing is proved`);
-  t.true(downstream.hasTaken(), "it took 20 MB and is said to have stalled");
+  t.true(taken > 0 && taken < written, `it took ${taken} bytes of ${written}, so nothing is proved`);
+  t.true(downstream.hasTaken(), "it took some and is said to have stalled");
   t.false(downstream.hasTaken(), "it is said to have moved twice for the same bytes");
 });
+
+/** Whether it drains within 300 ms. */
+async function drains(response: ServerResponse): Promise<boolean> {
+  const drained = new Promise<true>((resolve) => response.once("drain", () => resolve(true)));
+  return Promise.race([drained, sleep(300, false)]);
+}
 
 test("a phase that is excused begins anew; the total is never excused", async (t) => {
   const asked: Phase[] = [];
