@@ -2,12 +2,12 @@
 // registry of its own; money and time are divided here, once, from exact integers.
 
 import { Registry } from "prom-client";
-import { available } from "../metering/balance.ts";
-import { formatUsd, type NanoUsd } from "../metering/money.ts";
 import type { PriceSource } from "../metering/price.ts";
-import { between, FOREVER, type Instant, instantUs, SECOND } from "../metering/time.ts";
+import { between, type Instant, instantUs, SECOND } from "../metering/time.ts";
+import { writeBudgets } from "./budget-gauges.ts";
 import type { Counts } from "./counts.ts";
-import type { BudgetState, House } from "./house.ts";
+import { dollars } from "./dollars.ts";
+import type { House } from "./house.ts";
 import { type Page, pageOf, type Sample } from "./page.ts";
 
 /** What a scrape reads from the house. */
@@ -25,11 +25,6 @@ export function exposition(counts: Counts, readings: Readings): Promise<string> 
   writePolicy(page, readings);
   writeHouse(page, counts, readings);
   return registry.metrics();
-}
-
-/** The float nearest to the exact decimal: whoever reads the text gets the same nano-dollars back. */
-function dollars(amount: NanoUsd): number {
-  return Number(formatUsd(amount));
 }
 
 const alone = (value: number): readonly Sample[] => [{ labels: {}, value }];
@@ -73,7 +68,7 @@ function writeTokens(page: Page, { series }: Counts): void {
   page.counter(
     "budgetguard_tokens_total",
     "Tokens of prompts (kind=input) and answers (kind=output), as the usage in LLMs' replies counts them; " +
-      "replies that tell none count none.",
+      "what none is told of counts as it was held.",
     all.flatMap(({ labels, tokens }) =>
       (["input", "output"] as const).map((kind) => ({ labels: { ...labels, kind }, value: tokens[kind] })),
     ),
@@ -104,66 +99,6 @@ function writeGenerations(page: Page, { generations }: Counts): void {
     "What all generations have cost in US dollars, divided by the pictures made; absent before the first.",
     images === 0 ? [] : alone(dollars(cost) / images),
   );
-}
-
-const CLOSEST = "Of a budget counted per user (or other value), the balance closest to its limit.";
-
-function writeBudgets(page: Page, { decisions }: Counts, readings: Readings): void {
-  const budgets = closest(readings.status().budgets);
-  const gauge = (name: string, help: string, amount: (state: BudgetState) => NanoUsd) => {
-    const samples = budgets.map((state) => ({
-      labels: { budget: state.budget.id },
-      value: dollars(amount(state)),
-    }));
-    page.gauge(name, `${help} ${CLOSEST}`, samples);
-  };
-  gauge(
-    "budgetguard_budget_limit_usd",
-    "The budget's limit in US dollars for its current period.",
-    ({ limit }) => limit,
-  );
-  gauge(
-    "budgetguard_budget_settled_usd",
-    "What ended work has cost of the budget in its current period.",
-    ({ settled }) => settled,
-  );
-  gauge(
-    "budgetguard_budget_held_usd",
-    "What is set aside of the budget for work under way.",
-    ({ held }) => held,
-  );
-  gauge(
-    "budgetguard_budget_remaining_usd",
-    "Limit less settled less held; negative when costs that cannot be refused went past the limit.",
-    (state) => available(state.limit, state),
-  );
-  const turning = budgets.filter(({ period }) => period.end !== FOREVER);
-  page.gauge(
-    "budgetguard_budget_resets_timestamp_seconds",
-    "When the budget's current period ends, in Unix seconds; absent for budgets that never reset.",
-    turning.map(({ budget, period }) => ({ labels: { budget: budget.id }, value: unixSeconds(period.end) })),
-  );
-  page.counter(
-    "budgetguard_decisions_total",
-    "How often a budget's action took effect, by action (warn: let through with a warning; block: " +
-      "refused; and so on) and budget.",
-    [...decisions.values()].map(({ action, budget, count }) => ({
-      labels: { action, budget },
-      value: count,
-    })),
-  );
-}
-
-/** One balance a budget: labels never carry values that clients choose. */
-function closest(states: readonly BudgetState[]): readonly BudgetState[] {
-  const found = new Map<string, BudgetState>();
-  for (const state of states) {
-    const known = found.get(state.budget.id);
-    if (known === undefined || available(state.limit, state) < available(known.limit, known)) {
-      found.set(state.budget.id, state);
-    }
-  }
-  return [...found.values()];
 }
 
 function writePolicy(page: Page, readings: Readings): void {

@@ -3,6 +3,7 @@
 
 import type { NanoUsd } from "../metering/money.ts";
 import type { Period } from "../metering/period.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Decided, Explanation } from "../policy/decision.ts";
@@ -46,14 +47,15 @@ export interface HouseStatus {
   readonly upstreams: readonly UpstreamState[];
 }
 
-/** One balance: a budget's, or that of one value of a `per` budget. */
+/** One balance: a budget's in one unit, or that of one value of a `per` budget. */
 export interface BudgetState {
   readonly budget: Budget;
   readonly value: string | undefined;
   readonly period: Period;
-  readonly limit: NanoUsd;
-  readonly settled: NanoUsd;
-  readonly held: NanoUsd;
+  readonly unit: Unit;
+  readonly limit: Quantity;
+  readonly settled: Quantity;
+  readonly held: Quantity;
 }
 
 export interface UpstreamState {
@@ -169,9 +171,10 @@ export interface RequestRecord extends RequestRow {
 
 export interface BalanceAfter {
   readonly budget: string;
-  readonly limit: NanoUsd;
-  readonly settled: NanoUsd;
-  readonly held: NanoUsd;
+  readonly unit: Unit;
+  readonly limit: Quantity;
+  readonly settled: Quantity;
+  readonly held: Quantity;
 }
 
 export interface EstimateAsked {

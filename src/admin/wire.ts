@@ -2,7 +2,8 @@
 // nothing but the level of a budget, which is a matter of showing.
 
 import { available } from "../metering/balance.ts";
-import { formatUsd, type NanoUsd, nanoUsd } from "../metering/money.ts";
+import { formatUsd, type NanoUsd } from "../metering/money.ts";
+import { formatNumber } from "../metering/quantity-text.ts";
 import { EPOCH, FOREVER, formatInstant, type Instant } from "../metering/time.ts";
 import type { Alternative, Breach, CandidateExplanation, Explanation } from "../policy/decision.ts";
 import { type Budget, isEnforcing, type Note } from "../policy/policy.ts";
@@ -26,7 +27,7 @@ export function modeWire(mode: ModeSwitch): status.ModeState {
 }
 
 export function budgetWire(state: BudgetState): status.BudgetStatus {
-  const { budget, period, limit, settled, held } = state;
+  const { budget, period, unit, limit, settled, held } = state;
   return {
     id: budget.id,
     description: budget.description,
@@ -36,10 +37,11 @@ export function budgetWire(state: BudgetState): status.BudgetStatus {
     period: budget.period,
     starts_at: period.start === EPOCH ? null : formatInstant(period.start),
     resets_at: instantOrNull(period.end),
-    limit_usd: formatUsd(limit),
-    settled_usd: formatUsd(settled),
-    held_usd: formatUsd(held),
-    remaining_usd: formatUsd(available(limit, state)),
+    unit,
+    limit: formatNumber(unit, limit),
+    settled: formatNumber(unit, settled),
+    held: formatNumber(unit, held),
+    remaining: formatNumber(unit, available(limit, state)),
     level: levelOf(state),
     enforcing: isEnforcing(budget),
     shadow: budget.shadow,
@@ -62,7 +64,6 @@ export function upstreamWire(state: UpstreamState): status.UpstreamStatus {
 }
 
 export function definitionWire(budget: Budget): status.BudgetDefinition {
-  const limit = budget.limits.get("usd");
   return {
     id: budget.id,
     description: budget.description,
@@ -70,11 +71,10 @@ export function definitionWire(budget: Budget): status.BudgetDefinition {
     when: Object.fromEntries([...budget.when].map(([scope, values]) => [scope, [...values]])),
     action: budget.onLimit,
     period: budget.period,
-    limit_usd: limit === undefined ? null : formatUsd(nanoUsd(limit)),
+    limits: [...budget.limits].map(([unit, limit]) => ({ unit, limit: formatNumber(unit, limit) })),
     enabled: budget.enabled,
     shadow: budget.shadow,
-    // Limits of other units are parsed and not yet kept.
-    enforcing: isEnforcing(budget) && limit !== undefined,
+    enforcing: isEnforcing(budget),
   };
 }
 
@@ -135,10 +135,11 @@ export function detailWire(record: RequestRecord, timezone: string): requests.Re
     explanation: explanationWire(record.explanation),
     budgets_after: record.after.map((after) => ({
       budget: after.budget,
-      limit_usd: formatUsd(after.limit),
-      settled_usd: formatUsd(after.settled),
-      held_usd: formatUsd(after.held),
-      remaining_usd: formatUsd(available(after.limit, after)),
+      unit: after.unit,
+      limit: formatNumber(after.unit, after.limit),
+      settled: formatNumber(after.unit, after.settled),
+      held: formatNumber(after.unit, after.held),
+      remaining: formatNumber(after.unit, available(after.limit, after)),
     })),
   };
 }
@@ -169,10 +170,11 @@ function candidateWire(candidate: CandidateExplanation): decision.CandidateQuote
     budgets: candidate.budgets.map((budget) => ({
       budget: budget.budget,
       action: budget.action,
-      limit_usd: formatUsd(budget.limit),
-      settled_usd: formatUsd(budget.settled),
-      held_usd: formatUsd(budget.held),
-      needed_usd: formatUsd(budget.needed),
+      unit: budget.unit,
+      limit: formatNumber(budget.unit, budget.limit),
+      settled: formatNumber(budget.unit, budget.settled),
+      held: formatNumber(budget.unit, budget.held),
+      needed: formatNumber(budget.unit, budget.needed),
       fits: budget.fits,
       shadow: budget.shadow,
       resets_at: instantOrNull(budget.resets),
@@ -189,10 +191,11 @@ export function breachWire(breach: Breach): decision.Breach {
   return {
     budget: breach.budget,
     action: breach.action,
-    limit_usd: formatUsd(breach.limit),
-    settled_usd: formatUsd(breach.settled),
-    held_usd: formatUsd(breach.held),
-    needed_usd: formatUsd(breach.needed),
+    unit: breach.unit,
+    limit: formatNumber(breach.unit, breach.limit),
+    settled: formatNumber(breach.unit, breach.settled),
+    held: formatNumber(breach.unit, breach.held),
+    needed: formatNumber(breach.unit, breach.needed),
     resets_at: instantOrNull(breach.resets),
     timezone: breach.timezone,
   };

@@ -6,6 +6,7 @@ import { counted } from "./counted.ts";
 import { daysFrom, elapsed, turn } from "./moment.ts";
 import { type Cell, type Column, table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import { wordOf } from "./unit-word.ts";
 
 /** `chosen`: how the chosen one is marked: "chosen", "would serve". */
 export function candidateTable(explanation: Explanation, chosen: string, { out }: Terminal): string {
@@ -63,10 +64,11 @@ export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZo
     budgets.map((budget): readonly Cell[] => [
       chosen === null && told.length > 1 ? upstream : "",
       budget.shadow ? `${budget.budget} (shadow)` : budget.budget,
-      budget.limit_usd,
-      budget.settled_usd,
-      budget.held_usd,
-      budget.needed_usd,
+      budget.limit,
+      wordOf(budget.unit),
+      budget.settled,
+      budget.held,
+      budget.needed,
       budget.fits ? { text: "yes", style: "green" } : { text: "no", style: "red" },
       // Work of one task or session, or of all time: nothing that a day could be told of.
       budget.resets_at === null ? "" : turn(budget.resets_at, timeZone),
@@ -75,7 +77,8 @@ export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZo
   const columns: readonly Column[] = [
     { title: "candidate" },
     { title: "budget", wraps: true },
-    { title: "limit USD", align: "point" },
+    { title: "limit", align: "point" },
+    { title: "unit" },
     { title: "settled", align: "point" },
     { title: "held", align: "point" },
     { title: "needed", align: "point" },
@@ -86,11 +89,11 @@ export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZo
 }
 
 export function breachText({ budget, action, ...breach }: Breach): string {
-  const { limit_usd, settled_usd, held_usd, needed_usd, resets_at, timezone } = breach;
+  const { unit, limit, settled, held, needed, resets_at, timezone } = breach;
   const resets = resets_at === null ? "" : `; it resets ${turn(resets_at, timezone)}`;
   return (
-    `budget ${budget} (on_limit: ${action}) has ${settled_usd} settled and ${held_usd} held of ` +
-    `${limit_usd} USD, this needs ${needed_usd}${resets}`
+    `budget ${budget} (on_limit: ${action}) has ${settled} settled and ${held} held of ` +
+    `${limit} ${wordOf(unit)}, this needs ${needed}${resets}`
   );
 }
 

@@ -10,6 +10,7 @@ import { elapsed, moment } from "./moment.ts";
 import { budgetTable, uncounted } from "./status.ts";
 import { table } from "./table.ts";
 import { paint, say, type Terminal } from "./terminal.ts";
+import { wordOf } from "./unit-word.ts";
 import { inZone } from "./zone.ts";
 
 export const defineExplain: DefineCommand = (command, terminal, end) => {
@@ -122,17 +123,19 @@ function budgetsAfter({ budgets_after }: RequestDetail, { out }: Terminal): stri
     out,
     [
       { title: "budget", wraps: true },
-      { title: "limit USD", align: "point" },
+      { title: "limit", align: "point" },
+      { title: "unit" },
       { title: "settled", align: "point" },
       { title: "held", align: "point" },
       { title: "left", align: "point" },
     ],
-    budgets_after.map(({ budget, limit_usd, settled_usd, held_usd, remaining_usd }) => [
+    budgets_after.map(({ budget, unit, limit, settled, held, remaining }) => [
       budget,
-      limit_usd,
-      settled_usd,
-      held_usd,
-      remaining_usd,
+      limit,
+      wordOf(unit),
+      settled,
+      held,
+      remaining,
     ]),
   );
 }

@@ -8,6 +8,7 @@ import { shownAddress, withLocalhost } from "./listeners.ts";
 import { moment, turn } from "./moment.ts";
 import { type Cell, table } from "./table.ts";
 import { paint, type Style, type Terminal } from "./terminal.ts";
+import { wordOf } from "./unit-word.ts";
 import { inZone } from "./zone.ts";
 
 export const defineStatus: DefineCommand = (command, terminal, end) => {
@@ -75,12 +76,12 @@ function budgetLines({ budgets, budget_definitions }: Status, terminal: Terminal
 }
 
 /** Why a budget has no balance to show. */
-export function uncounted({ enabled, limit_usd, action, period, per }: BudgetDefinition): string {
+export function uncounted({ enabled, limits, action, period, per }: BudgetDefinition): string {
   if (!enabled) return "disabled";
-  if (limit_usd === null) return "not active yet: it has no limit_usd";
   const isPassing = period === "per_task" || period === "per_session";
   const what = isPassing ? "nothing under way" : "nothing counted yet";
-  return `${what} (${limit_usd} USD ${period}${per === null ? "" : ` per ${per}`}, at the limit: ${action})`;
+  const all = limits.map(({ unit, limit }) => `${limit} ${wordOf(unit)}`).join(", ");
+  return `${what} (${all} ${period}${per === null ? "" : ` per ${per}`}, at the limit: ${action})`;
 }
 
 export function modeText(mode: Status["mode"], timeZone: string): string {
@@ -102,7 +103,8 @@ export function budgetTable(budgets: readonly BudgetStatus[], { out, timeZone }:
     [
       { title: "budget", wraps: true },
       { title: "level" },
-      { title: "limit USD", align: "point" },
+      { title: "limit", align: "point" },
+      { title: "unit" },
       { title: "settled", align: "point" },
       { title: "held", align: "point" },
       { title: "left", align: "point" },
@@ -113,10 +115,11 @@ export function budgetTable(budgets: readonly BudgetStatus[], { out, timeZone }:
     budgets.map((budget): readonly Cell[] => [
       budget.value === null ? budget.id : `${budget.id} (${scopeOf(budget)} ${budget.value})`,
       { text: budget.level, style: LEVEL_STYLE[budget.level] },
-      budget.limit_usd,
-      budget.settled_usd,
-      budget.held_usd,
-      budget.remaining_usd,
+      budget.limit,
+      wordOf(budget.unit),
+      budget.settled,
+      budget.held,
+      budget.remaining,
       budget.shadow ? `${budget.action} (shadow)` : budget.action,
       budget.period,
       resetText(budget, timeZone),

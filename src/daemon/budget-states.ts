@@ -15,9 +15,9 @@ const MOST_VALUES = 200;
 export function budgetStates(policy: Policy, book: Book, at: Instant): readonly BudgetState[] {
   return groundsOf(policy).flatMap((ground): readonly BudgetState[] => {
     const period = periodFor(ground, at);
-    const { budget, limit } = ground;
+    const { budget, unit, limit } = ground;
     if (ground.per === undefined) {
-      return [{ budget, value: undefined, period, limit, ...book.balance(ground.key, period.start) }];
+      return [{ budget, value: undefined, period, unit, limit, ...book.balance(ground.key, period.start) }];
     }
     const isTask = ground.per === "task";
     const isPassing = isTask || budget.period === "per_session";
@@ -29,7 +29,7 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
       // Tasks and sessions never end by themselves: those that do nothing now would only pile up here.
       if (isPassing && balance.held === 0n) continue;
       if (isTask && OWN_TASK.test(value)) continue;
-      states.push({ budget, value, period, limit, ...balance });
+      states.push({ budget, value, period, unit, limit, ...balance });
     }
     return states.sort(mostUsedFirst).slice(0, MOST_VALUES);
   });

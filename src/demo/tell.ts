@@ -50,8 +50,8 @@ const inWords: Tell = {
     fact("price", chosen?.price ?? "unknown");
     fact("estimate", `${record.estimate_usd} USD`);
     fact("cost", `${record.charged_usd} USD for ${((record.elapsed_us ?? 0) / 1e6).toFixed(3)} s`);
-    for (const { budget, remaining_usd, limit_usd } of record.budgets_after) {
-      fact("budget", `${budget} has ${remaining_usd} of ${limit_usd} USD left`);
+    for (const { budget, remaining, limit } of record.budgets_after) {
+      fact("budget", `${budget} has ${remaining} of ${limit} USD left`);
     }
   },
 

@@ -6,9 +6,9 @@
 // for endings whose write failed (kept in the outbox, tried again at each heartbeat).
 
 import { fits } from "../metering/balance.ts";
-import { formatUsd, subtract } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
-import { between, earlier, FOREVER, HOUR, type Instant, later } from "../metering/time.ts";
+import { minus, NOTHING } from "../metering/quantity.ts";
+import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
 import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
 import { claimsOf, demandsOn } from "../policy/claims.ts";
 import type { Claim, Decision, Forward } from "../policy/decision.ts";
@@ -194,7 +194,6 @@ export class LocalAccounts implements Accounts, Till {
     const { quote } = decision;
     this.#holds += 1;
     const at = decision.explanation.at;
-    const timed = quote.upstream.price.kind === "hour" && !isFree(quote.upstream.price);
     const hold = new OpenHold(
       {
         id: `${task.id}.${this.#holds}`,
@@ -204,10 +203,11 @@ export class LocalAccounts implements Accounts, Till {
         clientRequestId: task.clientRequestId,
         facts: factsOf(task, quote.upstream),
         images: task.work.images,
+        tokens: quote.tokens,
         price: quote.upstream.price,
         machine: quote.upstream.machine,
         amount: quote.hold,
-        horizon: timed ? later(at, quote.holdTime) : FOREVER,
+        horizon: later(at, quote.span),
         claims: [],
         join: undefined,
       },
@@ -223,8 +223,8 @@ export class LocalAccounts implements Accounts, Till {
     const balance = this.book.balance(claim.account, claim.start);
     if (fits(claim.limit, balance, claim.amount)) return;
     throw new ConflictError(
-      `a hold of ${formatUsd(claim.amount)} USD no longer fits ${claim.account}: settled ` +
-        `${formatUsd(balance.settled)}, held ${formatUsd(balance.held)}, limit ${formatUsd(claim.limit)}`,
+      `a hold of ${claim.amount} no longer fits ${claim.account}: settled ${balance.settled}, ` +
+        `held ${balance.held}, limit ${claim.limit}`,
     );
   }
 
@@ -250,15 +250,12 @@ export class LocalAccounts implements Accounts, Till {
     const balances: BalanceChange[] = [];
     const placed = new Set<OpenHold>();
     for (const hold of this.#open.values()) {
-      const { price, facts, at } = hold.row;
-      const { amount: whole, horizon } = hold.growing ?? hold;
-      const time = horizon === FOREVER ? between(at, at) : between(at, horizon);
-      const rate = price.kind === "hour" ? price.rate : undefined;
-      const need = { from: at, time, amount: whole, rate };
+      const { facts } = hold.row;
+      const need = hold.need();
       const newly = this.coverage(facts).filter(({ ground }) => !before.has(ground.key));
       for (const wanted of claimsOf(newly.flatMap((coverage) => demandsOn(coverage, need)))) {
         // A budget that comes back still has what was held there before it went.
-        const amount = subtract(wanted.amount, hold.heldIn(wanted));
+        const amount = minus(wanted.amount, hold.heldIn(wanted));
         if (amount <= 0n) continue;
         hold.claim({ ...wanted, amount });
         placed.add(hold);
@@ -278,7 +275,7 @@ function heldChange(claim: Claim): BalanceChange {
     account: claim.account,
     start: claim.start,
     end: claim.end,
-    settled: 0n as never,
+    settled: NOTHING,
     held: claim.amount,
   };
 }

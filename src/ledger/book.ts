@@ -2,7 +2,7 @@
 // limit and no clock; accounts.ts asks it inside a decision, so a read is two Map lookups.
 
 import { type Balance, EMPTY_BALANCE, type Movement, move } from "../metering/balance.ts";
-import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import type { Instant } from "../metering/time.ts";
 import type { AccountKey } from "../policy/decision.ts";
 
@@ -11,8 +11,8 @@ export interface BalanceChange {
   readonly account: AccountKey;
   readonly start: Instant;
   readonly end: Instant;
-  readonly settled: NanoUsd;
-  readonly held: NanoUsd;
+  readonly settled: Quantity;
+  readonly held: Quantity;
 }
 
 interface Page {
@@ -38,8 +38,8 @@ export class Book {
   load(change: BalanceChange): void {
     const page = this.#page(change.account, change.start, change.end);
     page.balance = {
-      settled: add(page.balance.settled, change.settled),
-      held: add(page.balance.held, change.held),
+      settled: sum(page.balance.settled, change.settled),
+      held: sum(page.balance.held, change.held),
     };
   }
 
@@ -52,7 +52,7 @@ export class Book {
   unsettle(ground: string): void {
     for (const [account, pages] of this.#accounts) {
       if (account !== ground && !account.startsWith(`${ground}=`)) continue;
-      for (const page of pages.values()) page.balance = { settled: ZERO_USD, held: page.balance.held };
+      for (const page of pages.values()) page.balance = { settled: NOTHING, held: page.balance.held };
     }
   }
 
@@ -81,13 +81,13 @@ export class Book {
   }
 }
 
-function changeOf(movement: Movement): { settled: NanoUsd; held: NanoUsd } {
+function changeOf(movement: Movement): { settled: Quantity; held: Quantity } {
   switch (movement.kind) {
     case "hold":
-      return { settled: ZERO_USD, held: movement.amount };
+      return { settled: NOTHING, held: movement.amount };
     case "unhold":
-      return { settled: ZERO_USD, held: -movement.amount as NanoUsd };
+      return { settled: NOTHING, held: minus(NOTHING, movement.amount) };
     case "settle":
-      return { settled: movement.amount, held: ZERO_USD };
+      return { settled: movement.amount, held: NOTHING };
   }
 }

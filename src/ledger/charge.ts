@@ -1,7 +1,7 @@
 // What an ended request is charged, in parts that each lie in one quarter-hour (MONEY §2, §3, §9).
 
-import type { Part } from "../metering/lease.ts";
 import { add, costCeil, type NanoUsd, perMillion, smaller, subtract, ZERO_USD } from "../metering/money.ts";
+import { cutAtQuarters, type Part } from "../metering/part.ts";
 import { MOST_HOLD } from "../metering/quote.ts";
 import {
   between,
@@ -24,23 +24,22 @@ export interface Charge {
 
 /** `capped`: at most what was held, because a budget that covers it promised so (`overrun: cut`). */
 export function chargeOf(hold: OpenHold, ending: Ending, capped: boolean): Charge {
-  const began = hold.began ?? hold.row.at;
-  const elapsed = between(began, hold.stopped ?? began);
-  const { price } = hold.row;
-  const timed = hold.parts.length > 0;
-  if (timed) {
-    const parts = capped ? cap(hold.parts, hold) : hold.parts;
-    const shared = parts.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
-    return { parts, charged: add(...parts.map((part) => part.amount)), elapsed: shared };
-  }
-  const due = price.kind === "hour" ? ZERO_USD : unitAmount(hold, ending);
-  const charged = capped ? smaller(due, hold.amount) : due;
-  return { parts: [{ kind: "request", at: unitInstant(hold), elapsed, amount: charged }], charged, elapsed };
+  const all = hold.parts.length > 0 ? hold.parts : unitParts(hold, ending);
+  const parts = capped ? cap(all, hold) : all;
+  const elapsed = parts.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
+  return { parts, charged: add(...parts.map((part) => part.amount)), elapsed };
 }
 
-/** Units belong to the period of admission (MONEY §3). */
-function unitInstant(hold: OpenHold): Instant {
-  return hold.row.at;
+/** The amount belongs to the period of admission (MONEY §3), the seconds to where they lie. */
+function unitParts(hold: OpenHold, ending: Ending): readonly Part[] {
+  const { price, at } = hold.row;
+  const amount = price.kind === "hour" ? ZERO_USD : unitAmount(hold, ending);
+  const began = hold.began ?? at;
+  const times = cutAtQuarters("request", began, hold.stopped ?? began, () => 0n);
+  const [first, ...others] = times;
+  const isTogether = first !== undefined && quarterHourOf(first.at) === quarterHourOf(at);
+  if (isTogether) return [{ ...first, at, amount }, ...others];
+  return [{ kind: "request", at, elapsed: 0 as DurationUs, amount }, ...times];
 }
 
 /**
@@ -75,19 +74,31 @@ const SWITCHED = 101;
  * quarters, because any period is a sum of them: a cut that comes late takes nothing of the next day.
  */
 function cap(parts: readonly Part[], hold: OpenHold): readonly Part[] {
-  const left = new Map<Instant, NanoUsd>();
+  const left = new Map<Instant, Held>();
   return parts.map((part) => {
     const quarter = quarterHourOf(part.at);
     const most = left.get(quarter) ?? heldIn(quarter, hold);
-    const amount = smaller(part.amount, most);
-    left.set(quarter, subtract(most, amount));
-    return { ...part, amount };
+    const amount = smaller(part.amount, most.amount);
+    const elapsed = Math.min(part.elapsed, most.time) as DurationUs;
+    left.set(quarter, {
+      amount: subtract(most.amount, amount),
+      time: (most.time - elapsed) as DurationUs,
+    });
+    return { ...part, amount, elapsed };
   });
 }
 
+interface Held {
+  readonly amount: NanoUsd;
+  readonly time: DurationUs;
+}
+
 /** As slices are held: by difference of running totals from the start of the hold. */
-function heldIn(quarter: Instant, { row: { at, price }, horizon }: OpenHold): NanoUsd {
-  if (price.kind !== "hour") return ZERO_USD;
-  const total = (to: Instant) => costCeil(price.rate, between(at, latest(at, earliest(to, horizon))));
-  return subtract(total(later(quarter, QUARTER_HOUR)), total(quarter));
+function heldIn(quarter: Instant, { row: { at, price }, amount, horizon }: OpenHold): Held {
+  const until = (to: Instant) => between(at, latest(at, earliest(to, horizon)));
+  const [from, to] = [until(quarter), until(later(quarter, QUARTER_HOUR))];
+  const time = (to - from) as DurationUs;
+  if (price.kind === "hour")
+    return { time, amount: subtract(costCeil(price.rate, to), costCeil(price.rate, from)) };
+  return { time, amount: quarter === quarterHourOf(at) ? amount : ZERO_USD };
 }

@@ -1,12 +1,20 @@
 // Answers what a budget would have counted: a sum over the entries of its period that match its `when`.
 
 import type { DatabaseSync } from "node:sqlite";
-import { type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import { NOTHING, type Quantity, type Unit } from "../metering/quantity.ts";
 import type { BalanceChange } from "./book.ts";
 import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
 import type { FoldQuestion } from "./store.ts";
 
 const CHARGED = "kind IN ('settled', 'startup', 'idle', 'minimum', 'gap', 'adjusted')";
+/** As ledger/rows.ts counts one entry. */
+const COUNTED = {
+  usd: "amount",
+  requests: "is_last",
+  images: "images",
+  seconds: "iif(kind = 'settled', elapsed, 0)",
+  tokens: "input_tokens + output_tokens",
+} as const satisfies Record<Unit, string>;
 /** Start-up that a request waited for is the request's; without one it is the container's, as idle is. */
 const NO_CONTAINER_MONEY = "(request IS NOT NULL OR kind = 'adjusted')";
 
@@ -32,15 +40,16 @@ export function foldEntries(database: DatabaseSync, question: FoldQuestion): rea
   }
   const value = question.per === undefined ? "''" : valueOfPer(question.per);
   const statement = database.prepare(
-    `SELECT ${value} AS value, sum(amount) AS settled FROM entries WHERE ${where.join(" AND ")} GROUP BY 1`,
+    `SELECT ${value} AS value, sum(${COUNTED[question.unit]}) AS settled FROM entries
+      WHERE ${where.join(" AND ")} GROUP BY 1`,
   );
   statement.setReadBigInts(true);
   return statement.all(...values).map((row) => ({
     account: question.per === undefined ? question.key : `${question.key}=${row.value}`,
     start: question.start,
     end: question.end,
-    settled: (row.settled ?? 0n) as NanoUsd,
-    held: ZERO_USD,
+    settled: (row.settled ?? 0n) as Quantity,
+    held: NOTHING,
   }));
 }
 

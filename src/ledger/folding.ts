@@ -62,9 +62,10 @@ function questionOf(ground: Ground, at: Instant): FoldQuestion {
   const isGrouped = ground.budget.period === "per_session" || ground.budget.period === "per_task";
   return {
     key: ground.key,
+    unit: ground.unit,
     per: ground.per,
     when: [...ground.budget.when],
-    requestsOnly: !ground.budget.includeIdle,
+    requestsOnly: ground.unit !== "usd" || !ground.budget.includeIdle,
     // Sessions and tasks are short: what is older than a day is over.
     since: isGrouped ? latest(EPOCH, earlier(at, DAY)) : period.start,
     ...period,

@@ -6,10 +6,12 @@
 // Invariant: the row is on disk from before the first byte leaves until the entry that ends it.
 
 import type { Join, Part } from "../metering/lease.ts";
-import { add, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import type { NanoUsd } from "../metering/money.ts";
 import type { Price } from "../metering/price.ts";
-import type { DurationUs, Instant } from "../metering/time.ts";
-import { claimKey } from "../policy/claims.ts";
+import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
+import { between, type DurationUs, type Instant } from "../metering/time.ts";
+import type { TokenCount } from "../policy/admission.ts";
+import { claimKey, type Need } from "../policy/claims.ts";
 import type { AccountKey, Claim } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
 import type { BalanceChange } from "./book.ts";
@@ -26,6 +28,8 @@ export interface HeldRow {
   readonly clientRequestId: string | undefined;
   readonly facts: Facts;
   readonly images: number;
+  /** Counted where the upstream tells none: absent in ledgers from before tokens were limited. */
+  readonly tokens?: TokenCount;
   readonly price: Price;
   /** What bills, where the price is an hourly one. */
   readonly machine: string;
@@ -81,7 +85,7 @@ export class OpenHold {
     const before = this.#claims.get(key);
     this.#claims.set(
       key,
-      before === undefined ? claim : { ...claim, amount: add(before.amount, claim.amount) },
+      before === undefined ? claim : { ...claim, amount: sum(before.amount, claim.amount) },
     );
   }
 
@@ -89,7 +93,7 @@ export class OpenHold {
     const key = claimKey(claim.account, claim.start);
     const before = this.#claims.get(key);
     if (before === undefined) return;
-    this.#claims.set(key, { ...before, amount: subtract(before.amount, claim.amount) });
+    this.#claims.set(key, { ...before, amount: minus(before.amount, claim.amount) });
   }
 
   claims(): readonly Claim[] {
@@ -108,9 +112,24 @@ export class OpenHold {
     return this.row.facts.task === this.row.request && account.endsWith(`|task=${this.row.request}`);
   }
 
+  /** Everything that it asks for until its horizon. */
+  need(): Need {
+    const { at, price, images, tokens } = this.row;
+    const { amount, horizon } = this.growing ?? this;
+    return {
+      from: at,
+      time: between(at, horizon),
+      rate: price.kind === "hour" ? price.rate : undefined,
+      amount,
+      requests: 1,
+      images,
+      tokens: (tokens?.input ?? 0) + (tokens?.output ?? 0),
+    };
+  }
+
   /** What it holds in one period of one account. */
-  heldIn({ account, start }: Pick<Claim, "account" | "start">): NanoUsd {
-    return this.#claims.get(claimKey(account, start))?.amount ?? ZERO_USD;
+  heldIn({ account, start }: Pick<Claim, "account" | "start">): Quantity {
+    return this.#claims.get(claimKey(account, start))?.amount ?? NOTHING;
   }
 
   toRow(): HeldRow {

@@ -3,18 +3,18 @@
 // Never free, never twice, never pinned: the rows that say so go with the entries.
 
 import type { Part } from "../metering/lease.ts";
-import { ZERO_USD } from "../metering/money.ts";
 import { PERIODS, type Period, periodOf } from "../metering/period.ts";
+import { minus, NOTHING } from "../metering/quantity.ts";
 import { type DurationUs, earliest, type Instant, later, latest, SECOND } from "../metering/time.ts";
 import type { Claim } from "../policy/decision.ts";
-import { covering } from "../policy/match.ts";
+import { covering, unitOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { BalanceChange } from "./book.ts";
 import { chargeOf } from "./charge.ts";
 import { type HeldRow, OpenHold } from "./held.ts";
-import { settledEntries } from "./rows.ts";
+import { countedIn, settledEntries } from "./rows.ts";
 import { type LastBeat, sharesAt } from "./shares.ts";
-import type { Write } from "./store.ts";
+import type { Entry, Write } from "./store.ts";
 
 export interface Crash extends LastBeat {
   /** The last moment that was written, by whatever write. */
@@ -49,11 +49,13 @@ function settleUnknown(
   hold.stopped = latest(end, hold.began);
   hold.parts = parts;
   const charge = chargeOf(hold, { outcome: "failed", status: undefined, tokens: undefined }, true);
-  const posted = charge.parts.flatMap((part) => postedTo(accountsOf(row, policy), part));
+  const ended = { outcome: "unknown", status: undefined, tokens: undefined } as const;
+  const entries = settledEntries(hold, charge.parts, ended);
+  const posted = entries.flatMap((entry) => postedTo(accountsOf(row, policy), entry));
   return {
     at: end,
     wall: end,
-    entries: settledEntries(hold, charge.parts, { outcome: "unknown", status: undefined, tokens: undefined }),
+    entries,
     balances: hold.lasting([...row.claims.map(unheld), ...posted]),
     unhold: [row.id],
     ending: {
@@ -70,8 +72,8 @@ function settleUnknown(
 }
 
 function unheld(claim: Claim): BalanceChange {
-  const held = -claim.amount as typeof claim.amount;
-  return { account: claim.account, start: claim.start, end: claim.end, settled: ZERO_USD, held };
+  const held = minus(NOTHING, claim.amount);
+  return { account: claim.account, start: claim.start, end: claim.end, settled: NOTHING, held };
 }
 
 /** Those that it was held in, and those that count it under the policy to come: each once. */
@@ -80,11 +82,12 @@ function accountsOf(row: HeldRow, policy: Policy | undefined): ReadonlySet<strin
   return new Set([...row.claims, ...covered].map(({ account }) => account));
 }
 
-/** In the period that the part lies in: also in one that nothing was held in. */
-function postedTo(accounts: ReadonlySet<string>, part: Part): readonly BalanceChange[] {
-  return [...accounts].map((account) => {
-    const { start, end } = periodOfAccount(account, part.at);
-    return { account, start, end, settled: part.amount, held: ZERO_USD };
+/** In the period that the entry lies in: also in one that nothing was held in. */
+function postedTo(accounts: ReadonlySet<string>, entry: Entry): readonly BalanceChange[] {
+  return [...accounts].flatMap((account) => {
+    const settled = countedIn(unitOf(account), entry);
+    if (settled === 0n) return [];
+    return [{ account, ...periodOfAccount(account, entry.at), settled, held: NOTHING }];
   });
 }
 

@@ -1,11 +1,13 @@
 // The right to send one request, and the one way to end it. Only LocalAccounts makes it; its states are
 // those of the hold in held.ts.
 
-import { add, costCeil, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import { add, costCeil, type HourlyRate, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import { isFree, type Price } from "../metering/price.ts";
+import { NOTHING } from "../metering/quantity.ts";
 import { sliceOf } from "../metering/quote.ts";
-import { between, FOREVER, type Instant, later } from "../metering/time.ts";
+import { between, type Instant, later } from "../metering/time.ts";
 import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
-import { claimsOf, type Demand, demandsOn, satisfied } from "../policy/claims.ts";
+import { claimsOf, type Demand, demandsOn, satisfied, sliceNeed } from "../policy/claims.ts";
 import type { BudgetExplanation, Claim, Forward, Quote } from "../policy/decision.ts";
 import { explainBudget } from "../policy/explain.ts";
 import { type Coverage, enforcedLimit, type Facts, isActive, periodFor } from "../policy/match.ts";
@@ -15,7 +17,7 @@ import { type Charge, chargeOf } from "./charge.ts";
 import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import type { Outbox } from "./outbox.ts";
-import { extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
+import { countedIn, extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
 
 /** What a reservation needs of the accounts that made it. */
@@ -87,13 +89,17 @@ export class LocalReservation implements Reservation {
 
   async extend(): Promise<"extended" | "refused" | "unavailable"> {
     const hold = this.#hold;
-    const { price } = hold.row;
-    if (hold.state !== "running" || hold.horizon === FOREVER || price.kind !== "hour") return "extended";
+    if (hold.state !== "running") return "extended";
     const time = sliceOf(hold.time);
     const until = later(hold.horizon, time);
+    const rate = rateOf(hold.row.price);
+    if (rate === undefined && !this.#countsSeconds()) {
+      hold.horizon = until;
+      return "extended";
+    }
     const amount = this.#sliceAmount(until);
     const demands = this.#coverage().flatMap((coverage) =>
-      demandsOn(coverage, { from: hold.horizon, time, amount, rate: price.rate }),
+      demandsOn(coverage, sliceNeed(hold.horizon, time, amount, rate)).filter(({ amount }) => amount > 0n),
     );
     const unmet = demands.filter((demand) => !this.#fits(demand));
     if (unmet.some(({ coverage }) => coverage.ground.budget.overrun === "cut")) return "refused";
@@ -110,8 +116,8 @@ export class LocalReservation implements Reservation {
     await hold.extending;
     hold.step(["stopped"], "ended");
     const charge = chargeOf(hold, ending, this.cuts);
-    const moved = [...this.#accounts.unhold(hold), ...this.#post(charge)];
     const entries = settledEntries(hold, charge.parts, ending);
+    const moved = [...this.#accounts.unhold(hold), ...this.#post(entries)];
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
@@ -202,22 +208,26 @@ export class LocalReservation implements Reservation {
   /** By difference of running totals from the start of the hold: slices add up to the whole. */
   #sliceAmount(until: Instant): NanoUsd {
     const { price, at } = this.#hold.row;
-    if (price.kind !== "hour") return ZERO_USD;
-    return subtract(
-      costCeil(price.rate, between(at, until)),
-      costCeil(price.rate, between(at, this.horizon)),
+    const rate = rateOf(price);
+    if (rate === undefined) return ZERO_USD;
+    return subtract(costCeil(rate, between(at, until)), costCeil(rate, between(at, this.horizon)));
+  }
+
+  /** Every account that counts it, in the period of each entry. */
+  #post(entries: readonly Entry[]): readonly BalanceChange[] {
+    const { book } = this.#accounts;
+    const counting = once(this.#accounts.counting(this.#hold.row.facts));
+    return entries.flatMap((entry) =>
+      counting.flatMap(({ account, ground }) => {
+        const amount = countedIn(ground.unit, entry);
+        if (amount === 0n) return [];
+        return [book.move(account, periodFor(ground, entry.at), { kind: "settle", amount })];
+      }),
     );
   }
 
-  /** Every account that counts it, in the period of each part. */
-  #post(charge: Charge): readonly BalanceChange[] {
-    const { facts } = this.#hold.row;
-    const book = this.#accounts.book;
-    return charge.parts.flatMap((part) =>
-      once(this.#accounts.counting(facts)).map(({ account, ground }) =>
-        book.move(account, periodFor(ground, part.at), { kind: "settle", amount: part.amount }),
-      ),
-    );
+  #countsSeconds(): boolean {
+    return this.#coverage().some(({ ground }) => ground.unit === "seconds");
   }
 
   #endingRow(outcome: Outcome, status: number | undefined, charge: Charge) {
@@ -241,9 +251,14 @@ export class LocalReservation implements Reservation {
       .map((coverage) => {
         const period = periodFor(coverage.ground, at);
         const balance = this.#accounts.book.balance(coverage.account, period.start);
-        return explainBudget({ coverage, period, amount: ZERO_USD, judges: true }, balance);
+        return explainBudget({ coverage, period, amount: NOTHING, judges: true }, balance);
       });
   }
+}
+
+/** Undefined where time costs nothing. */
+function rateOf(price: Price): HourlyRate | undefined {
+  return price.kind === "hour" && !isFree(price) ? price.rate : undefined;
 }
 
 /** Two budgets on one balance count an entry once. */

@@ -3,7 +3,8 @@
 import type { Part } from "../metering/lease.ts";
 import { formatUsd, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import type { Price } from "../metering/price.ts";
-import type { DurationUs, Instant } from "../metering/time.ts";
+import { type Quantity, quantityOf, type Unit } from "../metering/quantity.ts";
+import { type DurationUs, type Instant, quarterHourOf } from "../metering/time.ts";
 import type { Outcome, TokenCount } from "../policy/admission.ts";
 import type { Decision, Forward } from "../policy/decision.ts";
 import { describeSource } from "../policy/explain.ts";
@@ -35,26 +36,51 @@ export function releasedEntry(hold: OpenHold, at: Instant, isLast: boolean): Ent
   return entry(hold, { at, kind: "released", amount: hold.amount, outcome: "unsent", isLast });
 }
 
-/** One entry a part; the last one says how the request ended and counts it. */
-export function settledEntries(
-  hold: OpenHold,
-  parts: readonly Part[],
-  { outcome, status, tokens }: Ended,
-): readonly Entry[] {
-  const isMade = outcome === "relayed" && status !== undefined && status >= 200 && status < 300;
-  return parts.map((part, index) => {
-    const isLast = index === parts.length - 1;
-    return entry(hold, {
+/**
+ * One entry a part. One of them counts the request and what it made: it lies in the quarter-hour of the
+ * admission, for what is counted by the piece belongs to that period (MONEY §3).
+ */
+export function settledEntries(hold: OpenHold, parts: readonly Part[], ended: Ended): readonly Entry[] {
+  const { at } = hold.row;
+  const counting = parts.findLastIndex((part) => quarterHourOf(part.at) === quarterHourOf(at));
+  const all =
+    counting < 0 ? [{ kind: "request", at, elapsed: NO_TIME, amount: ZERO_USD } as const, ...parts] : parts;
+  return all.map((part, index) =>
+    entry(hold, {
       at: part.at,
       kind: part.kind === "startup" ? "startup" : "settled",
       amount: part.amount,
       elapsed: part.elapsed,
-      outcome,
-      isLast,
-      images: isLast && isMade ? hold.row.images : 0,
-      tokens: (isLast && isMade ? tokens : undefined) ?? NO_TOKENS,
-    });
-  });
+      outcome: ended.outcome,
+      ...(index === Math.max(counting, 0) ? { isLast: true, ...countsOf(hold, ended) } : {}),
+    }),
+  );
+}
+
+/** Pictures are made on a 2xx, whoever went away then; tokens that nobody told count as held (MONEY §9). */
+function countsOf({ row }: OpenHold, { status, tokens }: Ended): Pick<Entry, "images" | "tokens"> {
+  const isGood = status !== undefined && status >= 200 && status < 300;
+  const isRefused = status !== undefined && !isGood;
+  return {
+    images: isGood ? row.images : 0,
+    tokens: isRefused ? NO_TOKENS : (tokens ?? row.tokens ?? NO_TOKENS),
+  };
+}
+
+/** What an entry adds to a balance of that unit. */
+export function countedIn(unit: Unit, { amount, elapsed, kind, isLast, images, tokens }: Entry): Quantity {
+  switch (unit) {
+    case "usd":
+      return amount;
+    case "requests":
+      return quantityOf(isLast ? 1 : 0);
+    case "images":
+      return quantityOf(images);
+    case "seconds":
+      return quantityOf(kind === "settled" ? elapsed : 0);
+    case "tokens":
+      return quantityOf(tokens.input + tokens.output);
+  }
 }
 
 export function decisionRow(task: Task, decision: Decision, facts: Facts | undefined): DecisionRow {

@@ -5,6 +5,7 @@
 // Invariant: what was taken is flushed before the transaction commits, or forgotten with it.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { unitOf } from "../policy/match.ts";
 import {
   DECISION_COLUMNS,
   ENTRY_COLUMNS,
@@ -79,7 +80,7 @@ export class SqliteWriter {
   flush(): void {
     const run = this.#statements;
     for (const { account, start, end, settled, held } of this.#balances.values()) {
-      if (settled !== 0n || held !== 0n) run.balance.run(account, start, end, settled, held);
+      if (settled !== 0n || held !== 0n) run.balance.run(account, start, end, unitOf(account), settled, held);
     }
     this.#rollups.flush();
     if (this.#at > 0) run.mark.run("high_water", String(this.#at));
@@ -138,7 +139,7 @@ const UNENDED = ["status", "charged", "elapsed", "ended_at", "after"];
 
 const SQL = {
   entry: insert("entries", ENTRY_COLUMNS),
-  balance: `INSERT INTO balances VALUES (?, ?, ?, 'usd', ?, ?) ON CONFLICT (account, start, unit)
+  balance: `INSERT INTO balances VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, start, unit)
     DO UPDATE SET settled = settled + excluded.settled, held = held + excluded.held`,
   hold: insert("reservations", ["id", "version", "held"]),
   rehold: "UPDATE reservations SET held = ?, version = ? WHERE id = ? AND version < ?",

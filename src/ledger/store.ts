@@ -3,6 +3,7 @@
 
 import type { Join, LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
+import type { Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Outcome, Settlement, TokenCount } from "../policy/admission.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
@@ -32,10 +33,10 @@ export interface Entry {
   readonly amount: NanoUsd;
   readonly elapsed: DurationUs;
   readonly outcome: Outcome | undefined;
-  /** The last entry of a request: it counts one request, but for one that was never sent. */
+  /** The one entry by which a request counts, but for one that was never sent. */
   readonly isLast: boolean;
   readonly images: number;
-  /** Of a request's last entry, where its upstream told them; else 0. */
+  /** Of the entry that counts the request: as its upstream told them, or as they were held. */
   readonly tokens: TokenCount;
   readonly price: string;
   readonly priceSource: string;
@@ -99,6 +100,7 @@ export type Unstamped = Omit<Write, "at" | "wall">;
 /** What a new budget would have counted: asked in write order, so that nothing is missed or doubled. */
 export interface FoldQuestion {
   readonly key: string;
+  readonly unit: Unit;
   readonly per: string | undefined;
   readonly when: readonly (readonly [scope: string, values: readonly string[]])[];
   readonly requestsOnly: boolean;

@@ -2,8 +2,8 @@
 // decimal digits, in the places that are named here, because JSON.stringify without a callback is six times
 // faster than with one, and every request waits for it.
 
-import type { NanoUsd } from "../metering/money.ts";
 import type { Price } from "../metering/price.ts";
+import type { Quantity } from "../metering/quantity.ts";
 import type {
   Alternative,
   BudgetExplanation,
@@ -47,7 +47,7 @@ export function heldOf(text: string): HeldRow {
 }
 
 /** One walk for both ways: the types are those of the values, and text has digits where they have amounts. */
-type Turn = (value: NanoUsd) => NanoUsd;
+type Turn = <Q extends Quantity>(value: Q) => Q;
 
 const digits = ((value: bigint) => value.toString()) as unknown as Turn;
 /** Throws SyntaxError for what is no whole number: then the ledger is damaged. */
@@ -63,8 +63,10 @@ const candidateAs = (turn: Turn) => (one: CandidateExplanation) => ({
   budgets: one.budgets.map(budgetAs(turn)),
 });
 
+/** Before 2026-11-28 all of them counted money, and said no unit. */
 const budgetAs = (turn: Turn) => (one: BudgetExplanation) => ({
   ...one,
+  unit: one.unit ?? "usd",
   limit: turn(one.limit),
   settled: turn(one.settled),
   held: turn(one.held),
@@ -82,7 +84,7 @@ function heldAs(row: HeldRow, turn: Turn): HeldRow {
 function priceAs(price: Price, turn: Turn): Price {
   switch (price.kind) {
     case "hour":
-      return { ...price, rate: turn(price.rate as bigint as NanoUsd) as bigint as typeof price.rate };
+      return { ...price, rate: turn(price.rate as bigint as Quantity) as bigint as typeof price.rate };
     case "request":
     case "image":
       return { ...price, amount: turn(price.amount) };

@@ -1,13 +1,14 @@
 // Money as an integer number of nano-dollars (1 USD = 1 000 000 000), made and combined only here.
 // Sums must be equal, not close: a float drifts, and micro-dollars would make 1 ms at 0.04 USD/h zero.
 
+import type { Quantity } from "./quantity.ts";
 import type { DurationUs } from "./time.ts";
 
 declare const nano: unique symbol;
 declare const perHour: unique symbol;
 
 /** An amount in nano-dollars. May be negative only in an adjustment. */
-export type NanoUsd = bigint & { readonly [nano]: true };
+export type NanoUsd = Quantity & { readonly [nano]: true };
 
 /** A price in nano-dollars per hour, >= 0. */
 export type HourlyRate = bigint & { readonly [perHour]: true };

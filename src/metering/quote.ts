@@ -44,6 +44,8 @@ export interface Estimate {
   readonly hold: NanoUsd;
   /** How long `hold` lasts at the exclusive price; 0 for prices that time does not touch. */
   readonly holdTime: DurationUs;
+  /** How long it is held for by the second: `holdTime`, or as long as the work is expected to take. */
+  readonly span: DurationUs;
 }
 
 export function estimate(price: Price, work: Amounts): Estimate {
@@ -51,29 +53,33 @@ export function estimate(price: Price, work: Amounts): Estimate {
     case "hour":
       return timed(price.rate, work.time);
     case "request":
-      return unit(price.amount);
+      return unit(price.amount, work.time);
     case "image":
-      return unit(times(price.amount, work.images));
+      return unit(times(price.amount, work.images), work.time);
     case "tokens": {
       const input = perMillionCeil(price.input, work.inputTokens);
       const output = perMillionCeil(price.output, work.outputTokens);
-      return unit(add(input, output));
+      return unit(add(input, output), work.time);
     }
   }
 }
 
 /** The hold is cut in its time, so that its slices in each period still add up to it. */
 function timed(rate: HourlyRate, time: DurationUs): Estimate {
-  const wanted = time > SHORTEST_HOLD ? time : SHORTEST_HOLD;
+  const wanted = spanOf(time);
   const isTooMuch = costCeil(rate, wanted) > MOST_HOLD;
   const holdTime = isTooMuch ? (Number((MOST_HOLD * US_PER_HOUR) / rate) as DurationUs) : wanted;
   const hold = costCeil(rate, holdTime);
-  return { amount: smaller(costCeil(rate, time), hold), hold, holdTime };
+  return { amount: smaller(costCeil(rate, time), hold), hold, holdTime, span: holdTime };
 }
 
-function unit(due: NanoUsd): Estimate {
+function unit(due: NanoUsd, time: DurationUs): Estimate {
   const amount = smaller(due, MOST_HOLD);
-  return { amount, hold: amount, holdTime: 0 as DurationUs };
+  return { amount, hold: amount, holdTime: 0 as DurationUs, span: spanOf(time) };
+}
+
+function spanOf(time: DurationUs): DurationUs {
+  return time > SHORTEST_HOLD ? time : SHORTEST_HOLD;
 }
 
 /** A further slice of a running request: a quarter of its estimate, 5 s to 60 s (MONEY §3). */

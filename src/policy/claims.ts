@@ -1,53 +1,91 @@
-// What a hold asks of each balance: the money of a stretch of time, in every period that the stretch
-// touches, those not begun included (MONEY §3).
+// What a hold asks of each balance, in its unit: time and its money in every period that they touch, those
+// not begun included; what is counted by the piece in the period of admission (MONEY §3).
 
 import { type Balance, fits } from "../metering/balance.ts";
-import { costCeil, type HourlyRate, type NanoUsd, subtract } from "../metering/money.ts";
+import { costCeil, type HourlyRate, type NanoUsd } from "../metering/money.ts";
 import type { Period } from "../metering/period.ts";
+import { minus, type Quantity, quantityOf, type Unit } from "../metering/quantity.ts";
 import { between, type DurationUs, earliest, type Instant, later } from "../metering/time.ts";
-import type { AccountKey, Claim } from "./decision.ts";
+import type { AccountKey, Claim, Quote } from "./decision.ts";
 import { type Coverage, enforcedLimit, isActive, periodFor } from "./match.ts";
+import type { Task } from "./task.ts";
 
-/** What is asked for: `amount` at once, or `rate` for every moment of [from, from + time). */
+/** What one request, or a further slice of it, asks for in every unit. */
 export interface Need {
   readonly from: Instant;
-  /** 0 where the price does not depend on time. */
+  /** Its seconds, and the money of an hourly price: asked for in every moment of [from, from + time). */
   readonly time: DurationUs;
-  readonly amount: NanoUsd;
   readonly rate: HourlyRate | undefined;
+  /** All of its money; asked for at once where there is no `rate`. */
+  readonly amount: NanoUsd;
+  readonly requests: number;
+  readonly images: number;
+  readonly tokens: number;
 }
 
 /** One covering budget, one period that the need touches. */
 export interface Demand {
   readonly coverage: Coverage;
   readonly period: Period;
-  readonly amount: NanoUsd;
+  readonly amount: Quantity;
   /** Whether the budget judges then; outside its `from` and `until` it only counts. */
   readonly judges: boolean;
+}
+
+export function needOf(task: Task, quote: Quote, from: Instant): Need {
+  const { price } = quote.upstream;
+  const rate = price.kind === "hour" ? price.rate : undefined;
+  const { span: time, hold: amount } = quote;
+  const tokens = quote.tokens.input + quote.tokens.output;
+  return { from, time, rate, amount, requests: 1, images: task.work.images, tokens };
+}
+
+/** More of a request that runs on: time, and what it costs. */
+export function sliceNeed(from: Instant, time: DurationUs, amount: NanoUsd, rate?: HourlyRate): Need {
+  return { from, time, rate, amount, requests: 0, images: 0, tokens: 0 };
 }
 
 export function demandsOn(coverage: Coverage, need: Need): readonly Demand[] {
   const first = periodFor(coverage.ground, need.from);
   const end = later(need.from, need.time);
   const judges = (at: Instant) => isActive(coverage.ground, at);
-  if (need.rate === undefined || end <= first.end) {
-    return [{ coverage, period: first, amount: need.amount, judges: judges(need.from) }];
+  const spread = spreadOf(coverage.ground.unit, need);
+  if (spread === undefined || end <= first.end) {
+    const amount = wholeOf(coverage.ground.unit, need);
+    return [{ coverage, period: first, amount, judges: judges(need.from) }];
   }
   const demands: Demand[] = [];
   let at = need.from;
   while (at < end) {
     const period = periodFor(coverage.ground, at);
     const until = earliest(end, period.end);
-    const amount = slice(need, need.rate, at, until);
-    demands.push({ coverage, period, amount, judges: judges(at) });
+    demands.push({ coverage, period, amount: minus(spread(until), spread(at)), judges: judges(at) });
     at = until;
   }
   return demands;
 }
 
-/** Slices by difference of running totals: they add up to the whole, rounded up once. */
-function slice(need: Need, rate: HourlyRate, from: Instant, to: Instant): NanoUsd {
-  return subtract(costCeil(rate, between(need.from, to)), costCeil(rate, between(need.from, from)));
+function wholeOf(unit: Unit, need: Need): Quantity {
+  switch (unit) {
+    case "usd":
+      return need.amount;
+    case "seconds":
+      return quantityOf(need.time);
+    case "requests":
+    case "images":
+    case "tokens":
+      return quantityOf(need[unit]);
+  }
+}
+
+/**
+ * What lies in the seconds up to an instant: slices by difference of running totals, so that they add up to
+ * the whole, rounded up once. Undefined for what belongs to the period of admission (MONEY §3).
+ */
+function spreadOf(unit: Unit, { from, rate }: Need): ((to: Instant) => Quantity) | undefined {
+  if (unit === "seconds") return (to) => quantityOf(between(from, to));
+  if (unit === "usd" && rate !== undefined) return (to) => costCeil(rate, between(from, to));
+  return undefined;
 }
 
 /** Whether it fits an enforcing budget; one that only watches is always content. */
@@ -68,7 +106,7 @@ export function claimsOf(demands: readonly Demand[]): readonly Claim[] {
   return [...claims.values()];
 }
 
-function refusesBeyond({ coverage, judges }: Demand): NanoUsd | undefined {
+function refusesBeyond({ coverage, judges }: Demand): Quantity | undefined {
   return judges ? enforcedLimit(coverage.ground) : undefined;
 }
 
@@ -76,7 +114,7 @@ export function claimKey(account: AccountKey, start: Instant): string {
   return `${start}|${account}`;
 }
 
-function lowest(a: NanoUsd | undefined, b: NanoUsd | undefined): NanoUsd | undefined {
+function lowest(a: Quantity | undefined, b: Quantity | undefined): Quantity | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return a < b ? a : b;
 }

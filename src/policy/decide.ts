@@ -13,7 +13,7 @@
 
 import type { Balances } from "./admission.ts";
 import { type Choice, choose } from "./choose.ts";
-import { claimsOf, type Demand, demandsOn, satisfied } from "./claims.ts";
+import { claimsOf, type Demand, demandsOn, needOf, satisfied } from "./claims.ts";
 import type { Breach, Claim, Decided, NoUpstream, Quote, Wait, Warning } from "./decision.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
 import { hindranceText, lastsFor } from "./hindrance.ts";
@@ -94,13 +94,7 @@ export function modelGone(policy: Policy, task: Task, view: Balances): NoUpstrea
 
 /** A candidate and everything that its covering budgets would be asked for. */
 function judge(policy: Policy, task: Task, quote: Quote, view: Balances): Judged {
-  const price = quote.upstream.price;
-  const need = {
-    from: view.at,
-    time: quote.holdTime,
-    amount: quote.hold,
-    rate: price.kind === "hour" ? price.rate : undefined,
-  };
+  const need = needOf(task, quote, view.at);
   const demands = covering(policy, factsOf(task, quote.upstream)).flatMap((coverage) =>
     demandsOn(coverage, need),
   );
@@ -142,11 +136,12 @@ function strictest(unmet: readonly Demand[]): Demand | undefined {
 }
 
 function breachOf(demand: Demand, view: Balances, all: readonly Judged[]): Breach {
-  const { budget, limit, timezone } = demand.coverage.ground;
+  const { budget, unit, limit, timezone } = demand.coverage.ground;
   const { settled, held } = balanceOf(demand, view);
   return {
     budget: budget.id,
     action: budget.onLimit,
+    unit,
     limit,
     settled,
     held,

@@ -2,6 +2,7 @@
 // knows about 402, ledger/accounts.ts about holding.
 
 import type { NanoUsd } from "../metering/money.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Hindrance } from "./hindrance.ts";
 import type { Action, Mode, Upstream } from "./policy.ts";
@@ -14,6 +15,10 @@ export interface Quote {
   readonly hold: NanoUsd;
   /** 0 where the price does not depend on time. */
   readonly holdTime: DurationUs;
+  /** How long it is held for in a budget that counts seconds. */
+  readonly span: DurationUs;
+  /** Of a language model; none of any other. */
+  readonly tokens: { readonly input: number; readonly output: number };
   /** What candidates are compared by: the expected price, or the policy's shadow price. */
   readonly rank: NanoUsd;
   readonly inFlight: number;
@@ -29,9 +34,9 @@ export interface Claim {
   readonly account: AccountKey;
   readonly start: Instant;
   readonly end: Instant;
-  readonly amount: NanoUsd;
+  readonly amount: Quantity;
   /** The lowest limit of an enforcing budget on it; undefined where nothing can refuse. */
-  readonly limit: NanoUsd | undefined;
+  readonly limit: Quantity | undefined;
 }
 
 /** What can be decided; the last is said by whoever waited, not by `decide`. */
@@ -98,10 +103,11 @@ export interface Warning {
 export interface Breach {
   readonly budget: string;
   readonly action: Action;
-  readonly limit: NanoUsd;
-  readonly settled: NanoUsd;
-  readonly held: NanoUsd;
-  readonly needed: NanoUsd;
+  readonly unit: Unit;
+  readonly limit: Quantity;
+  readonly settled: Quantity;
+  readonly held: Quantity;
+  readonly needed: Quantity;
   readonly resets: Instant | undefined;
   readonly timezone: string;
   readonly alternatives: readonly Alternative[];
@@ -147,10 +153,11 @@ export interface CandidateExplanation {
 export interface BudgetExplanation {
   readonly budget: string;
   readonly action: Action;
-  readonly limit: NanoUsd;
-  readonly settled: NanoUsd;
-  readonly held: NanoUsd;
-  readonly needed: NanoUsd;
+  readonly unit: Unit;
+  readonly limit: Quantity;
+  readonly settled: Quantity;
+  readonly held: Quantity;
+  readonly needed: Quantity;
   readonly fits: boolean;
   readonly shadow: boolean;
   readonly resets: Instant | undefined;

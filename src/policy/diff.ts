@@ -3,6 +3,7 @@
 
 import { formatUsd, nanoUsd } from "../metering/money.ts";
 import type { Price, PriceSource } from "../metering/price.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Container, MachineGroup } from "./container.ts";
 import {
@@ -14,7 +15,7 @@ import {
   tokensText,
   words,
 } from "./diff-sections.ts";
-import type { Auth, Budget, Machine, Model, Policy, Unit, Upstream } from "./policy.ts";
+import type { Auth, Budget, Machine, Model, Policy, Upstream } from "./policy.ts";
 
 /** One line per added, removed or changed thing; none where the policies act alike. */
 export function diffPolicies(before: Policy, after: Policy): readonly string[] {
@@ -148,7 +149,7 @@ function ofBudget(budget: Budget): Properties {
   };
 }
 
-function limitText(unit: Unit, limit: bigint): string {
+function limitText(unit: Unit, limit: Quantity): string {
   if (unit === "usd") return `${formatUsd(nanoUsd(limit))} USD`;
   return unit === "seconds" ? seconds(Number(limit) as DurationUs) : `${limit} ${unit}`;
 }

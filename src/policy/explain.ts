@@ -81,10 +81,11 @@ function explainCandidate(one: Judged, view: Balances, chosen: string | undefine
 
 /** A budget as it stands; `fits` says whether what is asked for is left, whatever its action. */
 export function explainBudget(demand: Demand, { settled, held }: Balance): BudgetExplanation {
-  const { budget, limit } = demand.coverage.ground;
+  const { budget, unit, limit } = demand.coverage.ground;
   return {
     budget: budget.id,
     action: budget.onLimit,
+    unit,
     limit,
     settled,
     held,

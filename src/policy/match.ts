@@ -1,8 +1,8 @@
 // Which budgets cover a request at a candidate, and which balance each of them means there. A budget is
 // compiled once per policy; the balance is named by what it counts, not by the budget's id (MONEY §4).
 
-import type { NanoUsd } from "../metering/money.ts";
 import { dayRange, type Period, periodOf } from "../metering/period.ts";
+import { type Quantity, UNITS, type Unit } from "../metering/quantity.ts";
 import { EPOCH, FOREVER, type Instant } from "../metering/time.ts";
 import type { AccountKey } from "./decision.ts";
 import {
@@ -18,12 +18,13 @@ import type { Task } from "./task.ts";
 /** Everything that `when` and `per` can ask about; undefined where a request does not say. */
 export type Facts = { readonly [S in Scope]: string | undefined };
 
-/** What money is counted by: all requests of a scope. One per budget, `per` values not yet told apart. */
+/** What is counted by: all requests of a scope. One per budget and unit, `per` values not yet told apart. */
 export interface Ground {
   /** Names the fold: unit, period, time zone, `when`, `per`, whether container money counts. */
   readonly key: string;
   readonly budget: Budget;
-  readonly limit: NanoUsd;
+  readonly unit: Unit;
+  readonly limit: Quantity;
   readonly timezone: string;
   /** The scope that splits it into several balances. */
   readonly per: Scope | undefined;
@@ -60,14 +61,13 @@ export function factsOf(task: Task, upstream: Upstream): Facts {
 
 const compiled = new WeakMap<Policy, readonly Ground[]>();
 
-/** The enabled budgets of a policy that limit money, in its order. */
+/** Of the enabled budgets of a policy, in its order. */
 export function groundsOf(policy: Policy): readonly Ground[] {
   let grounds = compiled.get(policy);
   if (grounds === undefined) {
-    grounds = policy.budgets.flatMap((budget) => {
-      const limit = budget.limits.get("usd");
-      return limit === undefined || !budget.enabled ? [] : [ground(policy, budget, limit as NanoUsd)];
-    });
+    grounds = policy.budgets
+      .filter(({ enabled }) => enabled)
+      .flatMap((budget) => [...budget.limits].map(([unit, limit]) => ground(policy, budget, unit, limit)));
     compiled.set(policy, grounds);
   }
   return grounds;
@@ -93,16 +93,19 @@ export function isActive({ active }: Ground, at: Instant): boolean {
 }
 
 /** The limit that can refuse, or undefined for one that only watches. */
-export function enforcedLimit(on: Ground): NanoUsd | undefined {
+export function enforcedLimit(on: Ground): Quantity | undefined {
   return isEnforcing(on.budget) ? on.limit : undefined;
 }
 
 /** What `other` counts instead of the `per` balances of `budget`: "user bob"; undefined where both count. */
 export function replacementOf(other: Budget, budget: Budget): string | undefined {
   const per = perOf(budget);
-  if (per === undefined || !budget.enabled || !budget.limits.has("usd")) return undefined;
-  const value = replacedValue(other, budget, per);
-  return value === undefined ? undefined : `${per} ${value}`;
+  if (per === undefined || !budget.enabled) return undefined;
+  for (const unit of budget.limits.keys()) {
+    const value = replacedValue(other, budget, per, unit);
+    if (value !== undefined) return `${per} ${value}`;
+  }
+  return undefined;
 }
 
 function accountFor(on: Ground, facts: Facts): AccountKey | undefined {
@@ -123,18 +126,27 @@ function perValue(per: Scope, facts: Facts): string {
   return facts[per] ?? "unknown";
 }
 
+/** Every account's name begins with what it counts. Throws on what is no account's name: a bug. */
+export function unitOf(account: AccountKey): Unit {
+  const name = account.slice(0, account.indexOf("|"));
+  const unit = UNITS.find((known) => known === name);
+  if (unit === undefined) throw new Error(`the account ${account} does not say what it counts`);
+  return unit;
+}
+
 /** The balance of one `per` value. */
 export function accountOf(groundKey: string, value: string): AccountKey {
   return `${groundKey}=${value}`;
 }
 
-function ground(policy: Policy, budget: Budget, limit: NanoUsd): Ground {
+function ground(policy: Policy, budget: Budget, unit: Unit, limit: Quantity): Ground {
   const per = perOf(budget);
   const scopes = [...budget.when.keys(), ...(per === undefined ? [] : [per])];
-  const replaced = per === undefined ? new Set<string>() : replacedValues(policy, budget, per);
+  const replaced = per === undefined ? new Set<string>() : replacedValues(policy, budget, per, unit);
   return {
-    key: groundKey(policy.timezone, budget, per, replaced),
+    key: groundKey(policy.timezone, budget, unit, per, replaced),
     budget,
+    unit,
     limit,
     timezone: policy.timezone,
     per,
@@ -155,6 +167,7 @@ function perOf(budget: Budget): Scope | undefined {
 function groundKey(
   timezone: string,
   budget: Budget,
+  unit: Unit,
   per: Scope | undefined,
   replaced: ReadonlySet<string>,
 ): string {
@@ -164,7 +177,9 @@ function groundKey(
     .join(";");
   const others = replaced.size === 0 ? "" : `!${JSON.stringify([...replaced].sort())}`;
   const period = `${budget.period}/${budget.resetDay}/${timezone}`;
-  return `usd|${period}|${budget.includeIdle ? "all" : "requests"}|${when}|${per ?? ""}${others}`;
+  // Containers cost money; they make no requests, pictures or tokens, and their seconds are nobody's.
+  const whose = unit === "usd" && budget.includeIdle ? "all" : "requests";
+  return `${unit}|${period}|${whose}|${when}|${per ?? ""}${others}`;
 }
 
 function activeOf(timezone: string, { from, until }: Budget): Period {
@@ -174,8 +189,8 @@ function activeOf(timezone: string, { from, until }: Budget): Period {
   };
 }
 
-function replacedValues(policy: Policy, budget: Budget, per: Scope): ReadonlySet<string> {
-  return new Set(policy.budgets.flatMap((other) => replacedValue(other, budget, per) ?? []));
+function replacedValues(policy: Policy, budget: Budget, per: Scope, unit: Unit): ReadonlySet<string> {
+  return new Set(policy.budgets.flatMap((other) => replacedValue(other, budget, per, unit) ?? []));
 }
 
 /**
@@ -183,10 +198,10 @@ function replacedValues(policy: Policy, budget: Budget, per: Scope): ReadonlySet
  * value, with the same period and unit (MONEY §4). A twin that only watches, or judges on other days, leaves
  * the limit where it is.
  */
-function replacedValue(other: Budget, budget: Budget, per: Scope): string | undefined {
+function replacedValue(other: Budget, budget: Budget, per: Scope, unit: Unit): string | undefined {
   const own = other.when.get(per);
   const [value] = own ?? [];
-  const isTwin = other.enabled && !other.shadow && other.per === undefined && other.limits.has("usd");
+  const isTwin = other.enabled && !other.shadow && other.per === undefined && other.limits.has(unit);
   if (!isTwin || own?.length !== 1 || budget.when.has(per)) return undefined;
   if (other.period !== budget.period || other.resetDay !== budget.resetDay) return undefined;
   if (other.from !== budget.from || other.until !== budget.until) return undefined;

@@ -4,6 +4,7 @@
 import type { HourlyRate, NanoUsd } from "../metering/money.ts";
 import type { PeriodKind } from "../metering/period.ts";
 import type { Price, PriceSource } from "../metering/price.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { CallRate, Container, Lifecycle, MachineGroup } from "./container.ts";
 import type { Alerts, Cloud, PriceSettings, ProviderAccess, Techops } from "./settings.ts";
@@ -37,9 +38,6 @@ export type Scope = (typeof SCOPES)[number];
 
 /** Scopes whose value is known only once an upstream is chosen. */
 export const CANDIDATE_SCOPES: readonly Scope[] = ["provider", "upstream", "machine", "gpu_tier"];
-
-export const UNITS = ["usd", "requests", "images", "seconds", "tokens"] as const;
-export type Unit = (typeof UNITS)[number];
 
 export interface Policy {
   readonly version: 1;
@@ -172,8 +170,8 @@ export interface Budget {
   readonly when: ReadonlyMap<Scope, readonly string[]>;
   /** One balance per value of this. */
   readonly per: Scope | undefined;
-  /** At least one; usd in nano-dollars, seconds in microseconds, the others whole counts. */
-  readonly limits: ReadonlyMap<Unit, bigint>;
+  /** At least one. */
+  readonly limits: ReadonlyMap<Unit, Quantity>;
   readonly period: PeriodKind;
   /** 1 (Monday) to 7 for weekly, 1 to 28 for monthly; 1 otherwise. */
   readonly resetDay: number;

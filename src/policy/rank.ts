@@ -13,6 +13,7 @@ import type { Task } from "./task.ts";
 export const UNLEARNED_TIME: DurationUs = seconds(30);
 /** Tokens of one choice of a reply where the body names no maximum. */
 const UNSAID_TOKENS = 1024;
+const NO_TOKENS = { input: 0, output: 0 };
 /** A token is about this many bytes of JSON text. */
 const BYTES_PER_TOKEN = 4;
 
@@ -45,14 +46,14 @@ export interface Candidate {
 export function quoteOf(task: Task, model: Model, { upstream, inFlight, hindrance }: Candidate): Quote {
   const time = model.estimate ?? UNLEARNED_TIME;
   const { work } = task;
-  const expected = estimate(upstream.price, {
-    images: work.images,
-    inputTokens: Math.ceil((work.bytes ?? 0) / BYTES_PER_TOKEN),
-    outputTokens: (work.maxTokens ?? UNSAID_TOKENS) * work.images,
-    time,
-  });
+  const inputTokens = Math.ceil((work.bytes ?? 0) / BYTES_PER_TOKEN);
+  const outputTokens = (work.maxTokens ?? UNSAID_TOKENS) * work.images;
+  const expected = estimate(upstream.price, { images: work.images, inputTokens, outputTokens, time });
+  // Whoever is asked for pictures counts no tokens.
+  const isOfLanguage = upstream.price.kind === "tokens" || work.picture.kind === "none";
+  const tokens = isOfLanguage ? { input: inputTokens, output: outputTokens } : NO_TOKENS;
   const rank = upstream.rankPerRequest ?? expected.amount;
-  return { upstream, time, ...expected, rank, inFlight, hindrance };
+  return { upstream, time, ...expected, tokens, rank, inFlight, hindrance };
 }
 
 export function rank(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Ranking {

@@ -2,34 +2,44 @@
 // the decision: what is left down, what is needed up.
 
 import { available } from "../metering/balance.ts";
-import { add, formatUsd, NANOS_PER_USD, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import { minus, type Quantity, sum, type Unit } from "../metering/quantity.ts";
+import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Breach } from "../policy/decision.ts";
 
 export function breachMessage(breach: Breach): string {
-  const { budget, limit, settled, held, needed, resets, timezone } = breach;
+  const { budget, unit, limit, settled, held, needed, resets, timezone } = breach;
   const left = available(limit, { settled, held });
+  const all = formatQuantity(unit, limit);
   const what =
-    left <= ZERO_USD
-      ? `is spent (${short(add(settled, held), "down")} of ${formatUsd(limit)} USD)`
-      : `has ${short(left, "down")} of ${formatUsd(limit)} USD left, this needs about ${short(needed, "up")}`;
+    left <= 0n
+      ? `is spent (${short(unit, sum(settled, held), "down")} of ${all})`
+      : `has ${short(unit, left, "down")} of ${all} left, this needs about ${short(unit, needed, "up")}`;
   const until = resets === undefined ? "" : `, resets ${localMinute(resets, timezone)} ${timezone}`;
   return `budget ${budget} ${what}${until}`;
 }
 
-/** Two decimals, or two significant digits where that would be nothing. */
-function short(amount: NanoUsd, rounding: "up" | "down"): string {
-  const unit = unitOf(amount);
-  const rest = amount % unit;
-  const floor = subtract(amount, rest as NanoUsd);
-  return formatUsd(rounding === "up" && rest > 0n ? add(floor, unit) : floor);
+/** Of money two decimals, of seconds one, or two significant digits where that would be nothing. */
+function short(unit: Unit, amount: Quantity, rounding: "up" | "down"): string {
+  const step = stepOf(unit, amount);
+  const rest = amount % step;
+  const floor = minus(amount, rest as Quantity);
+  return formatNumber(unit, rounding === "up" && rest > 0n ? sum(floor, step) : floor);
 }
 
-function unitOf(amount: NanoUsd): NanoUsd {
-  let unit = NANOS_PER_USD / 100n;
-  while (unit > 1n && amount < unit * 10n && amount % unit !== 0n) unit /= 10n;
-  return unit as NanoUsd;
+function stepOf(unit: Unit, amount: Quantity): Quantity {
+  let step = STEPS[unit];
+  while (step > 1n && amount < step * 10n && amount % step !== 0n) step /= 10n;
+  return step as Quantity;
 }
+
+const STEPS = {
+  usd: 10_000_000n,
+  seconds: 100_000n,
+  requests: 1n,
+  images: 1n,
+  tokens: 1n,
+} as const satisfies Record<Unit, bigint>;
 
 /** "2026-11-23 00:00" */
 function localMinute(at: Instant, timezone: string): string {

@@ -4,6 +4,7 @@
 
 import type { ServerResponse } from "node:http";
 import { formatUsd } from "../metering/money.ts";
+import { formatNumber } from "../metering/quantity-text.ts";
 import { formatInstant } from "../metering/time.ts";
 import type { Breach, NoUpstream } from "../policy/decision.ts";
 import { breachMessage } from "./breach-message.ts";
@@ -103,12 +104,13 @@ function answerTo(unserved: Unserved): Answer {
 /** The contract of a refusal is fixed (DESIGN §7). */
 function refusal(breach: Breach): Answer {
   const message = breachMessage(breach);
+  const { unit } = breach;
   const budgetguard = {
     budget: breach.budget,
-    limit_usd: formatUsd(breach.limit),
-    settled_usd: formatUsd(breach.settled),
-    held_usd: formatUsd(breach.held),
-    needed_usd: formatUsd(breach.needed),
+    [`limit_${unit}`]: formatNumber(unit, breach.limit),
+    [`settled_${unit}`]: formatNumber(unit, breach.settled),
+    [`held_${unit}`]: formatNumber(unit, breach.held),
+    [`needed_${unit}`]: formatNumber(unit, breach.needed),
     resets_at: breach.resets === undefined ? null : formatInstant(breach.resets),
     alternatives: breach.alternatives.map(({ upstream, provider, estimate }) => ({
       upstream,

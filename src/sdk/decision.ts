@@ -2,17 +2,18 @@
 // price and from which source, what each budget said, and which rule chose.
 
 import { z } from "zod";
-import { count, durationUs, instant, usd } from "./scalars.ts";
-import { ACTIONS, MODES } from "./vocabulary.ts";
+import { count, durationUs, instant, quantity, usd } from "./scalars.ts";
+import { ACTIONS, MODES, UNITS } from "./vocabulary.ts";
 
 export const BudgetBefore = z
   .object({
     budget: z.string(),
     action: z.enum(ACTIONS),
-    limit_usd: usd,
-    settled_usd: usd,
-    held_usd: usd,
-    needed_usd: usd.describe("What this request asks of the budget."),
+    unit: z.enum(UNITS).describe("What it counts, and what the four numbers are of."),
+    limit: quantity,
+    settled: quantity,
+    held: quantity,
+    needed: quantity.describe("What this request asks of the budget."),
     fits: z.boolean(),
     shadow: z.boolean(),
     resets_at: instant.nullable(),
@@ -62,10 +63,11 @@ export const Breach = z
   .object({
     budget: z.string(),
     action: z.enum(ACTIONS),
-    limit_usd: usd,
-    settled_usd: usd,
-    held_usd: usd,
-    needed_usd: usd,
+    unit: z.enum(UNITS),
+    limit: quantity,
+    settled: quantity,
+    held: quantity,
+    needed: quantity,
     resets_at: instant.nullable(),
     timezone: z.string(),
   })

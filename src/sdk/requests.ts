@@ -2,8 +2,8 @@
 
 import { z } from "zod";
 import { Explanation } from "./decision.ts";
-import { closed, durationUs, filter, instant, usd } from "./scalars.ts";
-import { OUTCOMES } from "./vocabulary.ts";
+import { closed, durationUs, filter, instant, quantity, usd } from "./scalars.ts";
+import { OUTCOMES, UNITS } from "./vocabulary.ts";
 
 /** How a request ended, or that it has not. */
 export const REQUEST_STATES = ["running", ...OUTCOMES] as const;
@@ -61,7 +61,14 @@ export const RequestPage = z
 export type RequestPage = z.infer<typeof RequestPage>;
 
 export const BudgetAfter = z
-  .object({ budget: z.string(), limit_usd: usd, settled_usd: usd, held_usd: usd, remaining_usd: usd })
+  .object({
+    budget: z.string(),
+    unit: z.enum(UNITS),
+    limit: quantity,
+    settled: quantity,
+    held: quantity,
+    remaining: quantity,
+  })
   .meta({ id: "BudgetAfter" });
 
 export const RequestDetail = z

@@ -9,6 +9,12 @@ export const usd = z
   .regex(/^-?\d{1,13}\.\d{2,9}$/)
   .describe("US dollars as an exact decimal, to the nano-dollar.");
 
+/** Of whatever unit stands beside it: US dollars to the nano-dollar, seconds to the microsecond. */
+export const quantity = z
+  .string()
+  .regex(/^-?\d{1,19}(?:\.\d{1,9})?$/)
+  .describe("An exact decimal, in the unit that is named beside it.");
+
 /** RFC 3339 in UTC with microseconds: "2026-11-22T10:15:00.000001Z". */
 export const instant = z.iso.datetime().describe("An instant, RFC 3339, in UTC.");
 

@@ -1,8 +1,8 @@
 // What is in force right now: readiness, mode, balances of budgets, upstreams. Nothing here is history.
 
 import { z } from "zod";
-import { closed, count, durationUs, instant, usd } from "./scalars.ts";
-import { ACTIONS, MODES, PERIODS } from "./vocabulary.ts";
+import { closed, count, durationUs, instant, quantity } from "./scalars.ts";
+import { ACTIONS, MODES, PERIODS, UNITS } from "./vocabulary.ts";
 
 export const LEVELS = ["ok", "warning", "critical", "spent"] as const;
 
@@ -19,10 +19,11 @@ export const BudgetStatus = z
     period: z.enum(PERIODS),
     starts_at: instant.nullable(),
     resets_at: instant.nullable().describe("null where the period never turns."),
-    limit_usd: usd,
-    settled_usd: usd.describe("What work that has ended has cost in this period."),
-    held_usd: usd.describe("What is set aside for work under way."),
-    remaining_usd: usd.describe(
+    unit: z.enum(UNITS).describe("What it counts, and what the four numbers are of."),
+    limit: quantity,
+    settled: quantity.describe("What work that has ended has taken in this period."),
+    held: quantity.describe("What is set aside for work under way."),
+    remaining: quantity.describe(
       "limit - settled - held; negative when something that cannot be refused went past it.",
     ),
     level: z.enum(LEVELS),
@@ -42,7 +43,7 @@ export const BudgetDefinition = z
     when: z.record(z.string(), words).describe("What it covers: each key with the values that match."),
     action: z.enum(ACTIONS).describe("What happens at the limit."),
     period: z.enum(PERIODS),
-    limit_usd: usd.nullable().describe("null where it limits something other than money."),
+    limits: z.array(z.object({ unit: z.enum(UNITS), limit: quantity })).describe("At least one."),
     enabled: z.boolean(),
     shadow: z.boolean(),
     enforcing: z.boolean().describe("Whether it can refuse work."),

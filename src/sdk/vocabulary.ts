@@ -5,6 +5,10 @@ export const MODES = ["manual", "lowest_price", "local"] as const;
 
 export const ACTIONS = ["ignore", "warn", "soft_limit", "degrade", "queue", "block"] as const;
 
+/** What a budget can limit. */
+export const UNITS = ["usd", "requests", "images", "seconds", "tokens"] as const;
+export type Unit = (typeof UNITS)[number];
+
 export const PERIODS = [
   "hourly",
   "daily",

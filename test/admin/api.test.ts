@@ -2,6 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { z } from "zod";
+import { quantityOf } from "../../src/metering/quantity.ts";
 import { ApiError, BudgetGuardClient } from "../../src/sdk/client.ts";
 import { budget } from "../support/policies.ts";
 import { houseOf, openAdmin, requestOf, studioDay, usd } from "./house-of-functions.ts";
@@ -18,9 +19,9 @@ test("status tells budgets to the nano-dollar", async (t) => {
   t.is(status.at, "2026-11-22T10:15:00.000001Z");
   t.true(status.policy.valid);
   const [budget] = status.budgets;
-  t.is(budget?.settled_usd, "0.003353333");
-  t.is(budget?.held_usd, "0.000000001");
-  t.is(budget?.remaining_usd, "19.996646666");
+  t.is(budget?.settled, "0.003353333");
+  t.is(budget?.held, "0.000000001");
+  t.is(budget?.remaining, "19.996646666");
   t.is(budget?.level, "ok");
 });
 
@@ -28,18 +29,27 @@ test("status tells every budget of the policy, whether it has a balance or not",
   const budgets = [
     studioDay,
     budget("alice", { limit_usd: "5", when: { user: "alice", provider: ["aws", "azure"] }, enabled: false }),
-    { ...budget("images", { limit_usd: "1", per: "user" }), limits: new Map([["images", 10n] as const]) },
+    {
+      ...budget("images", { limit_usd: "1", per: "user" }),
+      limits: new Map([["images", quantityOf(10)] as const]),
+    },
   ];
   const state = houseOf().policy();
   const policy = { ...state.policy, budgets };
   const { client } = await opened(t, undefined, houseOf({ policy: () => ({ ...state, policy }) }));
   const { budget_definitions: told } = await client.status();
   t.deepEqual(
-    told.map(({ id, limit_usd, enabled, enforcing }) => [id, limit_usd, enabled, enforcing]),
+    told.map(({ id, limits, enabled, enforcing }) => [
+      id,
+      limits[0]?.limit,
+      limits[0]?.unit,
+      enabled,
+      enforcing,
+    ]),
     [
-      ["studio-day", "20.00", true, true],
-      ["alice", "5.00", false, false],
-      ["images", null, true, false],
+      ["studio-day", "20.00", "usd", true, true],
+      ["alice", "5.00", "usd", false, false],
+      ["images", "10", "images", true, true],
     ],
   );
   t.deepEqual(told[1]?.when, { user: ["alice"], provider: ["aws", "azure"] });
@@ -82,12 +92,12 @@ test("one request comes with its whole explanation", async (t) => {
   const { client } = await opened(t);
   const detail = await client.request("r-1");
   t.is(detail.charged_usd, "0.003353333");
-  t.is(detail.explanation.candidates[0]?.budgets[0]?.settled_usd, "0.000000001");
+  t.is(detail.explanation.candidates[0]?.budgets[0]?.settled, "0.000000001");
   t.is(
     detail.explanation.candidates[0]?.price,
     "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-11-20",
   );
-  t.is(detail.budgets_after[0]?.remaining_usd, "19.996646666");
+  t.is(detail.budgets_after[0]?.remaining, "19.996646666");
 });
 
 test("an unknown request is 404 and says where to look", async (t) => {
@@ -117,6 +127,7 @@ test("an estimate that a budget would refuse names the budget and what would pas
   const breach = {
     budget: "artist-day",
     action: "block" as const,
+    unit: "usd" as const,
     limit: usd(5_000_000_000),
     settled: usd(5_000_000_000),
     held: usd(0),
@@ -130,7 +141,7 @@ test("an estimate that a budget would refuse names the budget and what would pas
   });
   const { client } = await opened(t, undefined, house);
   const estimate = await client.estimate({ model: "flux-dev" });
-  t.is(estimate.breach?.needed_usd, "0.000000001");
+  t.is(estimate.breach?.needed, "0.000000001");
   t.is(estimate.breach?.resets_at, null);
   t.deepEqual(estimate.explanation.alternatives, [
     { upstream: "flux-local", provider: "local", estimate_usd: "0.00" },

@@ -66,6 +66,7 @@ export const explanation: Explanation = {
         {
           budget: "studio-day",
           action: "block",
+          unit: "usd",
           limit: usd(20_000_000_000),
           settled: usd(1),
           held: usd(0),
@@ -98,7 +99,15 @@ export function requestOf(id: string, changes: Partial<RequestRecord> = {}): Req
     charged: usd(3_353_333),
     elapsed: durationUs(12_000_000),
     explanation,
-    after: [{ budget: "studio-day", limit: usd(20_000_000_000), settled: usd(3_353_334), held: usd(0) }],
+    after: [
+      {
+        budget: "studio-day",
+        unit: "usd",
+        limit: usd(20_000_000_000),
+        settled: usd(3_353_334),
+        held: usd(0),
+      },
+    ],
     ...changes,
   };
 }
@@ -142,6 +151,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
           budget: studioDay,
           value: undefined,
           period: today,
+          unit: "usd",
           limit: usd(20_000_000_000),
           settled: usd(3_353_333),
           held: usd(1),

@@ -149,6 +149,7 @@ test("a budget per user shows the user closest to the limit, and never a user's 
       budget: perUser,
       value,
       period: always,
+      unit: "usd" as const,
       limit: usd(5_000_000_000),
       settled: usd(settled),
       held: usd(0),

@@ -11,6 +11,7 @@ const given = (settled: number, held = 0) => ({
   budget: budget("b", { limit_usd: "1.00", warnAt: 0.7, criticalAt: 0.9 }),
   value: undefined,
   period: today,
+  unit: "usd" as const,
   limit: usd(1_000_000_000),
   settled: usd(settled),
   held: usd(held),
@@ -40,7 +41,7 @@ test("a period that never turns has neither start nor end", (t) => {
 });
 
 test("an overdrawn budget remains with less than nothing", (t) => {
-  t.is(budgetWire(given(1_000_000_001)).remaining_usd, "-0.000000001");
+  t.is(budgetWire(given(1_000_000_001)).remaining, "-0.000000001");
 });
 
 test("a request that runs has no cost yet, and one that was free has one of zero", (t) => {

@@ -22,7 +22,7 @@ test("status shows what is in force, and ends with 0", async (t) => {
   t.regex(stdout, /listening {2}127\.0\.0\.1:7070\n/);
   t.regex(
     stdout,
-    /\nstudio-day {2}ok {9}20\.00 {2}0\.003353333 {2}0\.000000001 {2}19\.996646666 {2}block {5}daily {3}2026-11-23 01:00 /,
+    /\nstudio-day {2}ok {5}20\.00 {2}USD {3}0\.003353333 {2}0\.000000001 {2}19\.996646666 {2}block {5}daily {3}2026-11-23 01:00 /,
   );
   t.regex(stdout, /\nin flight {2}2, 1 of them waiting for a slot\n/);
   t.regex(stdout, /\nflux-aws {2}aws +flux-dev {2}up +1 of 1 +1 {2}1\.006 USD\/h, rate card\n/);
@@ -48,7 +48,15 @@ test("status ends with 1 when requests are not served, or the file has problems"
 test("a balance per user says whose it is", async (t) => {
   const budget = { ...studioDay, id: "artist-day", per: "user" as const };
   const states = ["alice", "bob"].map((value) => ({
-    ...{ budget, value, period: today, limit: usd(5_000_000_000), settled: usd(5_000_000_000), held: usd(0) },
+    ...{
+      budget,
+      value,
+      period: today,
+      unit: "usd" as const,
+      limit: usd(5_000_000_000),
+      settled: usd(5_000_000_000),
+      held: usd(0),
+    },
   }));
   const { run } = await daemon(t, { status: () => ({ ...houseOf().status(), budgets: states }) });
   const { stdout } = await run("status");
@@ -209,7 +217,13 @@ test("times are shown in the policy's zone, wherever whoever looks may be", asyn
 });
 
 test("balances of a budget per task or session say so", async (t) => {
-  const state = { period: today, limit: usd(5_000_000_000), settled: usd(0), held: usd(1) };
+  const state = {
+    period: today,
+    unit: "usd" as const,
+    limit: usd(5_000_000_000),
+    settled: usd(0),
+    held: usd(1),
+  };
   const budgets = (["per_task", "per_session"] as const).map((period) => ({
     ...{ ...state, value: "poster", budget: { ...studioDay, id: period, period } },
   }));
@@ -307,7 +321,14 @@ test("both halves of localhost are one listener", async (t) => {
 
 test("a budget without a turn is told to have none only where it is for ever", async (t) => {
   const budgets = (["per_task", "infinite"] as const).map((period) => ({
-    ...{ value: undefined, period: always, limit: usd(1), settled: usd(0), held: usd(0) },
+    ...{
+      value: undefined,
+      period: always,
+      unit: "usd" as const,
+      limit: usd(1),
+      settled: usd(0),
+      held: usd(0),
+    },
     budget: { ...studioDay, id: period, period },
   }));
   const { run } = await daemon(t, { status: () => ({ ...houseOf().status(), budgets }) });

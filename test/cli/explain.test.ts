@@ -2,6 +2,7 @@
 
 import { stripVTControlCharacters } from "node:util";
 import test from "ava";
+import { quantityOf } from "../../src/metering/quantity.ts";
 import { explanation, houseOf, requestOf, studioDay, today, usd } from "../admin/house-of-functions.ts";
 import { daemon } from "./admin-daemon.ts";
 
@@ -23,12 +24,12 @@ test("explain tells who asked what, candidates, budgets before and after, rule a
       "flux-aws   aws        0.003353334  12 s  1.006 USD/h  rate card aws/us-east-1/g5.xlarge of 2026-11-20  2 days  chosen",
       "",
       "Budgets before, for flux-aws",
-      "budget      limit USD      settled  held       needed  fits  resets",
-      "studio-day      20.00  0.000000001  0.00  0.003353334  yes   2026-11-23 01:00 Europe/Berlin",
+      "budget      limit  unit      settled  held       needed  fits  resets",
+      "studio-day  20.00  USD   0.000000001  0.00  0.003353334  yes   2026-11-23 01:00 Europe/Berlin",
       "",
       "Budgets after",
-      "budget      limit USD      settled  held          left",
-      "studio-day      20.00  0.003353334  0.00  19.996646666",
+      "budget      limit  unit      settled  held          left",
+      "studio-day  20.00  USD   0.003353334  0.00  19.996646666",
       "",
       "Cost  0.003353333 USD for 12 s of work; estimated 0.003353334 USD, 0.003353334 USD held",
       "",
@@ -107,7 +108,7 @@ test("a budget that has no balance is told all the same", async (t) => {
     { ...studioDay, id: "artist-day", per: "user" as const },
     { ...studioDay, id: "old", enabled: false },
     { ...studioDay, id: "one-image", period: "per_task" as const, description: "" },
-    { ...studioDay, id: "pictures", limits: new Map([["images", 10n] as const]) },
+    { ...studioDay, id: "pictures", limits: new Map([["images", quantityOf(10)] as const]) },
   ];
   const { run } = await daemon(t, {
     policy: () => ({ ...state, policy: { ...state.policy, budgets } }),
@@ -117,7 +118,7 @@ test("a budget that has no balance is told all the same", async (t) => {
     ["artist-day", "nothing counted yet (20.00 USD daily per user, at the limit: block)"],
     ["old", "disabled"],
     ["one-image", "nothing under way (20.00 USD per_task, at the limit: block)"],
-    ["pictures", "not active yet: it has no limit_usd"],
+    ["pictures", "nothing counted yet (10 images daily, at the limit: block)"],
   ] as const;
   const { stdout } = await run("status");
   for (const [id, text] of told) {
@@ -141,7 +142,9 @@ test("estimate says what would happen, and ends with 1 unless it would be served
   const asked: unknown[] = [];
   const [candidate] = explanation.candidates;
   if (candidate === undefined) throw new Error("the explanation has a candidate");
-  const breach = { ...{ budget: "studio-day", action: "block" as const, limit: usd(20_000_000_000) } };
+  const breach = {
+    ...{ budget: "studio-day", action: "block" as const, unit: "usd" as const, limit: usd(20_000_000_000) },
+  };
   const { run } = await daemon(t, {
     async estimate(query) {
       asked.push(query);
@@ -182,7 +185,14 @@ test("an estimate of nonsense is wrong usage and is not asked", async (t) => {
 });
 
 test("a refusal by a budget of one task does not say that it never resets", async (t) => {
-  const amounts = { limit: usd(2), settled: usd(0), held: usd(0), needed: usd(3), resets: undefined };
+  const amounts = {
+    unit: "usd" as const,
+    limit: usd(2),
+    settled: usd(0),
+    held: usd(0),
+    needed: usd(3),
+    resets: undefined,
+  };
   const breach = {
     budget: "one-image",
     action: "block" as const,

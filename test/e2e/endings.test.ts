@@ -34,8 +34,8 @@ async function theEnded({ client }: Gateway): Promise<RequestDetail> {
   );
   const [budget] = (await client.status()).budgets;
   const detail = await client.request(id);
-  if (budget?.held_usd !== "0.00" || budget.settled_usd !== detail.charged_usd) {
-    throw new Error(`the budget says ${budget?.settled_usd}, the request ${detail.charged_usd}`);
+  if (budget?.held !== "0.00" || budget.settled !== detail.charged_usd) {
+    throw new Error(`the budget says ${budget?.settled}, the request ${detail.charged_usd}`);
   }
   return detail;
 }

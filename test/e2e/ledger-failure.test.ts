@@ -59,8 +59,8 @@ test("while the ledger cannot be written nobody gets a complete reply, and after
   t.true(items.every(({ outcome, charged_usd }) => outcome === "relayed" && charged_usd === "0.01"));
   t.is(items.length, nim.requests.length);
   const [budget] = (await gateway.client.status()).budgets;
-  t.is(budget?.settled_usd, `0.0${items.length}`);
-  t.is(budget?.held_usd, "0.00");
+  t.is(budget?.settled, `0.0${items.length}`);
+  t.is(budget?.held, "0.00");
 });
 
 test("a disk that is full refuses with 503, and serves again once there is room", async (t) => {
@@ -94,5 +94,5 @@ test("a disk that is full refuses with 503, and serves again once there is room"
   const { requests } = await gateway.client.usage();
   t.true(requests > whole);
   t.is(requests, nim.requests.length, "something was sent that the ledger does not know");
-  t.is((await gateway.client.status()).budgets[0]?.held_usd, "0.00");
+  t.is((await gateway.client.status()).budgets[0]?.held, "0.00");
 });

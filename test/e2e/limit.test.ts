@@ -52,11 +52,11 @@ test.serial(
     t.is(nim.requests.length, FITTING);
     t.deepEqual(overLimit(balances), []);
     t.true(
-      balances.some(({ held_usd }) => usd(held_usd) > 0n),
+      balances.some(({ held }) => usd(held) > 0n),
       "nobody looked while money was held",
     );
     const [budget] = (await gateway.client.status()).budgets;
-    t.like(budget, { settled_usd: "0.40", held_usd: "0.00", remaining_usd: "0.00", level: "spent" });
+    t.like(budget, { settled: "0.40", held: "0.00", remaining: "0.00", level: "spent" });
     t.like(await gateway.client.usage(), { requests: FITTING, amount_usd: "0.40" });
   },
 );
@@ -98,8 +98,8 @@ test.serial("killed in the middle, it knows after the restart what each of the 2
   );
   t.true(sent.length <= FITTING && nim.requests.length <= sent.length);
   const [budget] = (await second.client.status()).budgets;
-  t.is(budget?.settled_usd, formatUsd(times(usd("0.01"), sent.length)));
-  t.is(budget?.held_usd, "0.00");
+  t.is(budget?.settled, formatUsd(times(usd("0.01"), sent.length)));
+  t.is(budget?.held, "0.00");
   if (sent.length === FITTING) t.is((await askImage(second.url)).status, 402);
 });
 
@@ -126,8 +126,8 @@ test.serial(
     );
     t.true((outcomes.get("cut")?.length ?? 0) > 0, "nothing was cut");
     const [budget] = (await gateway.client.status()).budgets;
-    t.true(usd(budget?.settled_usd ?? "1") <= usd("0.05"));
-    t.is(budget?.held_usd, "0.00");
+    t.true(usd(budget?.settled ?? "1") <= usd("0.05"));
+    t.is(budget?.held, "0.00");
     t.is(nim.inFlight(), 0);
   },
 );
@@ -152,7 +152,7 @@ test.serial("renaming a budget while the crowd runs gives nobody a second helpin
   const replies = crowds.flatMap((crowd) => crowd.replies);
   t.is(count(replies, isRelayed), FITTING);
   t.is(nim.requests.length, FITTING);
-  t.like((await gateway.client.status()).budgets[0], { settled_usd: "0.40", held_usd: "0.00" });
+  t.like((await gateway.client.status()).budgets[0], { settled: "0.40", held: "0.00" });
 });
 
 test.serial(
@@ -188,7 +188,7 @@ test.serial(
     );
     const charged = add(...records.map(({ charged_usd }) => usd(charged_usd ?? "0")));
     const [budget] = (await second.client.status()).budgets;
-    t.like(budget, { settled_usd: formatUsd(charged), held_usd: "0.00" });
+    t.like(budget, { settled: formatUsd(charged), held: "0.00" });
     t.true(charged <= usd("0.05"));
   },
 );

@@ -85,14 +85,14 @@ test("a request's cost is elapsed x rate, the same in explain, usage, spend, the
   t.is(record.elapsed_us, elapsed);
   t.is((await gateway.client.usage()).amount_usd, due);
   t.is((await gateway.client.spend({ by: "model" })).rows[0]?.amount_usd, due);
-  t.is((await gateway.client.status()).budgets[0]?.settled_usd, due);
-  t.is((await gateway.client.status()).budgets[0]?.held_usd, "0.00");
+  t.is((await gateway.client.status()).budgets[0]?.settled, due);
+  t.is((await gateway.client.status()).budgets[0]?.held, "0.00");
   const metrics = await gateway.client.metrics();
   const counted = /^budgetguard_cost_usd_total\{[^}]*kind="request"[^}]*\} (\S+)$/m.exec(metrics)?.[1];
   t.is(counted, String(Number(due)));
   const line = await eventually("the access log is written", () => gateway.accessLines()[0]);
   t.like(line, { request: id, charged_usd: due, outcome: "relayed", status: 200 });
-  t.is(record.budgets_after[0]?.settled_usd, due);
+  t.is(record.budgets_after[0]?.settled, due);
   t.true(record.explanation.candidates.length === 1);
 });
 

@@ -181,7 +181,7 @@ test("lowest_price spills over to the next one, within its budget; then both are
   const { reply } = await send("c");
   t.is(await waiting(), 1);
   const [held] = (await gateway.client.status()).budgets;
-  t.is(held?.held_usd, "0.005555556", "who waits holds nothing: this is b's");
+  t.is(held?.held, "0.005555556", "who waits holds nothing: this is b's");
   second.release();
   await eventually("it runs at the second", () => second.seen.length === 2);
   second.release();

@@ -80,8 +80,8 @@ async function theEnded(client: BudgetGuardClient): Promise<RequestDetail> {
   );
   const [budget] = (await client.status()).budgets;
   const detail = await client.request(id);
-  if (budget?.held_usd !== "0.00" || budget.settled_usd !== detail.charged_usd) {
-    throw new Error(`the budget says ${budget?.settled_usd}, the request ${detail.charged_usd}`);
+  if (budget?.held !== "0.00" || budget.settled !== detail.charged_usd) {
+    throw new Error(`the budget says ${budget?.settled}, the request ${detail.charged_usd}`);
   }
   return detail;
 }
@@ -91,7 +91,7 @@ test("a tunnel is charged for the time that it was open, and held meanwhile", as
   const { socket, ask: say, headers } = await talk(`${gateway.url}/m/riva/v1/realtime`);
   t.is(await say("hello"), "hello");
   const [meanwhile] = (await gateway.client.status()).budgets;
-  t.true(usd(meanwhile?.held_usd ?? "0") >= usd("0.004"));
+  t.true(usd(meanwhile?.held ?? "0") >= usd("0.004"));
   const began = performance.now();
   await sleep(500);
   socket.close(1000);
@@ -133,7 +133,7 @@ test("a tunnel that goes on is held further, slice by slice", async (t) => {
   const { socket } = await talk(`${gateway.url}/m/riva/v1/realtime`);
   await eventually("a slice more is held", async () => {
     const [budget] = (await gateway.client.status()).budgets;
-    return usd(budget?.held_usd ?? "0") >= usd("0.009");
+    return usd(budget?.held ?? "0") >= usd("0.009");
   });
   socket.close(1000);
   t.like(await theEnded(gateway.client), { outcome: "relayed" });

@@ -143,7 +143,7 @@ async function isConserved({ client }: GatewayProcess): Promise<boolean> {
     before = next;
   }
   const sum = charges.reduce((all, each) => add(all, usd(each)), usd("0"));
-  return budget?.held_usd === "0.00" && budget.settled_usd === formatUsd(sum);
+  return budget?.held === "0.00" && budget.settled === formatUsd(sum);
 }
 
 function echoOf(message: Message): string {

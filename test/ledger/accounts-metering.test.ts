@@ -78,10 +78,10 @@ test("a long request is split at every quarter-hour, and the pieces sum to the w
       [2 * QUARTER_HOUR, usd("0.06")],
     ],
   );
-  const last = rows(house.folder, "SELECT is_last FROM entries WHERE kind = 'settled' ORDER BY seq");
+  const counting = rows(house.folder, "SELECT is_last FROM entries WHERE kind = 'settled' ORDER BY seq");
   t.deepEqual(
-    last.map(({ is_last }) => is_last),
-    [0n, 0n, 1n],
+    counting.map(({ is_last }) => is_last),
+    [1n, 0n, 0n],
   );
 });
 
@@ -161,7 +161,7 @@ test("a spent day does not re-open when the clock is set back", async (t) => {
   t.is((await house.admit(task())).kind, "refuse");
 });
 
-test("a settlement counts one request and its images, in the last entry, when the reply is whole", async (t) => {
+test("a settlement counts one request, and its images when the upstream said 2xx", async (t) => {
   const house = await houseOf(t, aws);
   const count = async (ending: Ending) => {
     const asked = task({ work: { ...task().work, images: 2 } });
@@ -173,7 +173,8 @@ test("a settlement counts one request and its images, in the last entry, when th
   };
   t.deepEqual(await count(RELAYED), [2n, 1n]);
   t.deepEqual(await count({ ...RELAYED, status: 422 }), [0n, 1n]);
-  t.deepEqual(await count({ ...RELAYED, outcome: "truncated" }), [0n, 1n]);
+  t.deepEqual(await count({ ...RELAYED, outcome: "truncated" }), [2n, 1n]);
+  t.deepEqual(await count({ ...RELAYED, outcome: "failed", status: undefined }), [0n, 1n]);
 });
 
 /** Held and charged, and given back to the nano-dollar. */

@@ -4,7 +4,8 @@
 import test from "ava";
 import { Book } from "../../src/ledger/book.ts";
 import type { Balance } from "../../src/metering/balance.ts";
-import { add, nanoUsd, ZERO_USD } from "../../src/metering/money.ts";
+import { nanoUsd, ZERO_USD } from "../../src/metering/money.ts";
+import { sum as total } from "../../src/metering/quantity.ts";
 import { DAY, durationUs, HOUR, later } from "../../src/metering/time.ts";
 import { TEN } from "../support/policies.ts";
 
@@ -27,7 +28,7 @@ test("what a movement returns is what it changed", (t) => {
     book.move("day", DAY_ONE, { kind: "unhold", amount: five }),
     book.move("day", DAY_ONE, { kind: "settle", amount: nanoUsd(3n) }),
   ];
-  const sum = (part: "settled" | "held") => add(...changes.map((change) => change[part]));
+  const sum = (part: "settled" | "held") => total(...changes.map((change) => change[part]));
   t.deepEqual({ settled: sum("settled"), held: sum("held") }, book.balance("day", TEN));
   t.deepEqual(
     changes.map(({ account, start, end }) => ({ account, start, end })),

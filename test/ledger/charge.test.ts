@@ -105,7 +105,7 @@ test("under a budget that cuts, the first parts are charged up to the hold and t
     charge.parts.map(({ amount }) => amount),
     [usd("0.003"), usd("0.001")],
   );
-  t.is(charge.elapsed, seconds(5));
+  t.is(charge.elapsed, seconds(4));
 });
 
 test("a tunnel that was opened is charged as made, whatever its upstream is priced by", (t) => {

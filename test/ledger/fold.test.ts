@@ -37,7 +37,15 @@ function check(
   const database = openLedger(ledgerFolder(t));
   new SqliteWriter(database).put({ entries: ENTRIES, at: TEN, wall: TEN });
   const period = { since: TEN, start: TEN, end: later(TEN, seconds(60)) };
-  const question = { key: "k", per: undefined, when: [], requestsOnly: false, ...period, ...given };
+  const question = {
+    key: "k",
+    unit: "usd" as const,
+    per: undefined,
+    when: [],
+    requestsOnly: false,
+    ...period,
+    ...given,
+  };
   const found = foldEntries(database, question).map(({ account, settled }) => [account, settled]);
   database.close();
   const wanted = Object.entries(expected).map(([account, amount]) => [account, usd(amount)]);

@@ -23,7 +23,7 @@ function posted(request: string, amount = "0.01"): Write {
   const end = later(TEN, seconds(60));
   return write({
     entries: [entry({ request, amount: usd(amount) })],
-    balances: [{ account: "day", start: TEN, end, settled: usd(amount), held: usd("0") }],
+    balances: [{ account: "usd|day", start: TEN, end, settled: usd(amount), held: usd("0") }],
   });
 }
 
@@ -97,10 +97,17 @@ test("what one turn of the loop asks for is one commit, and so is what gathers w
 
 test("a fold counts every write before it and none after it", async (t) => {
   const store = await openStore(t, ledgerFolder(t));
-  const question = { key: "new", per: undefined, when: [], requestsOnly: false, since: TEN };
+  const question = {
+    key: "usd|new",
+    unit: "usd" as const,
+    per: undefined,
+    when: [],
+    requestsOnly: false,
+    since: TEN,
+  };
   const asked = [{ ...question, start: TEN, end: later(TEN, seconds(60)) }];
   const before = store.write(posted("r-1", "0.01"));
-  const folded = store.fold(asked, ["new"]);
+  const folded = store.fold(asked, ["usd|new"]);
   const after = store.write(posted("r-2", "0.02"));
   t.is((await folded)[0]?.settled, usd("0.01"));
   await Promise.all([before, after]);

@@ -13,6 +13,7 @@ import {
 } from "../../src/ledger/stored.ts";
 import type { NanoUsd } from "../../src/metering/money.ts";
 import type { Price } from "../../src/metering/price.ts";
+import { UNITS } from "../../src/metering/quantity.ts";
 import type { BudgetExplanation, Explanation } from "../../src/policy/decision.ts";
 
 const RUNS = { seed: 20261122, numRuns: 100 };
@@ -25,6 +26,7 @@ const count = fc.nat();
 const budget = fc.record({
   budget: label,
   action: fc.constant("block" as const),
+  unit: fc.constantFrom(...UNITS),
   limit: usd,
   settled: usd,
   held: usd,

@@ -85,10 +85,8 @@ async function live(life: number, listen: string, saved: number): Promise<number
   const balances = await watch.end();
   seen.over.push(...overLimit(balances));
   if (!valid || balances.length === 0) throw new Error("the soak's own policy or watch does not work");
-  const { settled_usd, limit_usd } = balances.at(-1) as BudgetStatus;
-  console.log(
-    `life ${life}: ${memory} MB, ${settled_usd} of ${limit_usd} USD, ${seen.relayed.size} replies so far`,
-  );
+  const { settled, limit } = balances.at(-1) as BudgetStatus;
+  console.log(`life ${life}: ${memory} MB, ${settled} of ${limit} USD, ${seen.relayed.size} replies so far`);
   return saves;
 }
 
@@ -126,11 +124,11 @@ async function lookBack({ client }: GatewayProcess): Promise<string[]> {
   const [budget] = (await client.status()).budgets;
   const outcomes = [...Map.groupBy(records, ({ outcome }) => outcome)];
   console.log(`the ledger has: ${outcomes.map(([name, those]) => `${name} ${those.length}`).join(", ")}`);
-  console.log(`charged ${sum} USD; by upstream ${byUpstream}; the budget says ${budget?.settled_usd}`);
+  console.log(`charged ${sum} USD; by upstream ${byUpstream}; the budget says ${budget?.settled}`);
   if (missing.length > 0) problems.push(`${missing.length} complete replies are not in the ledger`);
   if (seen.over.length > 0) problems.push(`over the limit: ${JSON.stringify(seen.over[0])}`);
-  if (budget?.held_usd !== "0.00") problems.push(`${budget?.held_usd} USD is still held`);
-  if (sum !== byUpstream || sum !== budget?.settled_usd) problems.push("the sums do not agree");
+  if (budget?.held !== "0.00") problems.push(`${budget?.held} USD is still held`);
+  if (sum !== byUpstream || sum !== budget?.settled) problems.push("the sums do not agree");
   if (seen.relayed.size === 0 || !seen.tally.has("402")) problems.push("nothing was relayed or refused");
   return problems;
 }

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from "ava";
 import type { Balance } from "../../src/metering/balance.ts";
-import { formatUsd } from "../../src/metering/money.ts";
+import { formatNumber } from "../../src/metering/quantity-text.ts";
 import type { Balances } from "../../src/policy/admission.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { Policy } from "../../src/policy/policy.ts";
@@ -206,7 +206,9 @@ test("a per budget counts each value apart, and a budget of one value replaces i
   const given = policy({ upstreams: [cheap], budgets });
   const claims = (user: string) => {
     const decision = ask(given, view(), task({ labels: { user } }));
-    return decision.kind === "forward" ? decision.claims.map(({ limit }) => formatUsd(limit ?? ZERO)) : [];
+    return decision.kind === "forward"
+      ? decision.claims.map(({ limit }) => formatNumber("usd", limit ?? ZERO))
+      : [];
   };
   t.deepEqual(claims("bob"), ["1.00"]);
   t.deepEqual(claims("alice"), ["5.00"]);

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from "ava";
+import { quantityOf } from "../../src/metering/quantity.ts";
 import { formatNote, parsePolicy } from "../../src/policy/parse.ts";
 import { context, file, policy, problems } from "./reading.ts";
 
@@ -57,11 +58,11 @@ test("a model's estimate is at most a day", (t) => {
 test("an amount is read from its text to the nano-dollar", (t) => {
   const of = (text: string) =>
     policy(file(`budgets: [{id: a, limit_usd: ${text}}]`)).budgets[0]?.limits.get("usd");
-  t.is(of("20.00"), 20_000_000_000n);
-  t.is(of("0.001"), 1_000_000n);
-  t.is(of("0.000000001"), 1n);
-  t.is(of("9007199.254740993"), 9_007_199_254_740_993n);
-  t.is(of('"0.1"'), 100_000_000n);
+  t.is(of("20.00"), quantityOf(20_000_000_000n));
+  t.is(of("0.001"), quantityOf(1_000_000n));
+  t.is(of("0.000000001"), quantityOf(1n));
+  t.is(of("9007199.254740993"), quantityOf(9_007_199_254_740_993n));
+  t.is(of('"0.1"'), quantityOf(100_000_000n));
 });
 
 test("an unknown key is a problem, with the key that was meant", (t) => {
@@ -211,7 +212,7 @@ test("a model's max_usd_per_request is a budget on each of its requests", (t) =>
   t.is(made?.period, "per_task");
   t.is(made?.onLimit, "block");
   t.deepEqual(made?.when, new Map([["model", ["a"]]]));
-  t.is(made?.limits.get("usd"), 10_000_000n);
+  t.is(made?.limits.get("usd"), quantityOf(10_000_000n));
 });
 
 test("a number with a comma is told to be written with a point", (t) => {

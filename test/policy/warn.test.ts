@@ -3,7 +3,7 @@
 import test, { type ExecutionContext } from "ava";
 import { nanoUsd } from "../../src/metering/money.ts";
 import type { Instant } from "../../src/metering/time.ts";
-import { demandsOn } from "../../src/policy/claims.ts";
+import { demandsOn, sliceNeed } from "../../src/policy/claims.ts";
 import { covering, factsOf } from "../../src/policy/match.ts";
 import { warningsOf } from "../../src/policy/warn.ts";
 import { type BudgetSketch, budget, policy, TEN, task, upstream } from "../support/policies.ts";
@@ -20,7 +20,7 @@ function check(
   const one = upstream("one");
   const given = policy({ upstreams: [one], budgets: [budget("day", { ...LIMIT, ...over })] });
   const balance = { settled: nanoUsd(100n), held: nanoUsd(200n) };
-  const need = { from: TEN as Instant, time: 0 as never, amount: nanoUsd(BigInt(amount)), rate: undefined };
+  const need = sliceNeed(TEN as Instant, 0 as never, nanoUsd(BigInt(amount)));
   const told = covering(given, factsOf(task(), one))
     .flatMap((coverage) => demandsOn(coverage, need))
     .flatMap((demand) => warningsOf(demand, balance).map(({ text }) => text));

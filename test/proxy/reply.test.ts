@@ -31,6 +31,7 @@ const MIDNIGHT = (Date.parse("2026-11-22T23:00:00Z") * 1000) as Instant;
 const BREACH: Breach = {
   budget: "studio-day",
   action: "block",
+  unit: "usd",
   limit: usd("20"),
   settled: usd("19.5"),
   held: usd("0.5"),
@@ -76,9 +77,12 @@ const phrases: [changes: Partial<Breach>, phrase: string][] = [
     { settled: usd("19.9506"), held: usd("0"), needed: usd("0.0495") },
     "has 0.049 of 20.00 USD left, this needs about 0.05,",
   ],
-  [{ limit: usd("0.001"), settled: usd("0.001"), held: usd("0") }, "is spent (0.001 of 0.001 USD)"],
+  [
+    { unit: "usd", limit: usd("0.001"), settled: usd("0.001"), held: usd("0") },
+    "is spent (0.001 of 0.001 USD)",
+  ],
   [{ settled: usd("20.13"), held: usd("0") }, "is spent (20.13 of 20.00 USD)"],
-  [{ limit: usd("0"), settled: usd("0"), held: usd("0") }, "is spent (0.00 of 0.00 USD)"],
+  [{ unit: "usd", limit: usd("0"), settled: usd("0"), held: usd("0") }, "is spent (0.00 of 0.00 USD)"],
 ];
 
 test("the figures of a refusal never contradict it", async (t) => {

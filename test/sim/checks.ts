@@ -2,7 +2,8 @@
 // it knows periods as UTC days and hours, and scopes as plain comparisons.
 
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
-import { formatUsd } from "../../src/metering/money.ts";
+import type { Entry } from "../../src/ledger/store.ts";
+import type { Unit } from "../../src/metering/quantity.ts";
 import { formatInstant, type Instant } from "../../src/metering/time.ts";
 import { type Budget, isEnforcing, type Policy } from "../../src/policy/policy.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
@@ -16,12 +17,12 @@ export function checkLimits(accounts: LocalAccounts, policy: Policy): void {
   for (const { account, start, balance } of accounts.book.all()) {
     if (balance.held < 0n) throw new Error(`${account} holds less than nothing: ${balance.held}`);
     for (const budget of policy.budgets) {
-      const limit = budget.limits.get("usd") ?? 0n;
       if (!isEnforcing(budget) || !belongsTo(account, budget)) continue;
-      if (balance.settled + balance.held <= limit) continue;
+      const limit = budget.limits.get(unitOf(account));
+      if (limit === undefined || balance.settled + balance.held <= limit) continue;
       throw new Error(
         `${budget.id} is past its limit of ${limit} in the period of ${formatInstant(start)}: ` +
-          `${formatUsd(balance.settled)} settled, ${formatUsd(balance.held)} held`,
+          `${balance.settled} settled, ${balance.held} held`,
       );
     }
   }
@@ -33,10 +34,11 @@ export function checkBook(accounts: LocalAccounts, disk: FakeDisk, policy: Polic
     throw new Error(`${accounts.open} holds are open in memory, ${disk.holds.size} on disk`);
   }
   if (accounts.outbox.kept > 0) throw new Error(`${accounts.outbox.kept} endings were never written`);
-  for (const budget of policy.budgets) {
-    const counted = recount(disk, budget);
+  const all = policy.budgets.flatMap((budget) => [...budget.limits.keys()].map((unit) => ({ budget, unit })));
+  for (const { budget, unit } of all) {
+    const counted = recount(disk, budget, unit);
     for (const { account, start, end, settled, held } of disk.balances.values()) {
-      if (!belongsTo(account, budget)) continue;
+      if (unitOf(account) !== unit || !belongsTo(account, budget)) continue;
       const expected = counted.get(keyOf(budget, start, perValueOf(account))) ?? 0n;
       if (settled !== expected || held !== 0n) {
         throw new Error(
@@ -74,7 +76,7 @@ export function checkRecord(clients: readonly Client[], disk: FakeDisk, hadPower
   }
 }
 
-function recount(disk: FakeDisk, budget: Budget): Map<string, bigint> {
+function recount(disk: FakeDisk, budget: Budget, unit: Unit): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const entry of disk.entries) {
     if (entry.kind !== "settled") continue;
@@ -82,9 +84,25 @@ function recount(disk: FakeDisk, budget: Budget): Map<string, bigint> {
     if (![...budget.when].every(([scope, values]) => values.includes(facts[scope] ?? "?"))) continue;
     const value = budget.per === "user" ? facts.user : budget.period === "per_task" ? facts.task : "";
     const key = keyOf(budget, entry.at, value ?? "");
-    sums.set(key, (sums.get(key) ?? 0n) + entry.amount);
+    sums.set(key, (sums.get(key) ?? 0n) + countOf(unit, entry));
   }
   return sums;
+}
+
+/** Written anew, so that a mistake of the ledger's own count is found. */
+function countOf(unit: Unit, entry: Entry): bigint {
+  const counts = {
+    usd: entry.amount,
+    requests: BigInt(entry.isLast),
+    images: BigInt(entry.images),
+    seconds: BigInt(entry.elapsed),
+    tokens: BigInt(entry.tokens.input + entry.tokens.output),
+  };
+  return counts[unit];
+}
+
+function unitOf(account: string): Unit {
+  return account.slice(0, account.indexOf("|")) as Unit;
 }
 
 function keyOf(budget: Budget, at: Instant, value: string): string {

@@ -20,6 +20,15 @@ export function simulatedPolicy(random: Random): Policy {
     budget("aws", { limit_usd: cents(random, 1, 20), when: { provider: ["aws", "gcp"] }, overrun }),
     budget("task", { limit_usd: "0.40", period: "per_task", overrun }),
     budget("watch", { limit_usd: "0.01", onLimit: "warn" }),
+    budget("hourly-count", { limits: { requests: random.whole(5, 60) }, period: "hourly", overrun }),
+    budget("pictures", { limits: { images: random.whole(5, 60) }, per: "user", overrun }),
+    budget("time", { limits: { seconds: random.whole(30, 900) }, overrun }),
+    budget("bob-time", {
+      limits: { seconds: random.whole(10, 300) },
+      when: { user: "bob" },
+      overrun,
+      period: "hourly",
+    }),
   ].filter(() => random.chance(0.7));
   return policy({
     upstreams,

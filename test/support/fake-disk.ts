@@ -13,7 +13,7 @@ import {
   type Write,
 } from "../../src/ledger/store.ts";
 import type { LeaseState } from "../../src/metering/lease.ts";
-import { add, type NanoUsd, ZERO_USD } from "../../src/metering/money.ts";
+import { NOTHING, type Quantity, quantityOf, sum, type Unit } from "../../src/metering/quantity.ts";
 import { EPOCH, type Instant, latest } from "../../src/metering/time.ts";
 
 export interface DiskWhims {
@@ -140,16 +140,16 @@ export class FakeDisk implements Store {
     const before = this.balances.get(key);
     this.balances.set(key, {
       ...change,
-      settled: add(before?.settled ?? ZERO_USD, change.settled),
-      held: add(before?.held ?? ZERO_USD, change.held),
+      settled: sum(before?.settled ?? NOTHING, change.settled),
+      held: sum(before?.held ?? NOTHING, change.held),
     });
   }
 
   #fold(question: FoldQuestion): readonly BalanceChange[] {
-    const sums = new Map<string, NanoUsd>();
+    const sums = new Map<string, Quantity>();
     for (const balance of this.balances.values()) {
       if (balance.account === question.key || balance.account.startsWith(`${question.key}=`)) {
-        this.balances.set(`${balance.start}|${balance.account}`, { ...balance, settled: ZERO_USD });
+        this.balances.set(`${balance.start}|${balance.account}`, { ...balance, settled: NOTHING });
       }
     }
     for (const entry of this.entries) {
@@ -159,9 +159,21 @@ export class FakeDisk implements Store {
       if (!counts || !matches || entry.at < question.since) continue;
       const account =
         question.per === undefined ? question.key : `${question.key}=${facts[question.per] ?? "unknown"}`;
-      sums.set(account, add(sums.get(account) ?? ZERO_USD, entry.amount));
+      sums.set(account, sum(sums.get(account) ?? NOTHING, countOf(question.unit, entry)));
     }
     const { start, end } = question;
-    return [...sums].map(([account, settled]) => ({ account, start, end, settled, held: ZERO_USD }));
+    return [...sums].map(([account, settled]) => ({ account, start, end, settled, held: NOTHING }));
   }
+}
+
+/** Written anew, so that a mistake of the ledger's own count is found. */
+function countOf(unit: Unit, entry: Entry): Quantity {
+  const counts = {
+    usd: entry.amount,
+    requests: entry.isLast ? 1 : 0,
+    images: entry.images,
+    seconds: entry.elapsed,
+    tokens: entry.tokens.input + entry.tokens.output,
+  };
+  return quantityOf(counts[unit]);
 }

@@ -50,7 +50,7 @@ export function watchBudget(client: BudgetGuardClient): { end(): Promise<readonl
 
 /** Those that are over their limit: there may be none. */
 export function overLimit(balances: readonly BudgetStatus[]): BudgetStatus[] {
-  return balances.filter((one) => usd(one.settled_usd) + usd(one.held_usd) > usd(one.limit_usd));
+  return balances.filter((one) => usd(one.settled) + usd(one.held) > usd(one.limit));
 }
 
 export function count(replies: readonly Reply[], wanted: (reply: Reply) => boolean): number {

@@ -3,6 +3,7 @@
 
 import { hourlyRate, nanoUsd, parseUsd } from "../../src/metering/money.ts";
 import type { Price } from "../../src/metering/price.ts";
+import { type Quantity, quantityOf, type Unit } from "../../src/metering/quantity.ts";
 import { DAY, HOUR, type Instant, MINUTE, seconds } from "../../src/metering/time.ts";
 import type { Budget, Model, Policy, Scope, Upstream } from "../../src/policy/policy.ts";
 import type { Task } from "../../src/policy/task.ts";
@@ -54,18 +55,20 @@ export function model(id: string, upstreams: readonly string[], over: Partial<Mo
 }
 
 export interface BudgetSketch extends Partial<Omit<Budget, "when" | "limits">> {
-  readonly limit_usd: string;
+  readonly limit_usd?: string;
+  /** Of other units, in whole requests, images, seconds and tokens. */
+  readonly limits?: Partial<Record<Exclude<Unit, "usd">, number>>;
   readonly when?: Partial<Record<Scope, string | readonly string[]>>;
 }
 
-export function budget(id: string, { limit_usd, when = {}, ...over }: BudgetSketch): Budget {
+export function budget(id: string, { limit_usd, limits = {}, when = {}, ...over }: BudgetSketch): Budget {
   const scopes = Object.entries(when) as [Scope, string | readonly string[]][];
   return {
     id,
     description: "",
     when: new Map(scopes.map(([scope, values]) => [scope, typeof values === "string" ? [values] : values])),
     per: undefined,
-    limits: new Map([["usd", usd(limit_usd)]]),
+    limits: limitsOf(limit_usd, limits),
     period: "daily",
     resetDay: 1,
     onLimit: "block",
@@ -83,6 +86,14 @@ export function budget(id: string, { limit_usd, when = {}, ...over }: BudgetSket
     until: undefined,
     ...over,
   } as Budget;
+}
+
+function limitsOf(money: string | undefined, limits: NonNullable<BudgetSketch["limits"]>): Budget["limits"] {
+  const others = Object.entries(limits).map(([unit, limit]): [Unit, Quantity] => [
+    unit as Unit,
+    quantityOf(unit === "seconds" ? seconds(limit) : limit),
+  ]);
+  return new Map<Unit, Quantity>([...(money === undefined ? [] : [["usd", usd(money)] as const]), ...others]);
 }
 
 export interface PolicySketch extends Partial<Omit<Policy, "upstreams" | "models">> {

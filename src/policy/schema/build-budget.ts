@@ -1,8 +1,9 @@
 // Budgets of the policy, from their sound entries. Defaults are filled here.
 
+import { type Quantity, quantityOf, type Unit } from "../../metering/quantity.ts";
 import type { DurationUs } from "../../metering/time.ts";
 import { HOUR, SECOND } from "../../metering/time.ts";
-import type { Budget, Unit } from "../policy.ts";
+import type { Budget } from "../policy.ts";
 import type { BudgetEntry } from "./budget.ts";
 import { requestBudgetId } from "./check-names.ts";
 import type { PolicyFile } from "./policy-file.ts";
@@ -57,12 +58,13 @@ function build(entry: BudgetEntry, defaults: Defaults): Budget {
   };
 }
 
-function limitsOf(entry: BudgetEntry): ReadonlyMap<Unit, bigint> {
-  const limits = new Map<Unit, bigint>();
+function limitsOf(entry: BudgetEntry): ReadonlyMap<Unit, Quantity> {
+  const limits = new Map<Unit, Quantity>();
   if (entry.limit_usd !== undefined) limits.set("usd", entry.limit_usd);
-  if (entry.limit_requests !== undefined) limits.set("requests", entry.limit_requests);
-  if (entry.limit_images !== undefined) limits.set("images", entry.limit_images);
-  if (entry.limit_seconds !== undefined) limits.set("seconds", entry.limit_seconds * BigInt(SECOND));
-  if (entry.limit_tokens !== undefined) limits.set("tokens", entry.limit_tokens);
+  if (entry.limit_requests !== undefined) limits.set("requests", quantityOf(entry.limit_requests));
+  if (entry.limit_images !== undefined) limits.set("images", quantityOf(entry.limit_images));
+  if (entry.limit_seconds !== undefined)
+    limits.set("seconds", quantityOf(entry.limit_seconds * BigInt(SECOND)));
+  if (entry.limit_tokens !== undefined) limits.set("tokens", quantityOf(entry.limit_tokens));
   return limits;
 }
