@@ -18,6 +18,7 @@ import { Downstream } from "./downstream.ts";
 import { isExcused } from "./excuse.ts";
 import { latin1, replyHead, replyTrailers } from "./headers.ts";
 import { LostResultError } from "./hosted-poll.ts";
+import { CLIENT_GONE, stoppedBy, unsentBy } from "./interruption.ts";
 import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
@@ -30,8 +31,6 @@ import { prepare } from "./upstream-request.ts";
 export function relay(job: RelayJob): Promise<Relayed> {
   return new Promise((resolve, reject) => new Relay(job, resolve, reject).start());
 }
-
-const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
 
 class Relay implements Dispatcher.DispatchHandler {
   readonly #job: RelayJob;
@@ -71,7 +70,7 @@ class Relay implements Dispatcher.DispatchHandler {
       return;
     }
     if (signal.aborted) {
-      this.#onSignal();
+      this.#interrupt(stoppedBy(signal));
       return;
     }
     socket.once("close", this.#onClientGone);
@@ -190,11 +189,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   readonly #onClientGone = (): void => this.#interrupt(CLIENT_GONE);
 
-  readonly #onSignal = (): void => {
-    const reason: unknown = this.#job.signal.reason;
-    if (reason === "cut") this.#interrupt({ kind: "cut", reason: "a budget that cuts is used up" });
-    else this.#interrupt({ kind: "cancelled", reason: `cancelled ${textOf(reason)}` });
-  };
+  readonly #onSignal = (): void => this.#interrupt(stoppedBy(this.#job.signal));
 
   #expired(what: Expired, afterMs: number): void {
     const reason = `${EXPIRED[what]} ${afterMs / 1000} s`;
@@ -209,8 +204,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #interrupt(fault: Fault): void {
     if (this.#state === "ended") return;
     if (this.#state === "connecting") {
-      const why = fault.kind === "cut" || fault.kind === "cancelled" ? fault.kind : "client_gone";
-      this.#unsent(why, new Error(fault.reason));
+      this.#unsent(unsentBy(fault), new Error(fault.reason));
       return;
     }
     this.#end(fault.kind === "cut" ? "cut" : "aborted", fault);
@@ -286,7 +280,3 @@ const EXPIRED: Record<Expired, string> = {
 
 /** undici's words for a request that it will not put on a wire. */
 const UNSENDABLE: readonly string[] = ["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"];
-
-function textOf(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason);
-}

@@ -15,6 +15,7 @@ import { milliseconds } from "../metering/time.ts";
 import type { Ending, Reservation } from "../policy/admission.ts";
 import { Deadlines, type Expired } from "./deadlines.ts";
 import type { AddedHeaders } from "./headers.ts";
+import { CLIENT_GONE, stoppedBy, unsentBy } from "./interruption.ts";
 import { connector } from "./pools.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
 import { closeSoon } from "./tunnel-door.ts";
@@ -42,7 +43,6 @@ export function tunnel(job: TunnelJob): Promise<Relayed> {
 
 /** Of an answer that is no tunnel only the status and its phrase are told. */
 const WORDLESS = { kind: "unreadable", said: "", speaker: undefined, retryAfter: undefined } as const;
-const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
 /** An upstream whose client has closed may say its last words for so long. */
 const LAST_WORDS_MS = 1_000;
 
@@ -76,7 +76,7 @@ class Tunnel implements UpgradeListener {
       return;
     }
     if (signal.aborted) {
-      this.#onSignal();
+      this.#interrupt(stoppedBy(signal));
       return;
     }
     client.once("close", this.#onClientClose);
@@ -173,11 +173,7 @@ class Tunnel implements UpgradeListener {
     else this.#end("relayed", undefined);
   };
 
-  readonly #onSignal = (): void => {
-    const reason: unknown = this.#job.signal.reason;
-    if (reason === "cut") this.#interrupt({ kind: "cut", reason: "a budget that cuts is used up" });
-    else this.#interrupt({ kind: "cancelled", reason: `cancelled ${textOf(reason)}` });
-  };
+  readonly #onSignal = (): void => this.#interrupt(stoppedBy(this.#job.signal));
 
   #expired(what: Expired, afterMs: number): void {
     const reason = `${EXPIRED[what]} ${afterMs / 1000} s`;
@@ -188,12 +184,8 @@ class Tunnel implements UpgradeListener {
   /** Our side ends it: the client has gone, or may not go on. */
   #interrupt(fault: Fault): void {
     if (this.#state === "ended") return;
-    if (this.#state !== "connecting") {
-      this.#end(fault.kind === "cut" ? "cut" : "aborted", fault);
-      return;
-    }
-    const why = fault.kind === "cut" || fault.kind === "cancelled" ? fault.kind : "client_gone";
-    this.#unsent(why, new Error(fault.reason));
+    if (this.#state === "connecting") this.#unsent(unsentBy(fault), new Error(fault.reason));
+    else this.#end(fault.kind === "cut" ? "cut" : "aborted", fault);
   }
 
   /** The upstream did not keep its side. */
@@ -264,8 +256,4 @@ function breakOff(client: Socket): void {
   if (client.destroyed) return;
   if ("encrypted" in client) client.destroy();
   else client.resetAndDestroy();
-}
-
-function textOf(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason);
 }

@@ -1,0 +1,18 @@
+// How our own side ends what is being relayed, tunnels too: its client has gone, or a budget or an operator
+// stops it. It says so in a Fault; whoever relays breaks the connections.
+
+import type { Fault, UnsentWhy } from "./relayed.ts";
+
+export const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
+
+/** For a signal that has been aborted: with the reason "cut" by the budget, with any other by an operator. */
+export function stoppedBy(signal: AbortSignal): Fault {
+  const reason: unknown = signal.reason;
+  if (reason === "cut") return { kind: "cut", reason: "a budget that cuts is used up" };
+  return { kind: "cancelled", reason: `cancelled ${reason instanceof Error ? reason.message : reason}` };
+}
+
+/** Of what had not been sent yet; a body that stopped coming is its client's doing. */
+export function unsentBy({ kind }: Fault): UnsentWhy {
+  return kind === "cut" || kind === "cancelled" ? kind : "client_gone";
+}
