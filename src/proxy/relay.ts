@@ -18,6 +18,7 @@ import { Downstream } from "./downstream.ts";
 import { isExcused } from "./excuse.ts";
 import { latin1, replyHead, replyTrailers } from "./headers.ts";
 import { LostResultError } from "./hosted-poll.ts";
+import { INTERIM_FLOOD, MOST_INTERIMS } from "./interim.ts";
 import { CLIENT_GONE, stoppedBy, unsentBy } from "./interruption.ts";
 import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
@@ -45,6 +46,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #firstByteAfterMs: number | undefined;
   #status: number | undefined;
   #bytes = 0;
+  #interims = 0;
   /** Why the client gets our words instead of the reply, which is read and thrown away. */
   #unreadable: Unreadable | undefined;
 
@@ -113,7 +115,11 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#breakUpstream({ kind: "broken", reason: "the upstream switched protocols without being asked" });
       return;
     }
-    if (status < 200) return;
+    if (status < 200) {
+      this.#interims += 1;
+      if (this.#interims > MOST_INTERIMS) this.#breakUpstream(INTERIM_FLOOD);
+      return;
+    }
     this.#state = "replying";
     this.#status = status;
     this.#firstByteAfterMs = performance.now() - this.#startedAt;

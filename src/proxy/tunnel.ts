@@ -15,6 +15,7 @@ import { milliseconds } from "../metering/time.ts";
 import type { Ending, Reservation } from "../policy/admission.ts";
 import { Deadlines, type Expired } from "./deadlines.ts";
 import type { AddedHeaders } from "./headers.ts";
+import { INTERIM_FLOOD, MOST_INTERIMS } from "./interim.ts";
 import { CLIENT_GONE, stoppedBy, unsentBy } from "./interruption.ts";
 import { connector } from "./pools.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
@@ -57,6 +58,7 @@ class Tunnel implements UpgradeListener {
   #firstByteAfterMs: number | undefined;
   #status: number | undefined;
   #bytes = 0;
+  #interims = 0;
   /** Whether the client has the 101. */
   #isSwitched = false;
   /** The client has closed its side: the upstream is told, and has a moment to close too. */
@@ -131,6 +133,11 @@ class Tunnel implements UpgradeListener {
     this.#upstream?.on("data", this.#onUpstreamData);
     this.#upstream?.once("end", () => this.#end("relayed", undefined));
     this.#job.client.on("data", this.#onClientData);
+  }
+
+  interim(): void {
+    this.#interims += 1;
+    if (this.#interims > MOST_INTERIMS) this.#fail(INTERIM_FLOOD);
   }
 
   /** A client that wanted a tunnel can do nothing with any other answer; it is told of it in JSON. */

@@ -24,6 +24,8 @@ export interface UpgradeListener {
   switched(response: IncomingMessage): OutgoingHttpHeaders | undefined;
   /** Both ways are piped. */
   opened(): void;
+  /** A 1xx came that is no answer. */
+  interim(): void;
   /** Some other answer came. */
   answered(response: IncomingMessage): void;
   failed(error: Error): void;
@@ -62,6 +64,7 @@ function listenFirst(
   const pipes = request.listeners("upgrade");
   for (const event of ["upgrade", "response", "error"]) request.removeAllListeners(event);
   request.on("error", failed);
+  request.on("information", () => listener.interim());
   request.once("response", (response) => {
     response.on("error", failed);
     listener.answered(response);

@@ -103,17 +103,6 @@ test("an upstream that cannot be reached is unsent, and another one may be asked
   t.regex(await client.until(/\}$/), /^HTTP\/1.1 502 BudgetGuard: nothing was sent to upstream up: /);
 });
 
-test("1xx replies before the real one are skipped", async (t) => {
-  const { rig } = await start(t, (socket) =>
-    socket.write(
-      `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${OK}Content-Length: 2\r\n\r\nok`,
-    ),
-  );
-  const client = await get(rig);
-  t.regex(await client.until(/ok$/), /^HTTP\/1.1 200 OK\r\n/);
-  t.notRegex(client.received(), /Link/);
-});
-
 test("a stray byte after a reply neither reaches the client nor harms the next request", async (t) => {
   const { rig } = await start(t, (socket) => {
     socket.on("data", () => socket.write(`${OK}Content-Length: 2\r\n\r\nok`));
