@@ -19,11 +19,19 @@ export function identityOf(
   lookup: TokenLookup,
 ): Identity | undefined {
   for (const token of tokensIn(headers)) {
-    const sha256 = createHash("sha256").update(token).digest("hex");
-    const identity = clientOf(sha256, clients) ?? lookup(sha256);
+    const identity = ownerOf(token, clients, lookup);
     if (identity !== undefined) return identity;
   }
   return undefined;
+}
+
+export function ownerOf(
+  token: string,
+  clients: ReadonlyMap<string, Client>,
+  lookup: TokenLookup,
+): Identity | undefined {
+  const sha256 = createHash("sha256").update(token).digest("hex");
+  return clientOf(sha256, clients) ?? lookup(sha256);
 }
 
 /** More candidates than this are not tried: each costs a hash. */
@@ -39,7 +47,7 @@ function tokensIn(headers: ReadonlyMap<string, readonly string[]>): string[] {
 }
 
 /** `.netrc` and HTTP_PROXY can only send Basic: the token is the password there, or the user name. */
-function tokensOfScheme(value: string): string[] {
+export function tokensOfScheme(value: string): string[] {
   const [, scheme = "", credentials = ""] = /^(bearer|basic) +(\S+) *$/i.exec(value) ?? [];
   if (scheme.toLowerCase() === "bearer") return [credentials];
   if (scheme.toLowerCase() !== "basic") return [];

@@ -7,6 +7,7 @@ import type { Labels, Task } from "../policy/task.ts";
 import type { BodyFacts } from "./body-facts.ts";
 import { type Identity, identityOf, type TokenLookup } from "./credentials.ts";
 import { isInfer, kindOfPath, type OwnAnswer, type PathKind, type StandIn } from "./nim-paths.ts";
+import { MOST_PARAMETERS, type QueryFault, queryFault } from "./query-credentials.ts";
 import { clean, labelsOf } from "./task-labels.ts";
 
 /** Of the body no more than its facts is needed: a BodyWindow is one. */
@@ -78,6 +79,8 @@ export function readHead(
   const { prefix, path } = splitPrefix(head.path);
   const kind = kindOfPath(head.method, path.replace(/[?#].*$/s, ""));
   if (kind.kind === "unknown") return unknownPath(head);
+  const fault = queryFault(path, policy.clients, tokens);
+  if (fault !== undefined) return badQuery(fault);
   const identity = identityOf(headers, policy.clients, tokens);
   const refused = mayNot(identity, kind, policy);
   if (refused !== undefined) return refused;
@@ -220,6 +223,14 @@ function unknownPath({ method, path }: RequestHead): Problem {
 
 function unknownModel(name: string, policy: Policy): Problem {
   return problem(404, "unknown_model", `there is no model "${shown(name)}"; ${modelList(policy)}`);
+}
+
+function badQuery(fault: QueryFault): Problem {
+  if (fault === "too_many") {
+    return problem(400, "bad_query", `a query may have ${MOST_PARAMETERS} parameters`);
+  }
+  const cure = "send it in Authorization: Bearer TOKEN or X-API-Key, and make a new one if a log may have it";
+  return problem(400, "token_in_query", `a client token may not stand in the query; ${cure}`);
 }
 
 /** How many images are asked for decides the price, and it would be hidden in there. */

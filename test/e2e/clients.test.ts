@@ -7,11 +7,14 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import OpenAI, { APIError } from "openai";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
+import { CANARY } from "../support/canary.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { ask, askImage, eventually, imageBody, jsonOf } from "../support/gateway-client.ts";
 import { makeFolder } from "../support/gateway-folder.ts";
+import { tunnelHead } from "../support/realtime.ts";
 import { rawClient } from "../support/sockets.ts";
 
+const SECRET = `${CANARY}-in-a-query`;
 const MODEL = "meta/llama-3.1-8b-instruct";
 
 const POLICY = (nim: Nim, identity = "trusted") => `version: 1
@@ -26,6 +29,7 @@ models:
   flux-dev: { upstreams: [flux-pod] }
 clients:
   carol: { token_sha256: ${sha256("carols-own-token")}, role: use }
+  canary: { token_sha256: ${sha256(SECRET)}, role: use }
 budgets:
   - { id: studio-day, limit_usd: 20, period: daily, on_limit: block }
   - { id: guests, when: { user: guest }, limit_usd: 0.00001, period: daily, on_limit: block }
@@ -191,6 +195,38 @@ test("a token names its user, whatever the header says, and never reaches the up
     ["mallory", 1],
   ]);
 });
+
+for (const identity of ["trusted", "token"]) {
+  test(`under \`identity: ${identity}\` a token in the query is a 400 that says where to put it, and reaches nobody`, async (t) => {
+    const { nim, gateway } = await begin(t, identity);
+    const port = Number(new URL(gateway.url).port);
+    for (const path of [
+      `/m/flux-dev/v1/infer?api_key=${SECRET}`,
+      `/m/flux-dev/v1/infer?seed=1&access_token=${encodeURIComponent(SECRET)}`,
+      `/m/flux-dev/v1/metadata?key=${SECRET}`,
+      `/v1/models?token=${SECRET}`,
+    ]) {
+      const headers = { Authorization: "Bearer carols-own-token" };
+      const method = path.includes("infer") ? "POST" : "GET";
+      const reply = await ask(gateway.url + path, { method, headers, body: method === "POST" ? "{}" : "" });
+      t.is(reply.status, 400, path);
+      t.regex(reply.reason, /send it in Authorization: Bearer TOKEN or X-API-Key/);
+      t.like(jsonOf(reply), { error: { code: "token_in_query" } });
+      t.notRegex(`${reply.reason}${reply.body}${JSON.stringify(reply.headers)}`, new RegExp(SECRET));
+    }
+    const tunnel = await rawClient(port, tunnelHead(port, [], `/m/flux-dev/v1/realtime?api_key=${SECRET}`));
+    t.regex(await tunnel.until(/\}$/), /^HTTP\/1.1 400 .*token_in_query/s);
+    t.is(nim.requests.length, 0);
+    const other = await ask(`${gateway.url}/m/flux-dev/v1/metadata?api_key=of-somebody-else`, {
+      method: "GET",
+      headers: { Authorization: "Bearer carols-own-token" },
+    });
+    t.is(other.status, 200, "what is no token of the gateway's goes on");
+    t.is(nim.requests.length, 1);
+    // Their ends are in the log by now, and the gateway's end searches log, ledger and API for the word.
+    await eventually("the access log is written", () => gateway.accessLines().length >= 6);
+  });
+}
 
 test("under `identity: token` nobody gets in without one", async (t) => {
   const { nim, gateway } = await begin(t, "token");
