@@ -81,16 +81,13 @@ export class Fleet {
     this.#station(upstream).probed(found);
   }
 
-  /**
-   * Forgets upstreams that the policy no longer names, each once nobody runs there. One that moved to another
-   * address begins anew: what runs at the old one ends there, and nothing is held against the new one.
-   */
+  /** Forgets upstreams that the policy no longer names, each once nobody runs there. */
   follow(policy: Policy): void {
     this.#policy = policy;
     for (const [id, station] of this.#stations) {
       const upstream = policy.upstreams.get(id);
-      if (upstream !== undefined && !station.isOf(upstream)) this.#stations.delete(id);
-      this.#forget(id);
+      if (upstream === undefined) this.#forget(id);
+      else station.follow(upstream);
     }
   }
 

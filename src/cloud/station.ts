@@ -23,8 +23,8 @@ export interface StationParts {
 
 export class Station {
   readonly #parts: StationParts;
-  readonly #url: string | undefined;
-  readonly health: Health;
+  #url: string | undefined;
+  #health: Health;
   #calls: CallWindow | undefined;
   #running = 0;
   #usedAt: DurationUs | undefined;
@@ -32,7 +32,11 @@ export class Station {
   constructor({ url }: Upstream, parts: StationParts) {
     this.#url = url;
     this.#parts = parts;
-    this.health = new Health(parts.random);
+    this.#health = new Health(parts.random);
+  }
+
+  get health(): Health {
+    return this.#health;
   }
 
   get running(): number {
@@ -44,9 +48,14 @@ export class Station {
     return this.#usedAt;
   }
 
-  /** Whether what is known here is about this upstream: not one that moved to another address. */
-  isOf({ url }: Upstream): boolean {
-    return url === this.#url;
+  /**
+   * At another address nothing is known of its health, and what ends at the old one says nothing about it.
+   * What runs there and the calls that were made still count: it may be the same machine by another name.
+   */
+  follow({ url }: Upstream): void {
+    if (url === this.#url) return;
+    this.#url = url;
+    this.#health = new Health(this.#parts.random);
   }
 
   /** Health last: whoever is ejected and nothing else can still be the last resort. */
@@ -56,7 +65,7 @@ export class Station {
     if (concurrency !== undefined && running >= concurrency) return { kind: "busy", running, concurrency };
     const again = rateLimit && this.#callsOf(rateLimit.per).waitFor(rateLimit, now);
     if (rateLimit && again) return { kind: "rated", rate: rateLimit, again };
-    return this.health.hindrance(now);
+    return this.#health.hindrance(now);
   }
 
   /** Throws where the upstream is at its limit: whoever takes has asked in the same tick. */
@@ -65,7 +74,8 @@ export class Station {
     if (hindrance !== undefined && hindrance.kind !== "ejected") {
       throw new Error(`a slot of ${upstream.id} was taken while it is ${hindrance.kind}`);
     }
-    const trial = this.health.begin();
+    const health = this.#health;
+    const trial = health.begin();
     const calls = upstream.rateLimit && this.#callsOf(upstream.rateLimit.per);
     this.#usedAt = this.#parts.monotonic();
     const slice = calls?.take(this.#usedAt);
@@ -74,21 +84,22 @@ export class Station {
     return {
       upstream,
       answers: () => {
-        const turned = this.health.answers(this.#parts.monotonic());
-        if (turned !== undefined) this.#parts.changed(turned);
+        const turned = health.answers(this.#parts.monotonic());
+        if (turned !== undefined && health === this.#health) this.#parts.changed(turned);
       },
       free: (sign: Sign) => {
         if (!isTaken) throw new Error(`a slot of ${upstream.id} was given back twice`);
         isTaken = false;
         this.#running -= 1;
         if (sign.kind === "unused" && slice !== undefined) calls?.giveBack(slice);
-        this.#parts.changed(this.health.end(trial, sign, this.#parts.monotonic()));
+        const turned = health.end(trial, sign, this.#parts.monotonic());
+        this.#parts.changed(health === this.#health ? turned : undefined);
       },
     };
   }
 
   probed(found: Probed): void {
-    const turned = this.health.probed(found, this.#parts.monotonic());
+    const turned = this.#health.probed(found, this.#parts.monotonic());
     if (turned !== undefined) this.#parts.changed(turned);
   }
 

@@ -197,15 +197,6 @@ test("one that is gone and comes back while a request runs there still has that 
   t.deepEqual(rig.served, ["1@a", "2@a"]);
 });
 
-test("at another address an upstream begins anew: neither its slots nor its failures are held against it", async (t) => {
-  const rig = new RoomRig(ONE);
-  rig.ask("1", "a");
-  rig.reload([{ id: "a", concurrency: 1, url: "http://127.0.0.1:2" }]);
-  rig.ask("2", "a");
-  await rig.settle();
-  t.deepEqual(rig.served, ["1@a", "2@a"]);
-});
-
 test("out of calls, the next in line is served when the first call leaves the window", async (t) => {
   const rig = new RoomRig([{ id: "a", rateLimit: { calls: 2, per: MINUTE } }]);
   for (const name of ["1", "2", "3", "4"]) rig.ask(name, "a");
