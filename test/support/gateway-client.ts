@@ -80,16 +80,17 @@ export function jsonOf(reply: Reply): Record<string, unknown> {
   return JSON.parse(reply.body.toString("utf8"));
 }
 
-const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 20_000;
 
 /** Asks again until there is an answer; fails with `what` when there is none for a long time. */
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
+  patienceMs = PATIENCE_MS,
 ): Promise<T> {
-  for (const began = performance.now(); performance.now() - began < PATIENCE_MS; await sleep(10)) {
+  for (const began = performance.now(); performance.now() - began < patienceMs; await sleep(10)) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
   }
-  throw new Error(`not within ${PATIENCE_MS / 1000} s: ${what}`);
+  throw new Error(`not within ${patienceMs / 1000} s: ${what}`);
 }

@@ -8,8 +8,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { BudgetGuardClient } from "../../src/sdk/client.ts";
 import { assertNoCanary, assertNoCanaryIn, CANARY_ENV } from "./canary.ts";
-import { eventually } from "./gateway-client.ts";
+import { eventually, PATIENCE_MS } from "./gateway-client.ts";
 import type { GatewayFolder } from "./gateway-folder.ts";
+import { failedToStart, mayBeLeft } from "./leftovers.ts";
 
 const COMMAND = fileURLToPath(new URL("../../bin/budgetguard.js", import.meta.url));
 
@@ -40,6 +41,8 @@ export interface ProcessOptions {
   readonly under?: readonly string[];
   /** What goes behind the command. */
   readonly args?: readonly string[];
+  /** For it to become ready. */
+  readonly patienceMs?: number;
   /** Besides the test's own. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -54,9 +57,14 @@ export async function spawnGateway(
   void run.ended.then(() => {
     isOver.yet = true;
   });
-  const ready = await eventually("the gateway is ready", async () => {
+  const isReady = async () => {
     if (isOver.yet) throw new Error(`it ended instead: ${JSON.stringify(await run.ended)}`);
     return run.logged().find(({ msg }) => msg === "ready");
+  };
+  const ready = await eventually("the gateway is ready", isReady, options.patienceMs).catch((error) => {
+    run.signal("SIGKILL");
+    failedToStart();
+    throw error;
   });
   const { listening, admin } = ready as {
     listening: { address: string; model?: string; scheme: string }[];
@@ -73,9 +81,11 @@ export async function spawnGateway(
   };
 }
 
-/** For daemons that are not expected to become ready. */
+/** For daemons that are not expected to become ready. One that lives on is killed. */
 export function runGateway(folder: GatewayFolder, options: ProcessOptions = {}): Promise<Ended> {
-  return startProcess(folder, options).ended;
+  const { ended, signal } = startProcess(folder, options);
+  const late = setTimeout(() => signal("SIGKILL"), PATIENCE_MS);
+  return ended.finally(() => clearTimeout(late));
 }
 
 function startProcess(folder: GatewayFolder, options: ProcessOptions) {
@@ -87,6 +97,8 @@ function startProcess(folder: GatewayFolder, options: ProcessOptions) {
   const [program = "", ...args] = [...under, ...serve];
   const env = { ...process.env, ...CANARY_ENV, ...environment };
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
+  const forget = mayBeLeft(() => void child.kill("SIGKILL"));
+  child.once("exit", forget);
   const lines: string[] = [];
   const { stdout, stderr } = child;
   createInterface({ input: stdout }).on("line", (line) => lines.push(line));
@@ -97,7 +109,10 @@ function startProcess(folder: GatewayFolder, options: ProcessOptions) {
   return {
     pid: child.pid ?? 0,
     logged: () => lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)),
-    signal: (name: NodeJS.Signals) => void child.kill(name),
+    signal: (name: NodeJS.Signals) => {
+      if (name !== "SIGHUP") forget();
+      child.kill(name);
+    },
     ended: new Promise<Ended>((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code) =>

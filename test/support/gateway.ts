@@ -7,6 +7,7 @@ import { BudgetGuardClient } from "../../src/sdk/client.ts";
 import { assertNoCanary, assertNoCanaryAt, assertNoCanaryIn, CANARY_ENV } from "./canary.ts";
 import { ask, askImage } from "./gateway-client.ts";
 import { type GatewayFolder, makeFolder } from "./gateway-folder.ts";
+import { failedToStart, mayBeLeft } from "./leftovers.ts";
 
 export interface Gateway {
   /** "http://127.0.0.1:PORT", the gateway's own address. */
@@ -46,11 +47,16 @@ export async function startGateway(
       log += text;
     },
   });
-  if (started.kind === "refused") throw new Error(started.lines.join("\n"));
+  if (started.kind === "refused") {
+    failedToStart();
+    throw new Error(started.lines.join("\n"));
+  }
+  const forget = mayBeLeft(() => void started.daemon.stop(0));
   let stopping: Promise<void> | undefined;
   const daemon: Daemon = {
     ...started.daemon,
     stop: (graceMs) => {
+      forget();
       stopping ??= started.daemon.stop(graceMs);
       return stopping;
     },
