@@ -11,7 +11,7 @@ import type { House } from "./house.ts";
 import { type Page, pageOf, type Sample } from "./page.ts";
 
 /** What a scrape reads from the house. */
-export type Readings = Pick<House, "status" | "policy">;
+export type Readings = Pick<House, "status" | "policy" | "estimateErrors">;
 
 export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -20,6 +20,7 @@ export function exposition(counts: Counts, readings: Readings): Promise<string> 
   const page = pageOf(registry);
   writeRequests(page, counts);
   writeTokens(page, counts);
+  writeEstimates(page, readings);
   writeGenerations(page, counts);
   writeBudgets(page, counts, readings);
   writePolicy(page, readings);
@@ -72,6 +73,15 @@ function writeTokens(page: Page, { series }: Counts): void {
     all.flatMap(({ labels, tokens }) =>
       (["input", "output"] as const).map((kind) => ({ labels: { ...labels, kind }, value: tokens[kind] })),
     ),
+  );
+}
+
+function writeEstimates(page: Page, readings: Readings): void {
+  page.gauge(
+    "budgetguard_estimate_error_ratio",
+    "How far expected times were off, as a share of the time that requests took, over the newest requests " +
+      "of the last 7 days: 0.25 is off by a quarter. Absent for models of which no request has ended well.",
+    [...readings.estimateErrors()].map(([model, value]) => ({ labels: { model }, value })),
   );
 }
 

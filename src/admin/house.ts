@@ -26,6 +26,11 @@ export interface House {
   request(id: string): Promise<RequestRecord | undefined>;
   /** Decides on live balances; holds nothing. */
   estimate(query: EstimateAsked): Promise<Decided | UnknownModel>;
+  /**
+   * By model: what expected times were off by, as a share of the time that the work took, over what is
+   * remembered of the last seven days.
+   */
+  estimateErrors(): ReadonlyMap<string, number>;
   /** Ends a waiting or running request; false when no such request is under way. */
   cancel(id: string): boolean;
   createToken(id: string, role: Role): Promise<TokenMade>;

@@ -164,6 +164,7 @@ function candidateWire(candidate: CandidateExplanation): decision.CandidateQuote
     hold_usd: formatUsd(candidate.hold),
     rank_usd: formatUsd(candidate.rank),
     time_us: candidate.time,
+    time_source: candidate.timeSource ?? null,
     in_flight: candidate.inFlight,
     price: candidate.price,
     left_out: candidate.leftOut ?? null,

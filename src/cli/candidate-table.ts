@@ -11,7 +11,7 @@ import { wordOf } from "./unit-word.ts";
 /** `chosen`: how the chosen one is marked: "chosen", "would serve". */
 export function candidateTable(explanation: Explanation, chosen: string, { out }: Terminal): string {
   if (explanation.candidates.length === 0) return "No upstream was a candidate.";
-  return table(
+  const shown = table(
     out,
     [
       { title: "candidate" },
@@ -37,6 +37,13 @@ export function candidateTable(explanation: Explanation, chosen: string, { out }
       ];
     }),
   );
+  const times = explanation.candidates.flatMap(timeText);
+  return times.length === 0 ? shown : `${shown}\nTimes: ${times.join("; ")}.`;
+}
+
+/** Where an expected time comes from; records of earlier versions do not say. */
+function timeText({ upstream, time_us, time_source }: CandidateQuote): readonly string[] {
+  return time_source === null ? [] : [`${upstream} ${elapsed(time_us)}, ${time_source.replace(/;/g, ",")}`];
 }
 
 function outcomeOf({ upstream, left_out }: CandidateQuote, { chosen }: Explanation, mark: string): Cell {

@@ -9,7 +9,9 @@ import { LedgerReader } from "../ledger/reader.ts";
 import { SqliteStore } from "../ledger/sqlite.ts";
 import type { Stored } from "../ledger/sqlite-read.ts";
 import { StoreError } from "../ledger/store.ts";
+import type { Lesson } from "../metering/learned-times.ts";
 import { seconds } from "../metering/time.ts";
+import type { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
 import { systemClock } from "./clock.ts";
 import type { Logger } from "./log.ts";
@@ -23,6 +25,7 @@ export interface Books {
   readonly store: SqliteStore;
   readonly reader: LedgerReader;
   readonly stored: Stored;
+  readonly learning: Learning;
   /** Resolves when it must not go on. */
   readonly died: Promise<unknown>;
   close(): Promise<void>;
@@ -35,7 +38,7 @@ export async function openBooks(
   metrics: Metrics,
   log: Logger,
 ): Promise<Books> {
-  const { clock, stored, recovered } = openStored(folder, systemClock, policy);
+  const { clock, stored, recovered, learning } = openStored(folder, systemClock, policy);
   if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
   const death = Promise.withResolvers<unknown>();
   let refused = 0;
@@ -48,7 +51,8 @@ export async function openBooks(
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
   const { balances, tracked } = stored;
-  const accounts = new LocalAccounts({ store, clock, policy, balances, tracked, onTrouble });
+  const learn = (lesson: Lesson) => learning.learn(lesson);
+  const accounts = new LocalAccounts({ store, clock, policy, balances, tracked, onTrouble, learn });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);
@@ -74,5 +78,5 @@ export async function openBooks(
     await reader.close();
     await store.close();
   };
-  return { accounts, clock, store, reader, stored, died: death.promise, close };
+  return { accounts, clock, store, reader, stored, learning, died: death.promise, close };
 }

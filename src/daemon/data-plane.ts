@@ -160,6 +160,7 @@ function makeFrontHouse(parts: DataPlaneParts, { room, timers, secrets }: FrontP
     version: parts.version,
     policy: () => inForce.policy,
     accounts: books.accounts,
+    learning: books.learning,
     candidates: (policy, model) => fleet.candidates(policy, model),
     room,
     timers,

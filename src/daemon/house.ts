@@ -21,6 +21,7 @@ import { type Period, periodOf } from "../metering/period.ts";
 import { durationUs, type Instant, later } from "../metering/time.ts";
 import { decide } from "../policy/decide.ts";
 import { describePrice } from "../policy/explain.ts";
+import type { Learning } from "../policy/learning.ts";
 import type { Mode, Role } from "../policy/policy.ts";
 import type { Task } from "../policy/task.ts";
 import type { Running } from "../proxy/running.ts";
@@ -42,6 +43,7 @@ export interface HouseParts {
   readonly accounts: LocalAccounts;
   readonly store: SqliteStore;
   readonly reader: LedgerReader;
+  readonly learning: Learning;
   readonly fleet: Fleet;
   readonly running: Running;
   readonly plane: Pick<DataPlane, "waiting" | "turn">;
@@ -78,6 +80,7 @@ export function makeHouse(parts: HouseParts): House {
       return found === undefined ? undefined : requestRecord(found);
     },
     estimate: async (asked) => estimate(parts, asked),
+    estimateErrors: () => parts.learning.errors(parts.now()),
     cancel: (id) => parts.running.cancel(id, "by an operator"),
     createToken: (id, role) => createToken(parts, id, role),
   };
@@ -167,7 +170,7 @@ async function requests(reader: LedgerReader, query: RequestsAsked) {
   return { rows: found.slice(0, query.limit).map(requestRow), more: found.length > query.limit };
 }
 
-function estimate({ inForce, fleet, accounts, now }: HouseParts, asked: EstimateAsked) {
+function estimate({ inForce, fleet, accounts, learning, now }: HouseParts, asked: EstimateAsked) {
   const { policy } = inForce;
   const model = policy.models.get(asked.model);
   if (model === undefined) return { kind: "unknown_model", models: [...policy.models.keys()] } as const;
@@ -191,7 +194,7 @@ function estimate({ inForce, fleet, accounts, now }: HouseParts, asked: Estimate
     },
   };
   return decide(
-    { policy, model, task, candidates: fleet.candidates(policy, model), unreachable: [] },
+    { policy, model, task, candidates: fleet.candidates(policy, model), unreachable: [], known: learning },
     accounts.view(),
   );
 }

@@ -169,6 +169,7 @@ function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isS
     accounts: books.accounts,
     store: books.store,
     reader: books.reader,
+    learning: books.learning,
     policyPath: options.policyPath,
     parser,
     listeners: () => plane.listening(),

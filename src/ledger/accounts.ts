@@ -6,6 +6,7 @@
 // for endings whose write failed (kept in the outbox, tried again at each heartbeat).
 
 import { fits } from "../metering/balance.ts";
+import type { Lesson } from "../metering/learned-times.ts";
 import { isFree } from "../metering/price.ts";
 import { minus, NOTHING } from "../metering/quantity.ts";
 import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
@@ -37,6 +38,8 @@ export interface AccountsOptions {
   readonly tracked: readonly string[];
   /** Told of every write that failed. */
   readonly onTrouble: (error: unknown) => void;
+  /** Told of every ending that says how long such work takes. */
+  readonly learn?: (lesson: Lesson) => void;
 }
 
 export class LocalAccounts implements Accounts, Till {
@@ -49,6 +52,7 @@ export class LocalAccounts implements Accounts, Till {
   readonly #folding: Folding;
   /** A hold asks five times in its life, always about the same facts. */
   readonly #covered = new WeakMap<Facts, { readonly policy: Policy; readonly all: readonly Coverage[] }>();
+  readonly #learn: AccountsOptions["learn"];
   #policy: Policy;
   #holds = 0;
 
@@ -56,6 +60,7 @@ export class LocalAccounts implements Accounts, Till {
     this.#clock = options.clock;
     this.#policy = options.policy;
     this.#onTrouble = options.onTrouble;
+    this.#learn = options.learn;
     this.outbox = new Outbox(options.store, options.clock, options.onTrouble);
     this.#folding = new Folding(options.store, this.book, options.tracked);
     for (const change of options.balances) this.book.load(change);
@@ -152,6 +157,10 @@ export class LocalAccounts implements Accounts, Till {
     return hold
       .claims()
       .map((claim) => this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount }));
+  }
+
+  learn(lesson: Lesson | undefined): void {
+    if (lesson !== undefined) this.#learn?.(lesson);
   }
 
   take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[] {

@@ -2,8 +2,10 @@
 // hands over what the accounts start from.
 
 import { type Clock, EPOCH } from "../metering/time.ts";
+import { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
 import { LedgerClock } from "./clock.ts";
+import { remember } from "./lessons.ts";
 import { recover } from "./recovery.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { readStored, type Stored } from "./sqlite-read.ts";
@@ -14,6 +16,7 @@ export interface OpenedLedger {
   readonly stored: Stored;
   /** Holds that a crash had left open; they are settled now. */
   readonly recovered: number;
+  readonly learning: Learning;
 }
 
 /** `policy` is the one to start with. Throws with a sentence where the file cannot be used. */
@@ -34,7 +37,10 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
         "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL; COMMIT",
     );
     const ledgerClock = new LedgerClock(clock, left.highWater);
-    return { clock: ledgerClock, stored: readStored(database, ledgerClock.now()), recovered: writes.length };
+    const now = ledgerClock.now();
+    const learning = new Learning();
+    remember(database, learning, now);
+    return { clock: ledgerClock, stored: readStored(database, now), recovered: writes.length, learning };
   } finally {
     database.close();
   }

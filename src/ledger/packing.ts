@@ -51,6 +51,9 @@ export const DECISION_COLUMNS = [
   "hold",
   "explanation",
   "outcome",
+  "work",
+  "expected",
+  "tries",
 ] as const;
 
 export interface Packed {
@@ -162,6 +165,9 @@ function packDecision(row: DecisionRow): PackedDecision {
     row.hold,
     explanationText(row.explanation),
     row.outcome ?? null,
+    row.work ?? null,
+    row.expected ?? null,
+    row.tries ? 1 : 0,
   ];
   return { row: values, bucket: quarterHourOf(row.at), actions: row.actions };
 }

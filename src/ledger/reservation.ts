@@ -1,6 +1,7 @@
 // The right to send one request, and the one way to end it. Only LocalAccounts makes it; its states are
 // those of the hold in held.ts.
 
+import type { Lesson } from "../metering/learned-times.ts";
 import { add, costCeil, type HourlyRate, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
 import { isFree, type Price } from "../metering/price.ts";
 import { NOTHING } from "../metering/quantity.ts";
@@ -16,6 +17,7 @@ import type { BalanceChange, Book } from "./book.ts";
 import { type Charge, chargeOf } from "./charge.ts";
 import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
+import { lessonOf } from "./lessons.ts";
 import type { Outbox } from "./outbox.ts";
 import { countedIn, extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
@@ -33,6 +35,7 @@ export interface Till {
   take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[];
   untake(hold: OpenHold, claims: readonly Claim[]): void;
   unhold(hold: OpenHold): readonly BalanceChange[];
+  learn(lesson: Lesson | undefined): void;
 }
 
 export class LocalReservation implements Reservation {
@@ -121,6 +124,7 @@ export class LocalReservation implements Reservation {
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
+    this.#accounts.learn(lessonOf(hold, this.quote, ending, charge.elapsed));
     const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases }, "soon");
     ended.catch(() => this.#accounts.leases.refused(leases.joins));
     if (hold.reserving !== undefined) {

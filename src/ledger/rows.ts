@@ -93,6 +93,9 @@ export function decisionRow(task: Task, decision: Decision, facts: Facts | undef
     outcome: OUTCOME_OF[decision.kind],
     estimate: isForward ? decision.quote.amount : ZERO_USD,
     hold: isForward ? decision.quote.hold : ZERO_USD,
+    work: isForward ? decision.quote.bucket : undefined,
+    expected: isForward ? decision.quote.time : undefined,
+    tries: isForward && decision.quote.standing === "tried",
     explanation: decision.explanation,
     actions:
       decision.kind === "refuse" ? [{ action: decision.breach.action, budget: decision.breach.budget }] : [],

@@ -1,7 +1,7 @@
 // The tables of DATA/ledger.db. Amounts are nano-dollars, instants and durations microseconds, all as
 // 64-bit integers; STRICT, so that a float can never slip in.
 
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** What brings a ledger of an earlier version to the next one: by the version that it begins at. */
 export const MIGRATIONS: Readonly<Record<number, string>> = {
@@ -9,6 +9,9 @@ export const MIGRATIONS: Readonly<Record<number, string>> = {
     .flatMap((table) => ["input_tokens", "output_tokens"].map((column) => [table, column]))
     .map(([table, column]) => `ALTER TABLE ${table} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0;`)
     .join(" "),
+  2:
+    "ALTER TABLE decisions ADD COLUMN work TEXT; ALTER TABLE decisions ADD COLUMN expected INTEGER; " +
+    "ALTER TABLE decisions ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;",
 };
 
 /** Columns of `entries` that a budget's `when` or `per` can ask about, by scope. */
@@ -92,7 +95,10 @@ CREATE TABLE IF NOT EXISTS decisions (
   charged INTEGER,
   elapsed INTEGER,
   ended_at INTEGER,
-  after TEXT
+  after TEXT,
+  work TEXT,
+  expected INTEGER,
+  tries INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS decisions_client ON decisions (client_request_id)

@@ -134,7 +134,10 @@ function insert(table: string, columns: readonly string[]): string {
 }
 
 /** A retried request replaces what was decided for its last attempt. */
-const DECIDED = ["provider", "upstream", "tier", "estimate", "hold", "explanation", "outcome"];
+const DECIDED = [
+  ...["provider", "upstream", "tier", "estimate", "hold", "explanation", "outcome"],
+  ...["work", "expected", "tries"],
+];
 const UNENDED = ["status", "charged", "elapsed", "ended_at", "after"];
 
 const SQL = {

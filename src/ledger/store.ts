@@ -5,6 +5,7 @@ import type { Join, LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
+import type { WorkBucket } from "../metering/work-bucket.ts";
 import type { Outcome, Settlement, TokenCount } from "../policy/admission.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
@@ -51,6 +52,11 @@ export interface DecisionRow {
   readonly outcome: Outcome | undefined;
   readonly estimate: NanoUsd;
   readonly hold: NanoUsd;
+  /** Undefined where nobody was chosen: how much work it was, and how long it was expected to take. */
+  readonly work: WorkBucket | undefined;
+  readonly expected: DurationUs | undefined;
+  /** Whether it was sent there to learn how long such work takes there. */
+  readonly tries: boolean;
   readonly explanation: Explanation;
   /** The budget that refused it. */
   readonly actions: readonly BudgetAction[];

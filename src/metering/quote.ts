@@ -35,6 +35,8 @@ export interface Amounts {
   readonly outputTokens: number;
   /** How long it takes, expected. */
   readonly time: DurationUs;
+  /** How long it is held for, where that is longer: an upper quantile (MONEY §3). */
+  readonly most?: DurationUs;
 }
 
 export interface Estimate {
@@ -44,38 +46,39 @@ export interface Estimate {
   readonly hold: NanoUsd;
   /** How long `hold` lasts at the exclusive price; 0 for prices that time does not touch. */
   readonly holdTime: DurationUs;
-  /** How long it is held for by the second: `holdTime`, or as long as the work is expected to take. */
+  /** How long it is held for by the second: `holdTime`, or as long as the work may well take. */
   readonly span: DurationUs;
 }
 
 export function estimate(price: Price, work: Amounts): Estimate {
+  const most = Math.max(work.time, work.most ?? 0) as DurationUs;
   switch (price.kind) {
     case "hour":
-      return timed(price.rate, work.time);
+      return timed(price.rate, work.time, most);
     case "request":
-      return unit(price.amount, work.time);
+      return unit(price.amount, most);
     case "image":
-      return unit(times(price.amount, work.images), work.time);
+      return unit(times(price.amount, work.images), most);
     case "tokens": {
       const input = perMillionCeil(price.input, work.inputTokens);
       const output = perMillionCeil(price.output, work.outputTokens);
-      return unit(add(input, output), work.time);
+      return unit(add(input, output), most);
     }
   }
 }
 
 /** The hold is cut in its time, so that its slices in each period still add up to it. */
-function timed(rate: HourlyRate, time: DurationUs): Estimate {
-  const wanted = spanOf(time);
+function timed(rate: HourlyRate, time: DurationUs, most: DurationUs): Estimate {
+  const wanted = spanOf(most);
   const isTooMuch = costCeil(rate, wanted) > MOST_HOLD;
   const holdTime = isTooMuch ? (Number((MOST_HOLD * US_PER_HOUR) / rate) as DurationUs) : wanted;
   const hold = costCeil(rate, holdTime);
   return { amount: smaller(costCeil(rate, time), hold), hold, holdTime, span: holdTime };
 }
 
-function unit(due: NanoUsd, time: DurationUs): Estimate {
+function unit(due: NanoUsd, most: DurationUs): Estimate {
   const amount = smaller(due, MOST_HOLD);
-  return { amount, hold: amount, holdTime: 0 as DurationUs, span: spanOf(time) };
+  return { amount, hold: amount, holdTime: 0 as DurationUs, span: spanOf(most) };
 }
 
 function spanOf(time: DurationUs): DurationUs {

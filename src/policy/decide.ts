@@ -15,11 +15,12 @@ import type { Balances } from "./admission.ts";
 import { type Choice, choose } from "./choose.ts";
 import { claimsOf, type Demand, demandsOn, needOf, satisfied } from "./claims.ts";
 import type { Breach, Claim, Decided, NoUpstream, Quote, Wait, Warning } from "./decision.ts";
+import { type Known, NOTHING_KNOWN } from "./expect.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
 import { hindranceText, lastsFor } from "./hindrance.ts";
 import { covering, factsOf } from "./match.ts";
 import { ACTIONS, type Model, type Policy } from "./policy.ts";
-import { type Candidate, type LeftOut, quoteOf, type Ranking, rank } from "./rank.ts";
+import { type Candidate, type LeftOut, quotesOf, type Ranking, rank } from "./rank.ts";
 import type { Task } from "./task.ts";
 import { warningsOf } from "./warn.ts";
 
@@ -31,16 +32,14 @@ export interface Question {
   readonly candidates: readonly Candidate[];
   /** Ids of those that this request was tried at and that could not be reached. */
   readonly unreachable: readonly string[];
+  /** What was learned of earlier requests, as it stands now. Absent: nothing. */
+  readonly known?: Known | undefined;
 }
 
 export function decide(question: Question, view: Balances): Decided {
   const { policy, model, task, candidates } = question;
-  const ranking = rank(
-    policy,
-    model,
-    task,
-    candidates.map((candidate) => quoteOf(task, model, candidate)),
-  );
+  const known = question.known ?? NOTHING_KNOWN;
+  const ranking = rank(policy, model, task, quotesOf(task, model, candidates, known, view.at));
   const judged = ranking.quotes.map((quote) => judge(policy, task, quote, view));
   const judgeOut = (isUnfit: boolean) => (out: LeftOut) => ({
     ...judge(policy, task, out.quote, view),
@@ -187,6 +186,8 @@ function whyChosen(question: Question, ranking: Ranking, judged: readonly Judged
     return `the first of ${count} local upstream${count === 1 ? "" : "s"}${tail}${unable}`;
   const locals = namesOf(ranking.leftOut);
   const without = locals === "" ? "" : `; ${locals} left out: lowest_price.include_local is false`;
+  if (chosen.quote.standing === "tried")
+    return `chosen to learn how long such work takes there${tail}${without}${unable}`;
   return `the lowest price of ${count} candidate${count === 1 ? "" : "s"}${tail}${without}${unable}`;
 }
 

@@ -4,13 +4,14 @@
 import type { NanoUsd } from "../metering/money.ts";
 import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Expected } from "./expect.ts";
 import type { Hindrance } from "./hindrance.ts";
 import type { Action, Mode, Upstream } from "./policy.ts";
+import type { Cold } from "./rank.ts";
 
 /** An upstream that could serve, and what this request would cost there. */
-export interface Quote {
+export interface Quote extends Expected {
   readonly upstream: Upstream;
-  readonly time: DurationUs;
   readonly amount: NanoUsd;
   readonly hold: NanoUsd;
   /** 0 where the price does not depend on time. */
@@ -24,6 +25,12 @@ export interface Quote {
   readonly inFlight: number;
   /** Why it cannot run there now; absent where it can. */
   readonly hindrance?: Hindrance | undefined;
+  /** Absent: it is up. */
+  readonly cold?: Cold | undefined;
+  /** Where its price goes by a time that was not learned, while that of like work elsewhere was. */
+  readonly untried?: { readonly asFastest: NanoUsd; readonly mayTry: boolean } | undefined;
+  /** `tried`: it stands where it does in order to learn its time; `last`: behind those that are known. */
+  readonly standing?: "tried" | "last" | undefined;
 }
 
 /** Identifies one balance: what a budget covers and how its periods turn, not its id (MONEY §4). */
@@ -141,6 +148,8 @@ export interface CandidateExplanation {
   readonly hold: NanoUsd;
   readonly rank: NanoUsd;
   readonly time: DurationUs;
+  /** "learned from 12 requests"; ledgers of before 2026-12 do not say. */
+  readonly timeSource?: string | undefined;
   readonly inFlight: number;
   /** "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-07-20" */
   readonly price: string;

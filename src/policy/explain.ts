@@ -7,6 +7,7 @@ import { FOREVER } from "../metering/time.ts";
 import type { Balances } from "./admission.ts";
 import type { Demand } from "./claims.ts";
 import type { Alternative, BudgetExplanation, CandidateExplanation, Explanation, Quote } from "./decision.ts";
+import { describeSource as describeExpected } from "./expect.ts";
 import { hindranceText } from "./hindrance.ts";
 import type { Policy } from "./policy.ts";
 
@@ -70,6 +71,7 @@ function explainCandidate(one: Judged, view: Balances, chosen: string | undefine
     hold: quote.hold,
     rank: quote.rank,
     time: quote.time,
+    timeSource: describeTime(quote),
     inFlight: quote.inFlight,
     price: describePrice(quote.upstream.price),
     leftOut: one.leftOut ?? tooDear ?? hindered,
@@ -77,6 +79,14 @@ function explainCandidate(one: Judged, view: Balances, chosen: string | undefine
       .filter(({ judges }) => judges)
       .map((demand) => explainBudget(demand, view.balance(demand.coverage.account, demand.period.start))),
   };
+}
+
+/** "the policy's estimate", and where it stands because of that. */
+function describeTime({ source, standing }: Quote): string {
+  const told = describeExpected(source);
+  if (standing === "tried") return `${told}; ranked by the fastest known time, to learn its own`;
+  if (standing === "last") return `${told}; behind those whose time is known`;
+  return told;
 }
 
 /** A budget as it stands; `fits` says whether what is asked for is left, whatever its action. */

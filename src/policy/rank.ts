@@ -1,21 +1,19 @@
 // In which order a model's upstreams may serve, by mode. It judges no budget: decide.ts does, in this order.
 
+import { add, costCeil, type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import { isFree } from "../metering/price.ts";
 import { estimate } from "../metering/quote.ts";
-import { type DurationUs, seconds } from "../metering/time.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Quote } from "./decision.ts";
+import { Expectations, type Known, NOTHING_KNOWN, promptTokens } from "./expect.ts";
 import type { Hindrance } from "./hindrance.ts";
 import { whyUnfit } from "./hosted.ts";
-
 import type { Model, Policy, Upstream } from "./policy.ts";
 import type { Task } from "./task.ts";
 
-/** How long a request is taken to run where neither the policy nor history says. */
-export const UNLEARNED_TIME: DurationUs = seconds(30);
 /** Tokens of one choice of a reply where the body names no maximum. */
 const UNSAID_TOKENS = 1024;
 const NO_TOKENS = { input: 0, output: 0 };
-/** A token is about this many bytes of JSON text. */
-const BYTES_PER_TOKEN = 4;
 
 export interface Ranking {
   /** Best first. */
@@ -41,19 +39,73 @@ export interface Candidate {
   readonly inFlight: number;
   /** Absent: it can take a request now. */
   readonly hindrance?: Hindrance | undefined;
+  /** Absent: it is up. */
+  readonly cold?: Cold | undefined;
 }
 
-export function quoteOf(task: Task, model: Model, { upstream, inFlight, hindrance }: Candidate): Quote {
-  const time = model.estimate ?? UNLEARNED_TIME;
+/** A container that would have to be started for this request. */
+export interface Cold {
+  /** How long that takes, expected. */
+  readonly startUp: DurationUs;
+  /** What its machine bills at least beyond the start and the work. */
+  readonly unbilled: DurationUs;
+}
+
+export function quoteOf(task: Task, model: Model, candidate: Candidate): Quote {
+  return quotesOf(task, model, [candidate], NOTHING_KNOWN, task.at)[0] as Quote;
+}
+
+/** In the order of the candidates; `at` is now. */
+export function quotesOf(
+  task: Task,
+  model: Model,
+  candidates: readonly Candidate[],
+  known: Known,
+  at: Instant,
+): readonly Quote[] {
   const { work } = task;
-  const inputTokens = Math.ceil((work.bytes ?? 0) / BYTES_PER_TOKEN);
-  const outputTokens = (work.maxTokens ?? UNSAID_TOKENS) * work.images;
-  const expected = estimate(upstream.price, { images: work.images, inputTokens, outputTokens, time });
-  // Whoever is asked for pictures counts no tokens.
-  const isOfLanguage = upstream.price.kind === "tokens" || work.picture.kind === "none";
-  const tokens = isOfLanguage ? { input: inputTokens, output: outputTokens } : NO_TOKENS;
-  const rank = upstream.rankPerRequest ?? expected.amount;
-  return { upstream, time, ...expected, tokens, rank, inFlight, hindrance };
+  const expectations = new Expectations(task, model, known, at);
+  const amounts = {
+    images: work.images,
+    inputTokens: promptTokens(work),
+    outputTokens: (work.maxTokens ?? UNSAID_TOKENS) * work.images,
+  };
+  const counted = { input: amounts.inputTokens, output: amounts.outputTokens };
+  return candidates.map((candidate) => {
+    const { upstream, inFlight, hindrance, cold } = candidate;
+    const expected = expectations.at(upstream);
+    const { time, most } = expected;
+    const due = estimate(upstream.price, { ...amounts, time, most });
+    // Whoever is asked for pictures counts no tokens.
+    const isOfLanguage = upstream.price.kind === "tokens" || work.picture.kind === "none";
+    const tokens = isOfLanguage ? counted : NO_TOKENS;
+    const ranked = (amount: NanoUsd) => upstream.rankPerRequest ?? add(amount, besides(candidate));
+    const fastest = isGuessed(upstream, expected.source.kind) ? expectations.fastest : undefined;
+    const quote = {
+      upstream,
+      ...expected,
+      ...due,
+      tokens,
+      rank: ranked(due.amount),
+      inFlight,
+      hindrance,
+      cold,
+    };
+    if (fastest === undefined) return quote;
+    const asFastest = ranked(estimate(upstream.price, { ...amounts, time: fastest }).amount);
+    return { ...quote, untried: { asFastest, mayTry: expectations.mayTry(upstream) } };
+  });
+}
+
+/** Whether its place in the order hangs on a time that was not learned. */
+function isGuessed({ price, rankPerRequest }: Upstream, source: Quote["source"]["kind"]): boolean {
+  return source !== "learned" && price.kind === "hour" && !isFree(price) && rankPerRequest === undefined;
+}
+
+/** What choosing it costs beside the work: its start, and what its machine bills at least (MONEY §5). */
+function besides({ upstream: { price }, cold }: Candidate): NanoUsd {
+  if (cold === undefined || price.kind !== "hour") return ZERO_USD;
+  return costCeil(price.rate, (cold.startUp + cold.unbilled) as DurationUs);
 }
 
 export function rank(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Ranking {
@@ -82,9 +134,37 @@ function cheapestFirst(policy: Policy, quotes: readonly Quote[]): Split {
       ? "lowest_price leaves local upstreams out (lowest_price.include_local is false)"
       : undefined,
   );
-  // Array sort is stable: equal prices and loads keep the policy's order.
-  const ordered = [...ranking.quotes].sort((a, b) => compare(a.rank, b.rank) || a.inFlight - b.inFlight);
-  return { quotes: ordered, leftOut: ranking.leftOut };
+  return { quotes: inOrder(policy, ranking.quotes), leftOut: ranking.leftOut };
+}
+
+/**
+ * Where the time of like work is known of some, one of which it is not ranks as if it were as fast as
+ * the fastest that is known anywhere, and is tried so now and then. In between it stands behind those
+ * that are known (MONEY §5); with `explore: false` it ranks by what the policy says of it.
+ */
+function inOrder({ lowestPrice }: Policy, quotes: readonly Quote[]): readonly Quote[] {
+  if (!lowestPrice.explore || quotes.every(({ untried }) => untried === undefined)) {
+    return [...quotes].sort(byPrice);
+  }
+  const ranked = quotes.map((quote) => ({ ...quote, rank: quote.untried?.asFastest ?? quote.rank }));
+  ranked.sort(byPrice);
+  const lastKnown = ranked.findLastIndex(({ untried }) => untried === undefined);
+  if (lastKnown < 0) return ranked;
+  const placed = ranked.map((quote, index): Quote => {
+    if (quote.untried === undefined) return quote;
+    return { ...quote, standing: quote.untried.mayTry && index < lastKnown ? "tried" : "last" };
+  });
+  return [...placed.filter(({ standing }) => standing !== "last"), ...placed.filter(isLast)];
+}
+
+function isLast({ standing }: Quote): boolean {
+  return standing === "last";
+}
+
+/** Array sort is stable: where all is equal, the policy's order stays. */
+function byPrice(a: Quote, b: Quote): number {
+  const warmFirst = Number(a.cold !== undefined) - Number(b.cold !== undefined);
+  return compare(a.rank, b.rank) || warmFirst || a.inFlight - b.inFlight;
 }
 
 function manual(model: Model, task: Task, quotes: readonly Quote[]): Split {

@@ -14,6 +14,7 @@ import type { DurationUs } from "../metering/time.ts";
 import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
 import { decide, modelGone } from "../policy/decide.ts";
 import type { Breach, Forward, NoUpstream } from "../policy/decision.ts";
+import type { Learning } from "../policy/learning.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Sign, Slot } from "../policy/slot.ts";
@@ -49,6 +50,8 @@ export interface Gateway {
   candidates(policy: Policy, model: Model): readonly Candidate[];
   readonly room: WaitingRoom;
   readonly timers: Timers;
+  /** How long requests take. Absent: nothing is known, and nothing is tried. */
+  readonly learning?: Learning;
 }
 
 export type Exchanged =
@@ -98,6 +101,7 @@ export async function exchange(
     return await attempts({ task, send, gateway, signal, onGone, turn });
   } finally {
     turn.end();
+    gateway.learning?.end(task.id);
   }
 }
 
@@ -121,10 +125,11 @@ async function attempts(life: Life): Promise<Exchanged> {
       const all = turn.see(gateway.candidates(policy, model));
       const candidates = all.filter(({ upstream }) => !unreachable.has(upstream.id));
       const decision = decide(
-        { policy, model, task, candidates, unreachable: [...unreachable.keys()] },
+        { policy, model, task, candidates, unreachable: [...unreachable.keys()], known: gateway.learning },
         view,
       );
       turn.follow(decision);
+      gateway.learning?.follow(task, decision);
       return decision;
     });
     switch (admission.kind) {

@@ -28,6 +28,10 @@ export const CandidateQuote = z
     hold_usd: usd.describe("What is set aside before the request is sent."),
     rank_usd: usd.describe("What candidates are compared by."),
     time_us: durationUs.describe("How long it is expected to take."),
+    time_source: z
+      .string()
+      .nullable()
+      .describe("Where that time comes from; null in records of earlier versions."),
     in_flight: count,
     price: z.string().describe("The price and where the figure comes from."),
     left_out: z

@@ -59,6 +59,7 @@ export const explanation: Explanation = {
       hold: usd(3_353_334),
       rank: usd(3_353_334),
       time: durationUs(12_000_000),
+      timeSource: "learned from 12 requests",
       inFlight: 0,
       price: "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-11-20",
       leftOut: undefined,
@@ -206,6 +207,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       return { rows: found.slice(0, limit), more: found.length > limit };
     },
     request: async (id) => records.find((record) => record.id === id),
+    estimateErrors: () => new Map([["flux-dev", 0.25]]),
     async estimate({ model }) {
       if (model !== "flux-dev") return { kind: "unknown_model", models: ["flux-dev"] };
       return { kind: "no_upstream", reason: "no upstream is local", cause: "upstreams", explanation };

@@ -22,6 +22,7 @@ test("explain tells who asked what, candidates, budgets before and after, rule a
       "",
       "candidate  provider  estimate USD  time  price        source                                           age     outcome",
       "flux-aws   aws        0.003353334  12 s  1.006 USD/h  rate card aws/us-east-1/g5.xlarge of 2026-11-20  2 days  chosen",
+      "Times: flux-aws 12 s, learned from 12 requests.",
       "",
       "Budgets before, for flux-aws",
       "budget      limit  unit      settled  held       needed  fits  resets",

@@ -101,6 +101,7 @@ test("every example of the help works as it stands", async (t) => {
     ...{ upstream: upstream("flux-aws", { price: perHour("1.006") }), time: candidate.time, inFlight: 0 },
     ...{ amount: candidate.estimate, hold: candidate.hold, holdTime: candidate.time, rank: candidate.rank },
     ...{ span: candidate.time, tokens: { input: 0, output: 0 } },
+    ...{ bucket: "u", most: candidate.time, source: { kind: "guess" as const } },
   };
   const forward = { kind: "forward" as const, quote, claims: [], warnings: [], explanation };
   const { admin, port } = await openAdmin(

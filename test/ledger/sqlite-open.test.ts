@@ -58,6 +58,11 @@ test("opening it again changes nothing", (t) => {
   again.close();
 });
 
+/** As the second version left it: without the amount of work. */
+function dropLearning(old: DatabaseSync): void {
+  for (const column of ["work", "expected", "tries"]) old.exec(`ALTER TABLE decisions DROP COLUMN ${column}`);
+}
+
 /** As the first version left it: without tokens. */
 function makeOld(file: string): void {
   const old = new DatabaseSync(file);
@@ -65,6 +70,7 @@ function makeOld(file: string): void {
     for (const column of ["input_tokens", "output_tokens"])
       old.exec(`ALTER TABLE ${table} DROP COLUMN ${column}`);
   }
+  dropLearning(old);
   old.exec(`
     INSERT INTO entries (at, wall, kind, request, amount, elapsed, images, is_last, price, price_source)
       VALUES (7, 7, 'settled', 'r-1', 5, 3, 1, 1, '1/h', 'policy');
@@ -93,6 +99,21 @@ test("a ledger of the first version gets its new columns, keeps all that it has,
   t.like(total, { requests: 2, tokens: { input: 10, output: 2 } });
 });
 
+test("a ledger of the second version opens, and teaches nothing of what it does not say", (t) => {
+  const { folder, file } = filled(t);
+  const fresh = columnsOf(file);
+  const old = new DatabaseSync(file);
+  dropLearning(old);
+  old.exec(`
+    INSERT INTO decisions (request, at, model, upstream, estimate, hold, explanation, outcome, elapsed)
+      VALUES ('r-1', 7, 'flux-dev', 'flux-aws', 1, 1, '{}', 'relayed', 5);
+    PRAGMA user_version = 2`);
+  old.close();
+  const { learning } = openStored(folder, new HandClock(instantUs(8)));
+  t.deepEqual([...learning.errors(instantUs(8))], []);
+  t.deepEqual(columnsOf(file), fresh);
+});
+
 test("a ledger of the first version can be exported as it is", (t) => {
   const { folder, file } = filled(t);
   makeOld(file);
@@ -103,7 +124,7 @@ test("a ledger of the first version can be exported as it is", (t) => {
 
 function columnsOf(file: string): unknown {
   const database = new DatabaseSync(file);
-  const columns = ["entries", "rollups"].map((table) =>
+  const columns = ["entries", "rollups", "decisions"].map((table) =>
     database.prepare(`SELECT name, type, "notnull" FROM pragma_table_info('${table}')`).all(),
   );
   database.close();

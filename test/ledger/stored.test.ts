@@ -42,6 +42,7 @@ const candidate = fc.record({
   hold: usd,
   rank: usd,
   time: count,
+  timeSource: label,
   inFlight: count,
   price: label,
   leftOut: label,

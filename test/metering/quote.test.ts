@@ -34,6 +34,11 @@ test("each unit is quoted in its own way", (t) => {
   check(t, { kind: "tokens", input: nanoUsd(30_000n), output: nanoUsd(60_000n), source }, [31n, 31n, 0]);
 });
 
+test("a hold lasts for the upper quantile, and is quoted at the median", (t) => {
+  const { amount, hold, holdTime } = estimate(hourly(3_600_000_000n), { ...WORK, most: seconds(20) });
+  t.deepEqual([amount as bigint, hold as bigint, holdTime], [12_000_000n, 20_000_000n, seconds(20)]);
+});
+
 test("a short task is quoted at its length but held for the shortest hold", (t) => {
   const { amount, hold, holdTime } = estimate(hourly(3_600_000_000n), { ...WORK, time: seconds(1) });
   t.deepEqual([amount as bigint, hold as bigint, holdTime], [1_000_000n, 4_000_000n, SHORTEST_HOLD]);

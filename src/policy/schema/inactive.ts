@@ -17,7 +17,6 @@ const AS_BLOCK = "acts as block";
 const AS_WARN = "acts as warn";
 
 const INACTIVE: readonly Row[] = [
-  { key: "lowest_price.explore" },
   { key: "attribution", values: ["exclusive"], instead: "acts as shared" },
   { key: "when_ledger_fails", values: ["serve_free", "spool"], instead: "acts as refuse" },
   { key: "limits.label_values" },
