@@ -4,24 +4,19 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Lesson } from "../metering/learned-times.ts";
 import { WINDOW } from "../metering/samples.ts";
-import { type DurationUs, durationUs, earlier, HOUR, type Instant, instantUs } from "../metering/time.ts";
-import { type Ending, OUTCOMES } from "../policy/admission.ts";
-import type { Quote } from "../policy/decision.ts";
+import { durationUs, earlier, HOUR, type Instant, instantUs } from "../metering/time.ts";
+import { OUTCOMES, type Outcome } from "../policy/admission.ts";
 import { type Learning, teaches } from "../policy/learning.ts";
-import type { OpenHold } from "./held.ts";
+
+export interface EndedWork extends Omit<Lesson, "isWhole"> {
+  readonly outcome: Outcome;
+  readonly status: number | undefined;
+}
 
 /** Undefined where nothing can be learned from it. */
-export function lessonOf(
-  hold: OpenHold,
-  { bucket, time }: Quote,
-  { outcome, status }: Ending,
-  elapsed: DurationUs,
-): Lesson | undefined {
-  const { model, upstream, gpu_tier: tier } = hold.row.facts;
+export function lessonOf({ outcome, status, ...work }: EndedWork): Lesson | undefined {
   const taught = teaches(outcome, status);
-  if (taught === undefined || model === undefined || upstream === undefined) return undefined;
-  const at = hold.stopped ?? hold.row.at;
-  return { model, bucket, upstream, tier, at, elapsed, isWhole: taught === "whole", expected: time };
+  return taught === undefined ? undefined : { ...work, isWhole: taught === "whole" };
 }
 
 /** At start no more requests are looked at: a house of any size is ready as soon. */
@@ -32,19 +27,22 @@ export function remember(database: DatabaseSync, learning: Learning, now: Instan
   const statement = database.prepare(NEWEST);
   for (const row of statement.iterate(MOST_REMEMBERED, earlier(now, WINDOW))) {
     const text = (name: string) => (row[name] === null ? undefined : String(row[name]));
-    const [model, upstream, bucket] = [text("model") ?? "", text("upstream") ?? "", text("work") ?? ""];
+    const number = (name: string) => (row[name] === null ? undefined : Number(row[name]));
+    const [model, upstream, bucket] = [text("model"), text("upstream"), text("work")];
+    if (model === undefined || upstream === undefined || bucket === undefined) continue;
     const at = instantUs(Number(row.at));
     if (row.tries === 1 && at > earlier(now, HOUR)) learning.tried({ upstream, model, bucket }, at);
     const outcome = OUTCOMES.find((known) => known === row.outcome);
-    const status = row.status === null ? undefined : Number(row.status);
-    const taught = outcome && teaches(outcome, status);
-    if (taught === undefined || row.elapsed === null) continue;
-    learning.learn({
-      ...{ model, bucket, upstream, tier: text("tier"), isWhole: taught === "whole" },
-      at: instantUs(Number(row.ended_at ?? row.at)),
-      elapsed: durationUs(Number(row.elapsed)),
-      expected: row.expected === null ? undefined : durationUs(Number(row.expected)),
+    const elapsed = number("elapsed");
+    if (outcome === undefined || elapsed === undefined) continue;
+    const expected = number("expected");
+    const lesson = lessonOf({
+      ...{ model, bucket, upstream, tier: text("tier"), outcome, status: number("status") },
+      at: instantUs(number("ended_at") ?? at),
+      elapsed: durationUs(elapsed),
+      expected: expected === undefined ? undefined : durationUs(expected),
     });
+    if (lesson !== undefined) learning.learn(lesson);
   }
 }
 

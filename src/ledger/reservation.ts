@@ -6,7 +6,7 @@ import { add, costCeil, type HourlyRate, type NanoUsd, subtract, ZERO_USD } from
 import { isFree, type Price } from "../metering/price.ts";
 import { NOTHING } from "../metering/quantity.ts";
 import { sliceOf } from "../metering/quote.ts";
-import { between, type Instant, later } from "../metering/time.ts";
+import { between, type DurationUs, type Instant, later } from "../metering/time.ts";
 import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
 import { claimsOf, type Demand, demandsOn, satisfied, sliceNeed } from "../policy/claims.ts";
 import type { BudgetExplanation, Claim, Forward, Quote } from "../policy/decision.ts";
@@ -17,7 +17,7 @@ import type { BalanceChange, Book } from "./book.ts";
 import { type Charge, chargeOf } from "./charge.ts";
 import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
-import { lessonOf } from "./lessons.ts";
+import { type EndedWork, lessonOf } from "./lessons.ts";
 import type { Outbox } from "./outbox.ts";
 import { countedIn, extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
@@ -124,7 +124,7 @@ export class LocalReservation implements Reservation {
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
-    this.#accounts.learn(lessonOf(hold, this.quote, ending, charge.elapsed));
+    this.#accounts.learn(lessonOf(this.#work(ending, charge.elapsed)));
     const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases }, "soon");
     ended.catch(() => this.#accounts.leases.refused(leases.joins));
     if (hold.reserving !== undefined) {
@@ -245,6 +245,13 @@ export class LocalReservation implements Reservation {
       after: this.#after(),
       actions: outcome === "unsent" ? [] : warnedBy(this.#decision),
     };
+  }
+
+  #work({ outcome, status }: Ending, elapsed: DurationUs): EndedWork {
+    const { bucket, time: expected, upstream } = this.quote;
+    const at = this.#hold.stopped ?? this.#hold.row.at;
+    const place = { model: this.task.model, bucket, upstream: upstream.id, tier: upstream.gpuTier };
+    return { ...place, at, elapsed, expected, outcome, status };
   }
 
   /** The covering budgets as they stand now: the second half of the explanation. */

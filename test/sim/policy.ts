@@ -34,7 +34,7 @@ export function simulatedPolicy(random: Random): Policy {
     upstreams,
     budgets,
     mode: random.pick(["lowest_price", "lowest_price", "manual"]),
-    lowestPrice: { includeLocal: random.chance(0.3), explore: false },
+    lowestPrice: { includeLocal: random.chance(0.3), explore: true },
   });
 }
 

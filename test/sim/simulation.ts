@@ -17,6 +17,7 @@ import { checkBook, checkLimits, checkRecord } from "./checks.ts";
 import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
 import { simulatedPolicy, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
+import { WatchedLearning } from "./trials.ts";
 import { type Client, sendTo } from "./upstreams.ts";
 import { World } from "./world.ts";
 
@@ -33,7 +34,7 @@ export interface Report {
 
 export type MakeAccounts = (options: AccountsOptions) => LocalAccounts;
 
-/** Throws with the seed and what was wrong. `slots`: upstreams have bounds, and requests wait. */
+/** Throws with the seed and what was wrong. `slots`: upstreams have bounds, requests wait and are learned from. */
 export async function simulate(seed: number, make: MakeAccounts, slots = true): Promise<Report> {
   const simulation = new Simulation(seed, make, slots);
   try {
@@ -49,6 +50,9 @@ class Simulation {
   readonly #random: Random;
   /** Apart, so that a seed that failed once is the same run with other limits. */
   readonly #chance: Random;
+  /** Undefined in runs of which a named seed must stay what it was. */
+  #learning: WatchedLearning | undefined;
+  readonly #learns: boolean;
   readonly #world = new World(START);
   readonly #policy: Policy;
   #fleet: Fleet;
@@ -68,6 +72,7 @@ class Simulation {
 
   constructor(seed: number, make: MakeAccounts, slots: boolean) {
     this.#seed = seed;
+    this.#learns = slots;
     this.#make = make;
     this.#random = seeded(seed);
     this.#chance = seeded(seed + 0.5e9);
@@ -153,11 +158,12 @@ class Simulation {
       candidates: this.#fleet.candidates.bind(this.#fleet),
       room: this.#room,
       timers: this.#timers(),
+      ...(this.#learning === undefined ? {} : { learning: this.#learning }),
     };
     const send: Send = (attempt) => this.#upstreams.run(attempt.upstream, () => script(attempt));
     this.#running += 1;
     exchange(asked, send, gateway, leaves.signal).then(
-      (exchanged) => life === this.#life && this.#ended(exchanged),
+      (exchanged) => life === this.#life && this.#ended(asked.id, exchanged),
       (error) => this.#bugs.push(error),
     );
   }
@@ -166,7 +172,8 @@ class Simulation {
     return covering(this.#policy, facts).some(({ ground }) => isEnforcing(ground.budget));
   }
 
-  #ended(exchanged: Exchanged): void {
+  #ended(task: string, exchanged: Exchanged): void {
+    this.#learning?.ended(task);
     this.#running -= 1;
     const outcome = exchanged.kind === "sent" ? exchanged.ending.outcome : exchanged.kind;
     this.#count(outcome);
@@ -223,6 +230,8 @@ class Simulation {
 
   #start(disk: FakeDisk): LocalAccounts {
     const stored = disk.stored();
+    const learning = this.#learns ? new WatchedLearning(disk, (what) => this.#count(what)) : undefined;
+    this.#learning = learning;
     return this.#make({
       store: disk,
       clock: new LedgerClock(this.#world, stored.highWater),
@@ -230,6 +239,7 @@ class Simulation {
       balances: stored.balances,
       tracked: stored.tracked,
       onTrouble: () => undefined,
+      learn: (lesson) => learning?.learn(lesson),
     });
   }
 

@@ -12,9 +12,11 @@ import type { BalanceChange } from "../../src/ledger/book.ts";
 import { openStored } from "../../src/ledger/open.ts";
 import { SqliteStore } from "../../src/ledger/sqlite.ts";
 import { type Entry, type FoldQuestion, type Store, StoreError, type Write } from "../../src/ledger/store.ts";
+import type { Lesson } from "../../src/metering/learned-times.ts";
 import type { Clock, DurationUs, Instant } from "../../src/metering/time.ts";
 import type { Admission, Ending, Reservation } from "../../src/policy/admission.ts";
 import { decide } from "../../src/policy/decide.ts";
+import type { Learning } from "../../src/policy/learning.ts";
 import type { Facts } from "../../src/policy/match.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import type { Task } from "../../src/policy/task.ts";
@@ -109,6 +111,7 @@ export interface House {
   readonly troubles: unknown[];
   /** Open holds that the start found and settled. */
   readonly recovered: number;
+  readonly learning: Learning;
   policy: Policy;
   admit(task: Task): Promise<Admission>;
   /** Puts another policy in force. */
@@ -118,17 +121,23 @@ export interface House {
 }
 
 export async function openHouse(folder: string, clock: HandClock, policy: Policy): Promise<House> {
-  const { clock: ledgerClock, stored, recovered } = openStored(folder, clock, policy);
+  const { clock: ledgerClock, stored, recovered, learning } = openStored(folder, clock, policy);
   const disk = new Gate(await SqliteStore.open(folder, { committed: () => undefined }));
   const troubles: unknown[] = [];
   const { balances, tracked } = stored;
   const onTrouble = (error: unknown) => void troubles.push(error);
-  const options = { store: disk, clock: ledgerClock, policy, balances, tracked, onTrouble };
+  const learn = (lesson: Lesson) => learning.learn(lesson);
+  const options = { store: disk, clock: ledgerClock, policy, balances, tracked, onTrouble, learn };
   const accounts = new LocalAccounts(options);
   (await accounts.prepare(policy))();
   const house: House = {
-    ...{ folder, clock, accounts, disk, troubles, recovered, policy },
-    admit: (task) => accounts.admit(task, (view) => decide(questionOf(house.policy, task), view)),
+    ...{ folder, clock, accounts, disk, troubles, recovered, learning, policy },
+    admit: (task) =>
+      accounts.admit(task, (view) => {
+        const decision = decide({ ...questionOf(house.policy, task), known: learning }, view);
+        learning.follow(task, decision);
+        return decision;
+      }),
     adopt: async (next) => {
       const turn = await accounts.prepare(next);
       turn();
