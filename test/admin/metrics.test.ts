@@ -106,6 +106,11 @@ test("tokens are counted by upstream, and go on where the ledger left off", asyn
   t.deepEqual(value("budgetguard_tokens_total", { upstream: "none" }), []);
 });
 
+test("how far expected times were off is told by model, as the house remembers it", async (t) => {
+  const value = await scrape(new Metrics());
+  t.deepEqual(value("budgetguard_estimate_error_ratio", { model: "flux-dev" }), ["0.25"]);
+});
+
 test("counters go on where the ledger left off", async (t) => {
   const metrics = new Metrics();
   const { duration: _, overhead: __, ...ended } = relayed;
