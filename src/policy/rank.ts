@@ -81,19 +81,15 @@ export function quotesOf(
     const tokens = isOfLanguage ? counted : NO_TOKENS;
     const ranked = (amount: NanoUsd) => upstream.rankPerRequest ?? add(amount, besides(candidate));
     const fastest = isGuessed(upstream, expected.source.kind) ? expectations.fastest : undefined;
-    const quote = {
-      upstream,
-      ...expected,
-      ...due,
-      tokens,
-      rank: ranked(due.amount),
-      inFlight,
-      hindrance,
-      cold,
-    };
-    if (fastest === undefined) return quote;
-    const asFastest = ranked(estimate(upstream.price, { ...amounts, time: fastest }).amount);
-    return { ...quote, untried: { asFastest, mayTry: expectations.mayTry(upstream) } };
+    const untried =
+      fastest === undefined
+        ? undefined
+        : {
+            asFastest: ranked(estimate(upstream.price, { ...amounts, time: fastest }).amount),
+            mayTry: expectations.mayTry(upstream),
+          };
+    const rank = ranked(due.amount);
+    return { upstream, ...expected, ...due, tokens, rank, inFlight, hindrance, cold, untried };
   });
 }
 
@@ -146,7 +142,9 @@ function inOrder({ lowestPrice }: Policy, quotes: readonly Quote[]): readonly Qu
   if (!lowestPrice.explore || quotes.every(({ untried }) => untried === undefined)) {
     return [...quotes].sort(byPrice);
   }
-  const ranked = quotes.map((quote) => ({ ...quote, rank: quote.untried?.asFastest ?? quote.rank }));
+  const ranked = quotes.map((quote) =>
+    quote.untried === undefined ? quote : { ...quote, rank: quote.untried.asFastest },
+  );
   ranked.sort(byPrice);
   const lastKnown = ranked.findLastIndex(({ untried }) => untried === undefined);
   if (lastKnown < 0) return ranked;

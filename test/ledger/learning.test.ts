@@ -17,7 +17,7 @@ import {
   restarted,
   rows,
 } from "../support/ledger.ts";
-import { perHour, policy, TEN, task, upstream } from "../support/policies.ts";
+import { model, perHour, policy, TEN, task, upstream } from "../support/policies.ts";
 
 const aws = upstream("flux-aws", { price: perHour("3.60"), gpuTier: "a10g" });
 const gcp = upstream("flux-gcp", { provider: "gcp", price: perHour("1.80") });
@@ -95,6 +95,17 @@ test("estimate and actual stand side by side in the ledger, of money and of time
   t.deepEqual(rows(house.folder, "SELECT estimate, charged, expected, elapsed, work FROM decisions"), [
     { estimate: 12_000_000n, charged: 10_000_000n, expected: 12_000_000n, elapsed: 10_000_000n, work: "p24" },
   ]);
+});
+
+test("of a request that was tried elsewhere the last attempt's expectation stays", async (t) => {
+  const expecting = (estimate: number) =>
+    policy({ upstreams: [aws], models: [model("flux-dev", ["flux-aws"], { estimate: seconds(estimate) })] });
+  const house = await houseOf(t, expecting(12));
+  const own = task();
+  await permit(await house.admit(own)).release("retry");
+  await house.adopt(expecting(20));
+  permit(await house.admit(own));
+  t.deepEqual(rows(house.folder, "SELECT expected FROM decisions"), [{ expected: 20_000_000n }]);
 });
 
 test("start looks at the newest requests only, however many there are", (t) => {

@@ -90,7 +90,7 @@ test("the fastest is the shortest median that is known anywhere", (t) => {
 
 test("the error is what was off over what it took, by model, each request once", (t) => {
   const known = taught([10], { tier: "a10g", expected: seconds(12) });
-  taught([30], { tier: "a10g", expected: seconds(22), bucket: "p25" }, known);
+  taught([30], { expected: seconds(22), bucket: "p25" }, known);
   taught([7], { expected: undefined }, known);
   taught([1000], { expected: seconds(1), isWhole: false }, known);
   taught([1], { model: "sdxl", expected: seconds(1) }, known);

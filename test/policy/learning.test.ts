@@ -200,6 +200,11 @@ test("between tries it stands behind those that are known, and serves when they 
   );
 });
 
+test("one that would be dearer even as the fastest is not there to learn from, whenever it serves", (t) => {
+  const busy: Hindrance = { kind: "busy", running: 1, concurrency: 1 };
+  check(t, knowing({ slow: 10 }), "fast", { candidates: { slow: { hindrance: busy } } });
+});
+
 test("a try goes through the same budgets", (t) => {
   const tight = budget("tight", { limit_usd: "0.001", when: { upstream: "slow" } });
   check(t, knowing({ fast: 10 }), "fast", { policy: { ...GIVEN, budgets: [tight] } });
