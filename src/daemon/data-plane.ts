@@ -53,6 +53,7 @@ export class DataPlane {
     const { inForce, fleet, log } = parts;
     const timers = { now: () => parts.books.clock.now(), after };
     this.#room = new WaitingRoom({ slots: fleet, timers, policy: () => inForce.policy });
+    parts.books.accounts.watchFreed((accounts) => this.#room.freed(accounts));
     fleet.onChange((id, turned) => {
       // Those who wait for one that is ejected may have somewhere better to go.
       if (turned?.kind === "ejected") this.#room.reconsider(id);

@@ -12,7 +12,7 @@ import { minus, NOTHING } from "../metering/quantity.ts";
 import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
 import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
 import { claimsOf, demandsOn } from "../policy/claims.ts";
-import type { Claim, Decision, Forward } from "../policy/decision.ts";
+import type { AccountKey, Claim, Decision, Forward } from "../policy/decision.ts";
 import { type Coverage, covering, enforcedLimit, type Facts, factsOf, groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Task } from "../policy/task.ts";
@@ -53,6 +53,7 @@ export class LocalAccounts implements Accounts, Till {
   /** A hold asks five times in its life, always about the same facts. */
   readonly #covered = new WeakMap<Facts, { readonly policy: Policy; readonly all: readonly Coverage[] }>();
   readonly #learn: AccountsOptions["learn"];
+  #onFreed: (accounts: readonly AccountKey[]) => void = () => undefined;
   #policy: Policy;
   #holds = 0;
 
@@ -154,9 +155,16 @@ export class LocalAccounts implements Accounts, Till {
   /** Returns everything that a hold has taken. */
   unhold(hold: OpenHold): readonly BalanceChange[] {
     this.#open.delete(hold.row.id);
-    return hold
-      .claims()
-      .map((claim) => this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount }));
+    const claims = hold.claims();
+    this.#onFreed(claims.map(({ account }) => account));
+    return claims.map((claim) =>
+      this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount }),
+    );
+  }
+
+  /** Told, in the tick, of the accounts in which something that was held is free: before it is used. */
+  watchFreed(call: (accounts: readonly AccountKey[]) => void): void {
+    this.#onFreed = call;
   }
 
   learn(lesson: Lesson | undefined): void {
@@ -210,7 +218,7 @@ export class LocalAccounts implements Accounts, Till {
         version: 0,
         at,
         clientRequestId: task.clientRequestId,
-        facts: factsOf(task, quote.upstream),
+        facts: factsOf({ ...task, model: decision.model }, quote.upstream),
         images: task.work.images,
         tokens: quote.tokens,
         price: quote.upstream.price,

@@ -111,8 +111,9 @@ const OUTCOME_OF = {
   too_busy: "unsent",
 } as const satisfies Record<Decision["kind"], Outcome | undefined>;
 
-export function warnedBy(decision: Forward): EndingRow["actions"] {
-  return decision.warnings.map(({ budget }) => ({ action: "warn", budget }));
+export function warnedBy({ warnings, degraded }: Forward): EndingRow["actions"] {
+  const degrades = degraded === undefined ? [] : [{ action: "degrade", budget: degraded.budget }];
+  return [...degrades, ...warnings.map(({ action, budget }) => ({ action, budget }))];
 }
 
 /** "1.006/h", "0.03/request", "0.01/image", "30.00+60.00/Mtoken": USD, for the export. */

@@ -53,10 +53,21 @@ export type Decided = Forward | Refuse | NoUpstream | Wait;
 export interface Forward {
   readonly kind: "forward";
   readonly quote: Quote;
+  /** The model that serves: another one than was asked for where a budget degraded it to that. */
+  readonly model: string;
+  readonly degraded?: Degraded | undefined;
   readonly claims: readonly Claim[];
   /** Budgets that are over a threshold or, under `warn`, over their limit. */
   readonly warnings: readonly Warning[];
   readonly explanation: Explanation;
+}
+
+/** What would have served, had the budget had what that needs. */
+export interface Degraded {
+  readonly budget: string;
+  readonly model: string;
+  readonly upstream: string;
+  readonly estimate: NanoUsd;
 }
 
 export interface Refuse {
@@ -76,22 +87,43 @@ export interface NoUpstream {
 }
 
 /**
- * Budgets let it through, but every upstream that fits them is at its limit. Whoever waits holds nothing;
- * woken, it is decided anew under the policy of that moment.
+ * Budgets let it through, but every upstream that fits them is at its limit; or a budget queues it. Whoever
+ * waits holds nothing; woken, it is decided anew under the policy of that moment.
  */
 export interface Wait {
   readonly kind: "wait";
-  /** Ids of what it waits for, in rank order: whichever is free first. At least one. */
+  /** Ids of what it waits for, in rank order: whichever is free first. None where it waits for money. */
   readonly upstreams: readonly string[];
   /** All of them are ejected and being tried: it waits to be the next who tries. */
   readonly isLastResort: boolean;
   /** None of them can run it earlier. */
   readonly notBefore: DurationUs;
+  readonly money?: MoneyWait | undefined;
+  readonly urgency: Urgency;
   /** When a client that does not wait may well try again: a guess. */
   readonly retryAfter: DurationUs;
   /** A sentence that says what it waits for and why. */
   readonly reason: string;
   readonly explanation: Explanation;
+}
+
+export interface MoneyWait {
+  /** At least one. Nobody who comes later passes it in these. */
+  readonly accounts: readonly AccountKey[];
+  /** Not there even once all that is held has ended: it waits for the turn, and blocks nobody. */
+  readonly isParked: boolean;
+  /** When the first of their periods ends; FOREVER where none does. */
+  readonly turnsAt: Instant;
+  readonly longest: DurationUs;
+  /** What it is refused with once it has waited in vain. */
+  readonly breach: Breach;
+  readonly reason: string;
+}
+
+/** Who goes first from the waiting room: priority, one more with every `step` waited, then age. */
+export interface Urgency {
+  readonly priority: number;
+  readonly step: DurationUs;
 }
 
 /** It waited in vain, or could not even wait. */
@@ -103,6 +135,7 @@ export interface TooBusy {
 
 export interface Warning {
   readonly budget: string;
+  readonly action: "warn" | "soft_limit";
   readonly text: string;
 }
 
@@ -116,6 +149,8 @@ export interface Breach {
   readonly held: Quantity;
   readonly needed: Quantity;
   readonly resets: Instant | undefined;
+  /** How long it waited for it, in vain. */
+  readonly waited?: DurationUs | undefined;
   readonly timezone: string;
   readonly alternatives: readonly Alternative[];
 }
@@ -143,6 +178,8 @@ export interface Explanation {
 
 export interface CandidateExplanation {
   readonly upstream: string;
+  /** Where it is another one than was asked for: the fallback model. */
+  readonly model?: string | undefined;
   readonly provider: string;
   readonly estimate: NanoUsd;
   readonly hold: NanoUsd;

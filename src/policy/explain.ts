@@ -14,6 +14,8 @@ import type { Policy } from "./policy.ts";
 /** A candidate, what its budgets are asked for, and which of them cannot give it. */
 export interface Judged {
   readonly quote: Quote;
+  /** As which it would serve. */
+  readonly model: string;
   readonly demands: readonly Demand[];
   readonly unmet: readonly Demand[];
   /** Why it is not offered. */
@@ -29,12 +31,14 @@ export interface Verdict {
 
 interface Seen {
   readonly policy: Policy;
+  /** Of the request. */
+  readonly model: string;
   readonly view: Balances;
   readonly candidates: readonly Judged[];
   readonly verdict: Verdict;
 }
 
-export function explain({ policy, view, candidates, verdict }: Seen): Explanation {
+export function explain({ policy, model, view, candidates, verdict }: Seen): Explanation {
   return {
     at: view.at,
     mode: policy.mode,
@@ -42,7 +46,10 @@ export function explain({ policy, view, candidates, verdict }: Seen): Explanatio
     chosen: verdict.chosen,
     rule: verdict.rule,
     alternatives: alternativesOf(candidates),
-    candidates: candidates.map((one) => explainCandidate(one, view, verdict.chosen)),
+    candidates: candidates.map((one) => ({
+      ...(one.model === model ? {} : { model: one.model }),
+      ...explainCandidate(one, view, verdict.chosen),
+    })),
   };
 }
 

@@ -204,11 +204,25 @@ export interface Client {
   readonly role: Role;
 }
 
-/** Whether breaching it can refuse work (MONEY §1: block, queue, degrade). */
+/** Whether what does not fit it is kept from what it asked for: sent elsewhere, made to wait, refused. */
+export function isActing({ enabled, shadow, onLimit }: Budget): boolean {
+  return enabled && !shadow && (onLimit === "block" || onLimit === "queue" || onLimit === "degrade");
+}
+
+/**
+ * Whether nothing may pass its limit (MONEY §1: block, queue, degrade). A degrade whose `then` lets work pass
+ * is no limit: it only looks for something cheaper first.
+ */
 export function isEnforcing(budget: Budget): boolean {
-  return (
-    budget.enabled &&
-    !budget.shadow &&
-    (budget.onLimit === "block" || budget.onLimit === "queue" || budget.onLimit === "degrade")
-  );
+  return isActing(budget) && isStrict(lastAction(budget));
+}
+
+/** What it does in the end: for degrade that is its `then`. */
+export function lastAction({ onLimit, then }: Budget): Action {
+  return onLimit === "degrade" ? then : onLimit;
+}
+
+/** Whether it lets nothing pass: it makes work wait, or refuses it. */
+export function isStrict(action: Action): boolean {
+  return action === "queue" || action === "block";
 }

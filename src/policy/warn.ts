@@ -1,23 +1,35 @@
 // When an allowed request should be told that a budget runs low. Thresholds are shares of the limit.
 
 import type { Balance } from "../metering/balance.ts";
+import { formatUsd } from "../metering/money.ts";
 import { type Quantity, sum, type Unit } from "../metering/quantity.ts";
 import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
 import type { Demand } from "./claims.ts";
-import type { Warning } from "./decision.ts";
+import type { Alternative, Warning } from "./decision.ts";
 
-/** At most one warning a budget: the highest threshold that this request reaches or finds reached. */
-export function warningsOf(demand: Demand, balance: Balance): readonly Warning[] {
+/**
+ * At most one warning a budget: the highest threshold that this request reaches or finds reached. A soft
+ * limit names what is `cheaper`, from `critical_at` on.
+ */
+export function warningsOf(
+  demand: Demand,
+  balance: Balance,
+  cheaper: readonly Alternative[] = [],
+): readonly Warning[] {
   const { budget, unit, limit } = demand.coverage.ground;
   if (!demand.judges) return [];
   if (budget.onLimit === "ignore") return [];
   const used = sum(balance.settled, balance.held, demand.amount);
-  if (used > limit)
-    return [
-      { budget: budget.id, text: `budget ${budget.id} is over its limit: ${state(unit, used, limit)}` },
-    ];
-  if (!reaches(used, limit, budget.warnAt)) return [];
-  return [{ budget: budget.id, text: `budget ${budget.id} runs low: ${state(unit, used, limit)}` }];
+  if (!reaches(used, limit, budget.warnAt) && used <= limit) return [];
+  const what = used > limit ? "is over its limit" : "runs low";
+  const isSoft = budget.onLimit === "soft_limit" && (used > limit || reaches(used, limit, budget.criticalAt));
+  const hint = isSoft && cheaper.length > 0 ? `; cheaper: ${cheaper.map(nameOf).join(", ")}` : "";
+  const text = `budget ${budget.id} ${what}: ${state(unit, used, limit)}${hint}`;
+  return [{ budget: budget.id, action: budget.onLimit === "soft_limit" ? "soft_limit" : "warn", text }];
+}
+
+function nameOf({ upstream, estimate }: Alternative): string {
+  return `${upstream} (${formatUsd(estimate)} USD)`;
 }
 
 function state(unit: Unit, used: Quantity, limit: Quantity): string {

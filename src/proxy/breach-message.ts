@@ -4,7 +4,7 @@
 import { available } from "../metering/balance.ts";
 import { minus, type Quantity, sum, type Unit } from "../metering/quantity.ts";
 import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
-import type { Instant } from "../metering/time.ts";
+import { type Instant, SECOND } from "../metering/time.ts";
 import type { Breach } from "../policy/decision.ts";
 
 export function breachMessage(breach: Breach): string {
@@ -16,7 +16,9 @@ export function breachMessage(breach: Breach): string {
       ? `is spent (${short(unit, sum(settled, held), "down")} of ${all})`
       : `has ${short(unit, left, "down")} of ${all} left, this needs about ${short(unit, needed, "up")}`;
   const until = resets === undefined ? "" : `, resets ${localMinute(resets, timezone)} ${timezone}`;
-  return `budget ${budget} ${what}${until}`;
+  const waited =
+    breach.waited === undefined ? "" : `, after a wait of ${Math.ceil(breach.waited / SECOND)} s`;
+  return `budget ${budget} ${what}${waited}${until}`;
 }
 
 /** Of money two decimals, of seconds one, or two significant digits where that would be nothing. */

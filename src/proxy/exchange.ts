@@ -10,10 +10,10 @@
 // (MONEY §3).
 
 import { formatUsd } from "../metering/money.ts";
-import type { DurationUs } from "../metering/time.ts";
+import { type DurationUs, SECOND } from "../metering/time.ts";
 import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
-import { decide, modelGone } from "../policy/decide.ts";
-import type { Breach, Forward, NoUpstream } from "../policy/decision.ts";
+import { decide, modelGone, type Question } from "../policy/decide.ts";
+import type { AccountKey, Breach, Forward, NoUpstream } from "../policy/decision.ts";
 import type { Learning } from "../policy/learning.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
@@ -33,6 +33,8 @@ export type Send = (attempt: Attempt) => Promise<Relayed>;
 
 export interface Attempt {
   readonly upstream: Upstream;
+  /** As which it serves: the fallback model where a budget degraded the request to that. */
+  readonly model: string;
   readonly held: Reservation;
   /** Aborted with reason "cut" when the held money ends, or "cancelled" by an operator. */
   readonly signal: AbortSignal;
@@ -124,8 +126,11 @@ async function attempts(life: Life): Promise<Exchanged> {
       if (model === undefined) return modelGone(policy, task, view);
       const all = turn.see(gateway.candidates(policy, model));
       const candidates = all.filter(({ upstream }) => !unreachable.has(upstream.id));
+      const fallback = fallbackOf(life, policy, model, unreachable);
+      const claimedBefore = (account: AccountKey) => turn.claimedBefore(account);
+      const question = { policy, model, task, candidates, fallback, claimedBefore };
       const decision = decide(
-        { policy, model, task, candidates, unreachable: [...unreachable.keys()], known: gateway.learning },
+        { ...question, unreachable: [...unreachable.keys()], known: gateway.learning },
         view,
       );
       turn.follow(decision);
@@ -144,7 +149,7 @@ async function attempts(life: Life): Promise<Exchanged> {
       case "wait": {
         const woken = await turn.wait(life.signal, life.onGone);
         if (woken === "again") break;
-        return giveUp(task, gateway, admission, woken);
+        return giveUp(task, gateway, admission, woken, turn.waited);
       }
       case "admitted": {
         const { reservation, decision } = admission;
@@ -160,6 +165,18 @@ async function attempts(life: Life): Promise<Exchanged> {
       }
     }
   }
+}
+
+function fallbackOf(
+  { gateway, turn }: Life,
+  policy: Policy,
+  { fallbackModel }: Model,
+  unreachable: ReadonlyMap<string, Unsent>,
+): Question["fallback"] {
+  const model = fallbackModel === undefined ? undefined : policy.models.get(fallbackModel);
+  if (model === undefined) return undefined;
+  const all = turn.see(gateway.candidates(policy, model));
+  return { model, candidates: all.filter(({ upstream }) => !unreachable.has(upstream.id)) };
 }
 
 /** Holds money in slices for as long as the work runs, and cuts it when a budget says so. */
@@ -178,9 +195,10 @@ async function run(
   try {
     return await inSlot(slot, send, {
       upstream: decision.quote.upstream,
+      model: decision.model,
       held,
       signal: control.signal,
-      headers: replyHeaders(held, decision),
+      headers: replyHeaders(held, decision, turn.waited),
       answered: (status) => void (isWell(status) && slot.answers()),
     });
   } catch (bug) {
@@ -254,7 +272,8 @@ function noUpstream(
 
 function replyHeaders(
   held: Reservation,
-  { quote, warnings }: Forward,
+  { quote, model, degraded, warnings }: Forward,
+  waited: DurationUs,
 ): readonly (readonly [string, string])[] {
   const headers: [string, string][] = [
     ["X-BudgetGuard-Request", held.task.id],
@@ -262,6 +281,12 @@ function replyHeaders(
     ["X-BudgetGuard-Provider", quote.upstream.provider],
     ["X-BudgetGuard-Estimate-USD", formatUsd(quote.amount)],
   ];
+  if (degraded !== undefined) {
+    const from = degraded.model === model ? degraded.upstream : `${degraded.model} at ${degraded.upstream}`;
+    const to = degraded.model === model ? quote.upstream.id : `${model} at ${quote.upstream.id}`;
+    headers.push(["X-BudgetGuard-Degraded", `from ${from} to ${to}, for budget ${degraded.budget}`]);
+  }
+  if (waited > 0) headers.push(["X-BudgetGuard-Waited-Seconds", (waited / SECOND).toFixed(3)]);
   if (warnings.length > 0)
     headers.push(["X-BudgetGuard-Warning", warnings.map(({ text }) => text).join("; ")]);
   return headers;

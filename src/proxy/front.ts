@@ -118,7 +118,8 @@ export class Front {
       let tried: AddedHeaders = [];
       const sendTo = (attempt: Attempt): Promise<Relayed> => {
         tried = attempt.headers;
-        return relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: tried }));
+        const fallback = attempt.model === task.model ? undefined : attempt.model;
+        return relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: tried, fallback }));
       };
       const exchanged = await exchange(task, sendTo, house, running.signal, whenGone(came.request.socket));
       const unserved = unservedOf(exchanged);
@@ -183,7 +184,10 @@ export class Front {
     came: Came,
     path: string,
     requestId: string,
-    own: Pick<RelayJob, "upstream" | "held" | "signal" | "replyHeaders" | "answered">,
+    own: Pick<RelayJob, "upstream" | "held" | "signal" | "replyHeaders" | "answered"> & {
+      /** The model that it is degraded to: its body names another. */
+      readonly fallback?: string | undefined;
+    },
   ): RelayJob {
     const { request, response, body } = came;
     return {
@@ -201,7 +205,7 @@ export class Front {
       },
       response,
       requestId,
-      rewriteModel: own.upstream.model,
+      rewriteModel: own.upstream.model ?? own.fallback,
       secretOf: (ref) => this.#house.secretOf(ref),
       pools: own.upstream.provider === "nvidia-hosted" ? this.#polling : this.pools,
     };

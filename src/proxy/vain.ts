@@ -4,7 +4,7 @@
 import type { DurationUs } from "../metering/time.ts";
 import { MINUTE, SECOND } from "../metering/time.ts";
 import type { Accounts } from "../policy/admission.ts";
-import type { Wait } from "../policy/decision.ts";
+import type { Breach, Wait } from "../policy/decision.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Task } from "../policy/task.ts";
 import type { Unsent } from "./exchange.ts";
@@ -25,9 +25,17 @@ export async function giveUp(
   { accounts, policy }: { readonly accounts: Accounts; policy(): Policy },
   wait: Wait,
   why: Vain,
-): Promise<TooBusy | ({ readonly kind: "unsent" } & Unsent)> {
+  waited: DurationUs,
+): Promise<
+  TooBusy | ({ readonly kind: "unsent" } & Unsent) | { readonly kind: "refused"; readonly breach: Breach }
+> {
   const reason = reasonOf(wait, why, policy().limits.waiting);
   const explanation = { ...wait.explanation, rule: reason };
+  if (wait.money !== undefined && (why === "full" || why === "too_late")) {
+    const breach = { ...wait.money.breach, ...(waited > 0 ? { waited } : {}) };
+    await accounts.admit(task, () => ({ kind: "refuse", breach, explanation }));
+    return { kind: "refused", breach };
+  }
   await accounts.admit(task, () => ({ kind: "too_busy", reason, explanation }));
   if (why === "gone" || why === "cancelled") {
     const word = why === "gone" ? "client_gone" : "cancelled";
@@ -36,7 +44,8 @@ export async function giveUp(
   return { kind: "too_busy", reason, retryAfter: wait.retryAfter };
 }
 
-function reasonOf({ reason, upstreams }: Wait, why: Vain, waiting: number): string {
+function reasonOf({ reason, upstreams, money }: Wait, why: Vain, waiting: number): string {
+  const what = money === undefined ? upstreams.join(", ") : `money of budget ${money.breach.budget}`;
   switch (why) {
     case "full":
       return waiting === 0
@@ -47,11 +56,11 @@ function reasonOf({ reason, upstreams }: Wait, why: Vain, waiting: number): stri
     case "stopping":
       return `${reason}, and the gateway is stopping: ask again once it is back`;
     case "too_late":
-      return `${reason}: it waited ${LONGEST_WAIT / MINUTE} minutes, as long as a request may`;
+      return `${reason}: it waited as long as a request may`;
     case "gone":
-      return `the client went away while it waited for ${upstreams.join(", ")}`;
+      return `the client went away while it waited for ${what}`;
     case "cancelled":
-      return `cancelled while it waited for ${upstreams.join(", ")}`;
+      return `cancelled while it waited for ${what}`;
   }
 }
 

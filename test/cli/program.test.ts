@@ -103,7 +103,14 @@ test("every example of the help works as it stands", async (t) => {
     ...{ span: candidate.time, tokens: { input: 0, output: 0 } },
     ...{ bucket: "u", most: candidate.time, source: { kind: "guess" as const } },
   };
-  const forward = { kind: "forward" as const, quote, claims: [], warnings: [], explanation };
+  const forward = {
+    kind: "forward" as const,
+    model: "flux-dev",
+    quote,
+    claims: [],
+    warnings: [],
+    explanation,
+  };
   const { admin, port } = await openAdmin(
     houseOf({
       estimate: async () => forward,

@@ -14,12 +14,10 @@ test("a policy of active keys has no notes", (t) => {
   check(t, file(`mode: local\nhosts: [a]\nidentity: token\nbudgets: [${budget}]\n`), []);
 });
 
-test("an action that is not active yet says what it acts as", (t) => {
-  const of = (action: string) => file(`budgets: [{id: a, limit_usd: 1, on_limit: ${action}}]`);
-  check(t, of("queue"), [/^6:\d+ budgets\[0\]\.on_limit: not active yet: acts as block/]);
-  check(t, of("degrade"), [/acts as block/]);
-  check(t, of("soft_limit"), [/acts as warn/]);
-  for (const active of ["ignore", "warn", "block", "hard_limit"]) check(t, of(active), []);
+test("every action is active", (t) => {
+  for (const action of ["ignore", "warn", "soft_limit", "degrade", "queue", "block", "hard_limit"]) {
+    check(t, file(`budgets: [{id: a, limit_usd: 1, on_limit: ${action}}]`), []);
+  }
 });
 
 test("keys of rooms to come are told once each, not key by key", (t) => {
@@ -38,13 +36,10 @@ test("a value that is already what happens is not told", (t) => {
 test("a key that does nothing beside the action says so", (t) => {
   const of = (more: string) => file(`budgets: [{id: a, limit_usd: 1, ${more}}]`);
   const idle = /\.then: does nothing: it is for on_limit: degrade, and this is warn/;
-  check(t, of("then: warn"), [idle, /then: not active yet/]);
-  check(t, of("on_limit: degrade, then: warn"), [/on_limit: not active/, /then: not active yet/]);
-  check(t, of("on_limit: block, max_wait: 1h"), [
-    /max_wait: does nothing: it is for on_limit: queue/,
-    /max_wait: not/,
-  ]);
-  check(t, of("on_limit: queue, max_wait: 1h"), [/on_limit: not active/, /max_wait: not active yet/]);
+  check(t, of("then: warn"), [idle]);
+  check(t, of("on_limit: degrade, then: warn"), []);
+  check(t, of("on_limit: block, max_wait: 1h"), [/max_wait: does nothing: it is for on_limit: queue/]);
+  check(t, of("on_limit: queue, max_wait: 1h"), []);
 });
 
 test("a user's budget is advisory while anyone can claim a name", (t) => {

@@ -1,9 +1,20 @@
 // The policy of one simulated run: tight budgets of every reach, over upstreams priced by time and by piece.
 
-import { type DurationUs, SECOND } from "../../src/metering/time.ts";
-import type { Policy, Upstream } from "../../src/policy/policy.ts";
+import { DAY, type DurationUs, SECOND } from "../../src/metering/time.ts";
+import type { Budget, Policy, Upstream } from "../../src/policy/policy.ts";
 import { budget, perHour, perRequest, policy, upstream } from "../support/policies.ts";
 import type { Random } from "./random.ts";
+
+/** The same policy, with some of its budgets making wait or degrading where they would refuse. */
+export function withActions(policy: Policy, random: Random): Policy {
+  const maxWait = random.pick([DAY, DAY, 5 * SECOND, 60 * SECOND]) as DurationUs;
+  const budgets = policy.budgets.map((one): Budget => {
+    if (one.onLimit !== "block" || one.period === "per_task") return one;
+    const onLimit = random.pick(["block", "queue", "queue", "degrade", "soft_limit"] as const);
+    return { ...one, onLimit, maxWait, then: random.pick(["block", "queue"] as const) };
+  });
+  return { ...policy, budgets };
+}
 
 export function simulatedPolicy(random: Random): Policy {
   const overrun = "cut" as const;

@@ -15,7 +15,8 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
 import { checkBook, checkLimits, checkRecord } from "./checks.ts";
 import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
-import { simulatedPolicy, withSlots } from "./policy.ts";
+import { MoneyQueues } from "./money-queues.ts";
+import { simulatedPolicy, withActions, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
 import { WatchedLearning } from "./trials.ts";
 import { type Client, sendTo } from "./upstreams.ts";
@@ -62,6 +63,7 @@ class Simulation {
   readonly #bugs: unknown[] = [];
   #upstreams: UpstreamLoad;
   readonly #idle = new IdleSlots();
+  #queues = new MoneyQueues();
   #disk: FakeDisk;
   #accounts: LocalAccounts;
   #running = 0;
@@ -77,7 +79,7 @@ class Simulation {
     this.#random = seeded(seed);
     this.#chance = seeded(seed + 0.5e9);
     const plain = simulatedPolicy(this.#random);
-    this.#policy = slots ? withSlots(plain, this.#chance) : plain;
+    this.#policy = slots ? withActions(withSlots(plain, this.#chance), this.#chance) : plain;
     this.#disk = this.#newDisk();
     this.#accounts = this.#start(this.#disk);
     this.#upstreams = new UpstreamLoad(this.#world);
@@ -120,6 +122,7 @@ class Simulation {
     if (this.#bugs.length > 0) throw this.#bugs[0];
     checkLimits(this.#accounts, this.#policy);
     this.#upstreams.check(this.#policy);
+    this.#queues.check(this.#accounts, this.#world.now());
     this.#idle.check(this.#policy, this.#fleet, this.#room, this.#world.monotonic());
   }
 
@@ -154,7 +157,7 @@ class Simulation {
     });
     const gateway = {
       policy: () => this.#policy,
-      accounts: this.#accounts,
+      accounts: this.#queues.watch(this.#accounts, () => this.#world.now()),
       candidates: this.#fleet.candidates.bind(this.#fleet),
       room: this.#room,
       timers: this.#timers(),
@@ -175,6 +178,7 @@ class Simulation {
   #ended(task: string, exchanged: Exchanged): void {
     this.#learning?.ended(task);
     this.#running -= 1;
+    this.#queues.ended(task);
     const outcome = exchanged.kind === "sent" ? exchanged.ending.outcome : exchanged.kind;
     this.#count(outcome);
     if (exchanged.kind === "sent" && exchanged.waited > 0) this.#count("waited");
@@ -193,6 +197,7 @@ class Simulation {
     this.#accounts = this.#start(this.#disk);
     this.#upstreams = new UpstreamLoad(this.#world);
     this.#fleet = this.#newFleet();
+    this.#queues = new MoneyQueues();
     this.#room = this.#openRoom();
     this.#beat(this.#life);
     this.#plan(pending, 60);
@@ -217,6 +222,7 @@ class Simulation {
       timers: this.#timers(),
       policy: () => this.#policy,
     });
+    this.#accounts.watchFreed((accounts) => room.freed(accounts));
     fleet.onChange((id, turned) => {
       if (turned?.kind === "ejected") room.reconsider(id);
       else room.offer(id);

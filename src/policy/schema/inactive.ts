@@ -13,9 +13,6 @@ interface Row {
   readonly values?: readonly string[];
 }
 
-const AS_BLOCK = "acts as block";
-const AS_WARN = "acts as warn";
-
 const INACTIVE: readonly Row[] = [
   { key: "attribution", values: ["exclusive"], instead: "acts as shared" },
   { key: "when_ledger_fails", values: ["serve_free", "spool"], instead: "acts as refuse" },
@@ -26,8 +23,6 @@ const INACTIVE: readonly Row[] = [
   { key: "comfyui" },
   { key: "prices" },
   { key: "alerts" },
-  { key: "defaults.on_limit", values: ["queue", "degrade"], instead: AS_BLOCK },
-  { key: "defaults.on_limit", values: ["soft_limit"], instead: AS_WARN },
   { key: "defaults.session_idle" },
   { key: "machines.*.asg" },
   { key: "machines.*.aks_pool" },
@@ -39,12 +34,6 @@ const INACTIVE: readonly Row[] = [
   { key: "upstreams.*.lifecycle" },
   { key: "upstreams.*.idle_usd_per_hour" },
   { key: "upstreams.*.min_billed" },
-  { key: "models.*.fallback_model" },
-  { key: "budgets.*.on_limit", values: ["queue", "degrade"], instead: AS_BLOCK },
-  { key: "budgets.*.on_limit", values: ["soft_limit"], instead: AS_WARN },
-  { key: "budgets.*.then" },
-  { key: "budgets.*.max_wait" },
-  { key: "budgets.*.priority" },
   { key: "budgets.*.include_idle" },
   { key: "budgets.*.stop_idle" },
 ];
