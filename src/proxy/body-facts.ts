@@ -88,14 +88,18 @@ function largest(
 }
 
 /**
- * A whole number >= 0. Servers that read leniently take "4" for 4, so it counts here too: else four images
- * would be had for the price of one. Anything else is the upstream's to reject.
+ * A whole number >= 0. Servers that read leniently (pydantic does) take "4", "+4" and "0_4" for 4, so these
+ * count here too: else four images would be had for the price of one. Anything else is the upstream's to
+ * reject.
  */
 function count(found: Found | undefined): number | undefined {
   const { value } = found ?? {};
-  const number = typeof value === "string" && /^\s*\d{1,15}(?:\.0*)?\s*$/.test(value) ? Number(value) : value;
+  const isSaid = typeof value === "string" && LENIENT.test(value);
+  const number = isSaid ? Number(value.replaceAll("_", "")) : value;
   return typeof number === "number" && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
 }
+
+const LENIENT = /^\s*\+?\d+(?:_\d+)*(?:\.0*)?\s*$/;
 
 function isPlain(encoding: string | undefined): boolean {
   return encoding === undefined || encoding.trim().toLowerCase() === "identity";

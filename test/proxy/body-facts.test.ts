@@ -81,6 +81,10 @@ test("the body that a ComfyUI NIM node sends is read", (t) => {
 test("images are samples or n, never less than one, and a number in quotes counts", (t) => {
   t.is(facts('{"samples": 4}').work.images, 4);
   t.is(facts('{"n": "3"}').work.images, 3);
+  for (const said of ["4", " 4 ", "+4", "4.0", "0_4", "00000000000000000004"])
+    t.is(facts(`{"n": "${said}"}`).work.images, 4, said);
+  for (const said of ["", "four", "4_", "_4", "4__0", "0x4", "4e0", "-4", "99999999999999999999"])
+    t.is(facts(`{"n": "${said}"}`).work.images, 1, said);
   t.is(facts('{"n": 0}').work.images, 1);
   t.is(facts('{"n": -5}').work.images, 1);
   t.is(facts('{"n": 2.5}').work.images, 1);
