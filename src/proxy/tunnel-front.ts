@@ -8,7 +8,7 @@ import { readFacts } from "./body-facts.ts";
 import { type Attempt, exchange } from "./exchange.ts";
 import { bare, type FrontHouse, unservedOf } from "./front.ts";
 import type { AddedHeaders } from "./headers.ts";
-import { type Identified, identify, type LookedAt, type Place, readHead } from "./identify.ts";
+import { type Identified, identify, type LookedAt, type Place, type Problem, readHead } from "./identify.ts";
 import type { Unserved } from "./reply.ts";
 import { newTaskId } from "./task-id.ts";
 import { tunnel } from "./tunnel.ts";
@@ -86,25 +86,37 @@ export class TunnelFront {
     const head = { method: "GET", path, rawHeaders: request.rawHeaders };
     const known = readHead(head, policy, place, house.tokens);
     if (known.kind !== "known") return known;
-    return identify({ ...known, isMetered: true }, askedIn(path), policy, { newId: newTaskId, at });
+    const models = modelsIn(path);
+    // Whoever is sent two may take the other one than the one that is priced.
+    if (models.length > 1) return TWO_MODELS;
+    return identify({ ...known, isMetered: true }, askedFor(models[0]), policy, { newId: newTaskId, at });
   }
 }
 
+function modelsIn(path: string): string[] {
+  return new URLSearchParams(path.replace(/^[^?]*\??/, "")).getAll("model");
+}
+
 /** As if it were a body of nothing but its model. */
-function askedIn(path: string): LookedAt {
-  const name = new URLSearchParams(path.replace(/^[^?]*\??/, "").replace(/#.*$/s, "")).get("model");
+function askedFor(name: string | undefined): LookedAt {
   const facts = readFacts({
     bytes: NOTHING,
     isWhole: true,
     contentType: undefined,
     contentEncoding: undefined,
   });
-  if (name === null || name === "" || facts.kind !== "facts") return { facts, length: 0 };
+  if (name === undefined || name === "" || facts.kind !== "facts") return { facts, length: 0 };
   return { facts: { ...facts, model: { name, start: 0, end: 0 } }, length: 0 };
 }
 
 const NOTHING = Buffer.alloc(0);
 const SWITCHED = 101;
+const TWO_MODELS: Problem = {
+  kind: "problem",
+  status: 400,
+  code: "bad_query",
+  message: "name one model in the query of a tunnel, not several",
+};
 const NO_TUNNEL: Unserved = {
   kind: "problem",
   status: 404,

@@ -49,7 +49,12 @@ const NO_BODY = { isWhole: true, source: () => null, announcedAs: () => undefine
 /** `?model=` says here what the JSON `model` says elsewhere; the upstream may have another name for it. */
 function renameModel(path: string, name: string | undefined): string {
   if (name === undefined) return path;
-  return path.replace(/(?<=\?(?:[^#]*&)?model=)[^&#]*/, () => encodeURIComponent(name));
+  const start = path.indexOf("?") + 1;
+  if (start === 0) return path;
+  const isModel = (parameter: string) => new URLSearchParams(parameter).has("model");
+  const parameters = path.slice(start).split("&");
+  const named = parameters.map((each) => (isModel(each) ? `model=${encodeURIComponent(name)}` : each));
+  return path.slice(0, start) + named.join("&");
 }
 
 /** A browser's OpenAI client can send its key only here, and a client's credentials go no further. */

@@ -184,6 +184,8 @@ test("the model is named by path, header or query; without a name it is asked fo
   );
   await t.throwsAsync(talk(url), { message: /404/ });
   await t.throwsAsync(talk(`${url}?model=nobody`), { message: /404/ });
+  for (const two of ["model=riva&model=other", "model=riva&%6Dodel=other"])
+    await t.throwsAsync(talk(`${url}?${two}`), { message: /400/ }, two);
   await t.throwsAsync(talk(`${gateway.url}/m/riva/elsewhere`), { message: /404/ });
 });
 

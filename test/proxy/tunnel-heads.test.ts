@@ -56,6 +56,7 @@ test("a client's credentials and what is the gateway's own stay here, the upstre
 const renamed: [path: string, expected: string][] = [
   ["/v1/realtime?model=a", "/v1/realtime?model=riva%2F1"],
   ["/v1/realtime?x=1&model=a&y=2", "/v1/realtime?x=1&model=riva%2F1&y=2"],
+  ["/v1/realtime?%6Dodel=a", "/v1/realtime?model=riva%2F1"],
   ["/v1/realtime?xmodel=a", "/v1/realtime?xmodel=a"],
   ["/v1/model=a", "/v1/model=a"],
 ];
