@@ -132,6 +132,12 @@ const KEPT_FROM_UPSTREAM: ReadonlySet<string> = new Set([
   "x-goog-api-key",
   "x-amz-security-token",
   "ocp-apim-subscription-key",
+  // What some servers take for the method or the path: work would be had by a request that asks for none.
+  "x-http-method-override",
+  "x-http-method",
+  "x-method-override",
+  "x-original-url",
+  "x-rewrite-url",
 ]);
 const PRIVATE_PREFIX = /^(?:proxy-|x-budgetguard-)/;
 

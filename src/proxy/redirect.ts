@@ -18,7 +18,9 @@ export function ownLocation(location: string, { base, path, prefix }: Asked): st
   const folder = root.pathname.replace(/\/$/, "");
   const to = URL.parse(location, root.origin + folder + path);
   if (to === null || to.origin !== root.origin || !to.pathname.startsWith(`${folder}/`)) return undefined;
-  return prefix + to.pathname.slice(folder.length) + to.search;
+  const below = to.pathname.slice(folder.length);
+  // "//host/x" would be another host to the client, which is not where the upstream's own path began.
+  return below.startsWith("//") ? undefined : prefix + below + to.search;
 }
 
 /** Headers as the client may see them: name, value, name, value. */

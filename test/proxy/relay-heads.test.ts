@@ -3,6 +3,7 @@
 import test, { type ExecutionContext } from "ava";
 import { nanoUsd } from "../../src/metering/money.ts";
 import type { Upstream } from "../../src/policy/policy.ts";
+import { ownLocation } from "../../src/proxy/redirect.ts";
 import { Running } from "../../src/proxy/running.ts";
 import { VIA } from "../../src/proxy/via.ts";
 import { type RigOptions, relayRig } from "../support/relay-rig.ts";
@@ -75,6 +76,16 @@ test("no credential of a client reaches an upstream, and the upstream's own does
   );
   t.notRegex(head, /canary/);
   t.regex(head, /Authorization: Bearer upstream-key\r\n/);
+});
+
+test("what says another method or path than was priced goes no further", async (t) => {
+  const { head } = await cross(
+    t,
+    `${OK}\r\nok`,
+    "X-HTTP-Method-Override: other\r\nX-HTTP-Method: other\r\nX-Method-Override: other\r\n" +
+      "X-Original-URL: /other\r\nX-Rewrite-URL: /other\r\n",
+  );
+  t.notRegex(head, /other/);
 });
 
 test("an upstream whose secret is missing gets nothing, and the answer says which", async (t) => {
@@ -170,6 +181,19 @@ const redirected = test.macro({
     );
     t.regex(reply, expected);
   },
+});
+
+test("a place whose path would be another host to the client is no place of the upstream's", (t) => {
+  const asked = { method: "GET", path: "/v1/x", prefix: "", base: "http://up:8000" };
+  for (const location of [
+    "http://up:8000//evil.example/x",
+    "http://up:8000/\\evil.example/x",
+    "/.//evil.example/x",
+    "/v1/..//evil.example/x",
+  ])
+    t.is(ownLocation(location, asked), undefined, location);
+  t.is(ownLocation("http://up:8000/evil//example", asked), "/evil//example");
+  t.is(ownLocation("/base//evil.example", { ...asked, base: "http://up:8000/base" }), undefined);
 });
 
 const GOES_PAST = /^HTTP\/1.1 502 BudgetGuard: upstream up: it redirects \(30.\) past this gateway/;
