@@ -80,7 +80,7 @@ export function jsonOf(reply: Reply): Record<string, unknown> {
   return JSON.parse(reply.body.toString("utf8"));
 }
 
-export const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 20_000;
 
 /** Asks again until there is an answer; fails with `what` when there is none for a long time. */
 export async function eventually<T>(

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { BudgetGuardClient } from "../../src/sdk/client.ts";
 import { assertNoCanary, assertNoCanaryIn, CANARY_ENV } from "./canary.ts";
-import { eventually, PATIENCE_MS } from "./gateway-client.ts";
+import { eventually } from "./gateway-client.ts";
 import type { GatewayFolder } from "./gateway-folder.ts";
 import { failedToStart, mayBeLeft } from "./leftovers.ts";
 
@@ -84,9 +84,12 @@ export async function spawnGateway(
 /** For daemons that are not expected to become ready. One that lives on is killed. */
 export function runGateway(folder: GatewayFolder, options: ProcessOptions = {}): Promise<Ended> {
   const { ended, signal } = startProcess(folder, options);
-  const late = setTimeout(() => signal("SIGKILL"), PATIENCE_MS);
+  const late = setTimeout(() => signal("SIGKILL"), LONGEST_LIFE_MS);
   return ended.finally(() => clearTimeout(late));
 }
+
+/** Shorter than ava's timeout, and longer than a busy machine needs to start and end one. */
+const LONGEST_LIFE_MS = 90_000;
 
 function startProcess(folder: GatewayFolder, options: ProcessOptions) {
   const { listen, admin, under = [], args: more = [], environment } = options;
