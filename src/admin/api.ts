@@ -12,6 +12,7 @@ import { addCancelRoute, addEstimateRoute, addRequestRoutes } from "./request-ro
 import { type Api, ok, problems, type Room } from "./route.ts";
 import { type AdminEnv, knownHost, listedPages, sameOrigin, securityHeaders } from "./safety.ts";
 import { addSpendRoutes } from "./spend-routes.ts";
+import { addSpendingRoutes } from "./spending-routes.ts";
 import { addHealthRoutes, addStatusRoutes } from "./status-routes.ts";
 
 export interface ApiParts extends Room {
@@ -28,6 +29,7 @@ export function createApi(parts: ApiParts): Api {
   api.use(securityHeaders(), knownHost(parts.safety), sameOrigin(parts.safety), listedPages(parts.safety));
   addStatusRoutes(api, parts);
   addSpendRoutes(api, parts);
+  addSpendingRoutes(api, parts);
   addRequestRoutes(api, parts);
   addCancelRoute(api, parts);
   addEstimateRoute(api, parts);

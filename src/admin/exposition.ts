@@ -11,7 +11,7 @@ import type { House } from "./house.ts";
 import { type Page, pageOf, type Sample } from "./page.ts";
 
 /** What a scrape reads from the house. */
-export type Readings = Pick<House, "status" | "policy" | "estimateErrors">;
+export type Readings = Pick<House, "status" | "policy" | "estimateErrors" | "stopped">;
 
 export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -150,6 +150,11 @@ function writeHouse(page: Page, counts: Counts, readings: Readings): void {
     "budgetguard_inflight_requests",
     "Requests under way, those that wait included.",
     alone(inFlight),
+  );
+  page.gauge(
+    "budgetguard_spending_stopped",
+    "1 while all spending is stopped and paid work is refused, else 0.",
+    alone(readings.stopped() === undefined ? 0 : 1),
   );
   page.gauge("budgetguard_waiting_requests", "Requests that wait for a slot of an upstream.", alone(waiting));
   page.gauge(

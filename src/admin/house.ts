@@ -8,6 +8,7 @@ import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Decided, Explanation } from "../policy/decision.ts";
 import type { Budget, Mode, Note, Policy, Role } from "../policy/policy.ts";
+import type { SpendingStop } from "../policy/spending.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
 
@@ -20,6 +21,14 @@ export interface House {
   mode(): ModeSwitch;
   /** Resolves when the switch is durable. */
   setMode(mode: Mode): Promise<ModeSwitch>;
+  /** Undefined while spending goes on. */
+  stopped(): SpendingStop | undefined;
+  /** Newest first. */
+  spendingTurns(limit: number): Promise<readonly SpendingTurn[]>;
+  /** Counts from this tick; resolves when it is durable, or cannot be. */
+  stopSpending(asked: StopAsked): Promise<StopDone>;
+  /** Paid work passes again once it is durable. */
+  resumeSpending(by: string): Promise<StopDone>;
   spend(query: SpendAsked): Promise<SpendFound>;
   /** Newest first, at most `limit`. */
   requests(query: RequestsAsked): Promise<RequestsFound>;
@@ -103,6 +112,30 @@ export interface ModeSwitch {
   readonly policyMode: Mode;
   /** undefined while the file's mode is in force. */
   readonly switchedAt: Instant | undefined;
+}
+
+export interface StopAsked {
+  readonly by: string;
+  /** Also ends the paid work that runs. */
+  readonly cut: boolean;
+  readonly containers: boolean;
+}
+
+export interface StopDone {
+  /** Requests that were told to end. */
+  readonly cut: readonly string[];
+  /** Machines that are being turned off. */
+  readonly machines: readonly string[];
+  /** Why it is not durable, where it is not; a stop is in force all the same, a resume is not. */
+  readonly unwritten: string | undefined;
+}
+
+export interface SpendingTurn {
+  readonly at: Instant;
+  readonly by: string;
+  readonly stopped: boolean;
+  readonly cut: boolean;
+  readonly containers: boolean;
 }
 
 export interface SpendAsked {

@@ -141,12 +141,24 @@ function askedOf(request: z.output<typeof EstimateRequest>, onlyUser: string | u
   };
 }
 
+function reasonOf(decided: Decided): string | null {
+  switch (decided.kind) {
+    case "no_upstream":
+    case "wait":
+      return decided.reason;
+    case "stopped":
+      return `all spending is stopped by ${decided.stop.by}; to go on: budgetguard resume`;
+    default:
+      return null;
+  }
+}
+
 function estimateOf(model: string, decided: Decided): Omit<Estimate, "timezone"> {
   const breach = decided.kind === "refuse" ? decided.breach : undefined;
   return {
     model,
     decision: decided.kind,
-    reason: decided.kind === "no_upstream" || decided.kind === "wait" ? decided.reason : null,
+    reason: reasonOf(decided),
     warnings:
       decided.kind === "forward" ? decided.warnings.map(({ budget, text }) => ({ budget, text })) : [],
     breach: breach === undefined ? null : breachWire(breach),

@@ -46,6 +46,8 @@ export interface Caller {
 /** Whose request this is, and whether it may see everybody's or only its own. */
 export interface Admitted {
   readonly role: CallerRole;
+  /** For the ledger's record of who turned what. */
+  readonly by: string;
   /** Only this user's requests may be seen or touched; undefined: everybody's. */
   readonly onlyUser: string | undefined;
 }
@@ -150,7 +152,11 @@ export function may(safety: Safety, right: Right, reach: Reach): MiddlewareHandl
 }
 
 function admitted(role: CallerRole, granted: Permission, caller: Caller | undefined): Admitted {
-  return { role, onlyUser: granted === "own" ? (caller?.id ?? "unknown") : undefined };
+  return {
+    role,
+    by: caller?.id ?? "anonymous",
+    onlyUser: granted === "own" ? (caller?.id ?? "unknown") : undefined,
+  };
 }
 
 function mayBeAnonymous(c: Context<AdminEnv>, { anonymous }: Safety): boolean {

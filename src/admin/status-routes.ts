@@ -17,6 +17,7 @@ import {
   reads,
   takesBody,
 } from "./route.ts";
+import { spendingWire } from "./spending-routes.ts";
 import { budgetWire, definitionWire, modeWire, upstreamWire } from "./wire.ts";
 
 export function addStatusRoutes(api: Api, { house, safety }: Room): void {
@@ -127,6 +128,7 @@ function statusOf(house: House): Status {
     ready: ready.ready,
     not_ready_because: ready.ready ? null : ready.why,
     mode: modeWire(house.mode()),
+    spending: spendingWire(house.stopped()),
     policy: {
       path,
       digest: policy.digest,

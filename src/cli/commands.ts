@@ -38,6 +38,16 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import("./mode.ts")).defineMode,
   },
   {
+    name: "stop-all",
+    summary: "stop all spending: paid work is refused, free work is served",
+    load: async () => (await import("./stop-all.ts")).defineStopAll,
+  },
+  {
+    name: "resume",
+    summary: "let paid work through again",
+    load: async () => (await import("./stop-all.ts")).defineResume,
+  },
+  {
     name: "usage",
     alias: "get-usage",
     summary: "what was spent in the current period",
@@ -72,7 +82,7 @@ export const COMMANDS: readonly Listed[] = [
 
 /** Names that are fixed already and whose rooms are not built yet. */
 export const LATER: ReadonlySet<string> = new Set([
-  ...["stop-all", "resume", "statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
+  ...["statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
   ...["alerts", "nodes", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
   ...["completion", "doctor", "dashboard", "token list", "token revoke"],
   ...["ledger verify", "ledger reconcile", "ledger adjust", "ledger backup", "ledger tail", "ledger clock"],

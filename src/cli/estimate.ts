@@ -102,6 +102,8 @@ function headline({ model, decision, reason, breach, explanation }: Estimate, { 
     }
     case "refuse":
       return `${paint(out, "red", `${model} would be refused`)}: ${breach && breachText(breach)}.`;
+    case "stopped":
+      return `${paint(out, "red", `${model} would be refused`)}: ${reason ?? ""}.`;
     case "no_upstream":
       return `${paint(out, "red", `${model} has no upstream`)}: ${reason ?? ""}.`;
     case "wait":

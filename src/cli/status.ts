@@ -6,6 +6,7 @@ import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
 import { shownAddress, withLocalhost } from "./listeners.ts";
 import { moment, turn } from "./moment.ts";
+import { spendingText } from "./stop-all.ts";
 import { type Cell, table } from "./table.ts";
 import { paint, type Style, type Terminal } from "./terminal.ts";
 import { wordOf } from "./unit-word.ts";
@@ -47,6 +48,7 @@ export function statusText(status: Status, screen: Terminal): string {
   return [
     `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,
     `mode       ${modeText(status.mode, timeZone)}`,
+    ...stoppedLines(status, terminal),
     `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}`,
     `listening  ${listeners.join(", ") || "nowhere"}`,
     `in flight  ${status.in_flight}${waiting}`,
@@ -55,6 +57,11 @@ export function statusText(status: Status, screen: Terminal): string {
     "",
     ...upstreamLines(status, terminal),
   ].join("\n");
+}
+
+/** Nothing while spending goes on. */
+function stoppedLines({ spending }: Status, { out, timeZone }: Terminal): readonly string[] {
+  return spending.stopped ? [`spending   ${paint(out, "red", spendingText(spending, timeZone))}`] : [];
 }
 
 function upstreamLines(status: Status, terminal: Terminal): readonly string[] {

@@ -32,6 +32,7 @@ import type { InForce } from "./in-force.ts";
 import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { requestRecord, requestRow } from "./records.ts";
+import { SPENDING, type Spending, turnOf } from "./spending.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface HouseParts {
@@ -48,6 +49,7 @@ export interface HouseParts {
   readonly running: Running;
   readonly plane: Pick<DataPlane, "waiting" | "turn">;
   readonly tokens: Tokens;
+  readonly spending: Spending;
   listeners(): readonly Listening[];
   now(): Instant;
   /** True while the daemon stops. */
@@ -73,6 +75,10 @@ export function makeHouse(parts: HouseParts): House {
     },
     mode: () => modeOf(inForce),
     setMode: (mode) => setMode(parts, mode),
+    stopped: () => parts.spending.stopped,
+    spendingTurns: async (limit) => (await reader.turns(SPENDING, limit)).map(turnOf),
+    stopSpending: (asked) => parts.spending.stop(asked),
+    resumeSpending: (by) => parts.spending.resume(by),
     spend: (query) => spend(parts, query),
     requests: (query) => requests(reader, query),
     request: async (id) => {

@@ -7,6 +7,7 @@ import { type Admin, createAdmin } from "../admin/admin.ts";
 import type { OpenAddress } from "../admin/listener.ts";
 import { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
+import { NO_MACHINES } from "../cloud/machines.ts";
 import type { Instant } from "../metering/time.ts";
 import { formatNote } from "../policy/parse.ts";
 import { parseAddress } from "../proxy/listen-address.ts";
@@ -28,6 +29,7 @@ import { PolicyFile } from "./policy-file.ts";
 import { PolicyParser } from "./policy-parser.ts";
 import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
 import { Reload } from "./reload.ts";
+import { SPENDING, Spending } from "./spending.ts";
 import { authenticator, Tokens } from "./tokens.ts";
 
 export type { Daemon, DaemonOptions, Started } from "./options.ts";
@@ -109,7 +111,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     version: options.version,
   });
   const life = { isStopping: false };
-  const admin = openAdmin(rooms, plane, running, life);
+  const spending = openSpending(rooms, plane, running);
+  const admin = openAdmin(rooms, { plane, running, spending }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
@@ -159,11 +162,24 @@ interface Rooms extends Parts {
   now(): Instant;
 }
 
-function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isStopping: boolean }): Admin {
+function openSpending({ books, log, now }: Rooms, plane: DataPlane, running: Running): Spending {
+  const { accounts, store, stored } = books;
+  const turn = () => plane.turn();
+  const parts = { accounts, store, running, machines: NO_MACHINES, log, now, turn };
+  return new Spending(parts, stored.switches.get(SPENDING));
+}
+
+interface Served {
+  readonly plane: DataPlane;
+  readonly running: Running;
+  readonly spending: Spending;
+}
+
+function openAdmin(rooms: Rooms, served: Served, life: { isStopping: boolean }): Admin {
   const { options, parser, books, inForce, tokens, metrics, log } = rooms;
   const house = makeHouse({
     ...rooms,
-    running,
+    ...served,
     version: options.version,
     startedAt: rooms.now(),
     accounts: books.accounts,
@@ -172,8 +188,7 @@ function openAdmin(rooms: Rooms, plane: DataPlane, running: Running, life: { isS
     learning: books.learning,
     policyPath: options.policyPath,
     parser,
-    listeners: () => plane.listening(),
-    plane,
+    listeners: () => served.plane.listening(),
     isStopping: () => life.isStopping,
   });
   return createAdmin(house, {

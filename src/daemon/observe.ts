@@ -94,6 +94,7 @@ function outcomeOf({ exchanged }: TaskEnded): Outcome {
     case "sent":
       return exchanged.ending.outcome;
     case "refused":
+    case "stopped":
       return "refused";
     case "no_upstream":
       return "no_upstream";
@@ -117,6 +118,8 @@ function reasonOf(exchanged: Exchanged): string | undefined {
       return exchanged.relayed.fault?.reason;
     case "refused":
       return `budget ${exchanged.breach.budget}`;
+    case "stopped":
+      return `all spending is stopped by ${exchanged.stop.by}`;
     case "no_upstream":
       return exchanged.last === undefined ? exchanged.reason : causeOf(exchanged.last);
     case "unsent":

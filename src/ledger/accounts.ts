@@ -15,6 +15,7 @@ import { claimsOf, demandsOn } from "../policy/claims.ts";
 import type { AccountKey, Claim, Decision, Forward } from "../policy/decision.ts";
 import { type Coverage, covering, enforcedLimit, type Facts, factsOf, groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
 import { type BalanceChange, Book } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
@@ -28,6 +29,8 @@ import { type Store, StoreError, type Unstamped } from "./store.ts";
 
 /** Thrown when a hold no longer fits what was decided a moment ago: in this ledger always a bug. */
 export class ConflictError extends Error {}
+
+const SPENDS = "paid work was decided while all spending is stopped";
 
 export interface AccountsOptions {
   readonly store: Store;
@@ -46,6 +49,8 @@ export class LocalAccounts implements Accounts, Till {
   readonly book = new Book();
   readonly leases = new Leases();
   readonly outbox: Outbox;
+  /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
+  stopped: SpendingStop | undefined;
   readonly #clock: LedgerClock;
   readonly #onTrouble: (error: unknown) => void;
   readonly #open = new Map<string, OpenHold>();
@@ -122,7 +127,8 @@ export class LocalAccounts implements Accounts, Till {
   }
 
   view(): Balances {
-    return { at: this.now(), balance: (account, start) => this.book.balance(account, start) };
+    const balance: Balances["balance"] = (account, start) => this.book.balance(account, start);
+    return { at: this.now(), stopped: this.stopped, balance };
   }
 
   now(): Instant {
@@ -209,6 +215,7 @@ export class LocalAccounts implements Accounts, Till {
   #hold(task: Task, decision: Decision): OpenHold | undefined {
     if (decision.kind !== "forward") return undefined;
     const { quote } = decision;
+    if (this.stopped !== undefined && !isFree(quote.upstream.price)) throw new ConflictError(SPENDS);
     this.#holds += 1;
     const at = decision.explanation.at;
     const hold = new OpenHold(

@@ -181,6 +181,25 @@ function recordRow(row: Record<string, unknown>): RecordRow {
   };
 }
 
+/** How often and by whom a switch was turned. */
+export interface TurnRow {
+  readonly at: Instant;
+  readonly value: string;
+  readonly by: string;
+}
+
+/** Newest first. */
+export function turns(database: DatabaseSync, name: string, limit: number): readonly TurnRow[] {
+  return database
+    .prepare("SELECT at, value, author FROM turns WHERE name = ? ORDER BY seq DESC LIMIT ?")
+    .all(name, limit)
+    .map(({ at, value, author }) => ({
+      at: instantUs(Number(at)),
+      value: String(value),
+      by: String(author),
+    }));
+}
+
 function columnOf(scope: string): string {
   const column = SCOPE_COLUMNS[scope];
   if (column === undefined) throw new Error(`the ledger has no column for ${scope}`);

@@ -2,13 +2,14 @@
 // nor the writer.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { type RecordsQuestion, record, records, type SumsQuestion, sums } from "./queries.ts";
+import { type RecordsQuestion, record, records, type SumsQuestion, sums, turns } from "./queries.ts";
 import { openLedgerToRead } from "./sqlite-open.ts";
 
 export type Question =
   | { readonly kind: "sums"; readonly question: SumsQuestion }
   | { readonly kind: "records"; readonly question: RecordsQuestion }
-  | { readonly kind: "record"; readonly id: string };
+  | { readonly kind: "record"; readonly id: string }
+  | { readonly kind: "turns"; readonly name: string; readonly limit: number };
 
 export interface Asked {
   readonly id: number;
@@ -45,5 +46,7 @@ function answer(question: Question): unknown {
       return records(database, question.question);
     case "record":
       return record(database, question.id);
+    case "turns":
+      return turns(database, question.name, question.limit);
   }
 }

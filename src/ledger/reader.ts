@@ -4,7 +4,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { FullRecord, RecordRow, RecordsQuestion, SumsQuestion, SumsRow } from "./queries.ts";
+import type { FullRecord, RecordRow, RecordsQuestion, SumsQuestion, SumsRow, TurnRow } from "./queries.ts";
 import type { Answer, Asked, Question } from "./reader-worker.ts";
 
 interface Waiting {
@@ -54,6 +54,11 @@ export class LedgerReader {
 
   record(id: string): Promise<FullRecord | undefined> {
     return this.#ask({ kind: "record", id }) as Promise<FullRecord | undefined>;
+  }
+
+  /** Of a switch, newest first. */
+  turns(name: string, limit: number): Promise<readonly TurnRow[]> {
+    return this.#ask({ kind: "turns", name, limit }) as Promise<readonly TurnRow[]>;
   }
 
   /** After what was asked is answered; whoever asks later is refused. */

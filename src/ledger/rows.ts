@@ -107,6 +107,7 @@ const OUTCOME_OF = {
   forward: undefined,
   wait: undefined,
   refuse: "refused",
+  stopped: "refused",
   no_upstream: "no_upstream",
   too_busy: "unsent",
 } as const satisfies Record<Decision["kind"], Outcome | undefined>;

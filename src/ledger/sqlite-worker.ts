@@ -136,6 +136,10 @@ function apply(operation: Operation): readonly BalanceChange[] {
              at = excluded.at, author = excluded.author`,
         )
         .run(operation.name, operation.value, operation.at, operation.author);
+      // The switch is what is in force; its turns are never edited.
+      database
+        .prepare("INSERT INTO turns (at, name, value, author) VALUES (?, ?, ?, ?)")
+        .run(operation.at, operation.name, operation.value, operation.author);
       return [];
     case "token":
       database

@@ -10,13 +10,26 @@
 import type { Balance } from "../metering/balance.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
-import type { AccountKey, Decision, Forward, NoUpstream, Quote, Refuse, TooBusy, Wait } from "./decision.ts";
+import type {
+  AccountKey,
+  Decision,
+  Forward,
+  NoUpstream,
+  Quote,
+  Refuse,
+  Stopped,
+  TooBusy,
+  Wait,
+} from "./decision.ts";
 import type { Policy } from "./policy.ts";
+import type { SpendingStop } from "./spending.ts";
 import type { Task } from "./task.ts";
 
 /** The live balances, as `decide` sees them. */
 export interface Balances {
   readonly at: Instant;
+  /** While all spending is stopped: then nothing paid may be decided. */
+  readonly stopped?: SpendingStop | undefined;
   balance(account: AccountKey, periodStart: Instant): Balance;
 }
 
@@ -37,6 +50,7 @@ export interface Accounts {
 export type Admission =
   | { readonly kind: "admitted"; readonly reservation: Reservation; readonly decision: Forward }
   | Refuse
+  | Stopped
   | NoUpstream
   | Wait
   | TooBusy

@@ -21,6 +21,7 @@ import { moneyWait, urgencyOf } from "./money-wait.ts";
 import { isStrict, lastAction, type Model, type Policy } from "./policy.ts";
 import { type Candidate, type LeftOut, quotesOf, type Ranking, rank } from "./rank.ts";
 import { slotWait } from "./slot-wait.ts";
+import { decideStopped } from "./spending.ts";
 import type { Task } from "./task.ts";
 import { warningsOf } from "./warn.ts";
 import { ruleOf, whyChosen, whyNone } from "./why.ts";
@@ -53,6 +54,11 @@ interface Case {
 }
 
 export function decide(question: Question, view: Balances): Decided {
+  if (view.stopped === undefined) return decideOpen(question, view);
+  return decideStopped(question, view, view.stopped, decideOpen);
+}
+
+function decideOpen(question: Question, view: Balances): Decided {
   const { policy, model, task } = question;
   const by: Judge = { policy, view, claimedBefore: question.claimedBefore ?? (() => 0) };
   const ranking = rankingOf(question, model, question.candidates, view);

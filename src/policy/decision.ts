@@ -8,6 +8,7 @@ import type { Expected } from "./expect.ts";
 import type { Hindrance } from "./hindrance.ts";
 import type { Action, Mode, Upstream } from "./policy.ts";
 import type { Cold } from "./rank.ts";
+import type { SpendingStop } from "./spending.ts";
 
 /** An upstream that could serve, and what this request would cost there. */
 export interface Quote extends Expected {
@@ -48,7 +49,7 @@ export interface Claim {
 
 /** What can be decided; the last is said by whoever waited, not by `decide`. */
 export type Decision = Decided | TooBusy;
-export type Decided = Forward | Refuse | NoUpstream | Wait;
+export type Decided = Forward | Refuse | NoUpstream | Wait | Stopped;
 
 export interface Forward {
   readonly kind: "forward";
@@ -73,6 +74,17 @@ export interface Degraded {
 export interface Refuse {
   readonly kind: "refuse";
   readonly breach: Breach;
+  readonly explanation: Explanation;
+}
+
+/** It would cost money, and all spending is stopped. */
+export interface Stopped {
+  readonly kind: "stopped";
+  readonly stop: SpendingStop;
+  /** Of the policy: what the moment of the stop is told in. */
+  readonly timezone: string;
+  /** Free ones that would have passed. */
+  readonly alternatives: readonly Alternative[];
   readonly explanation: Explanation;
 }
 

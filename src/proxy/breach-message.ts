@@ -1,11 +1,11 @@
-// The sentence that an artist reads when a budget says no. Figures are rounded so that they never contradict
-// the decision: what is left down, what is needed up.
+// The sentence that an artist reads when a budget says no, or whoever stopped all spending. Figures are
+// rounded so that they never contradict the decision: what is left down, what is needed up.
 
 import { available } from "../metering/balance.ts";
 import { minus, type Quantity, sum, type Unit } from "../metering/quantity.ts";
 import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
 import { type Instant, SECOND } from "../metering/time.ts";
-import type { Breach } from "../policy/decision.ts";
+import type { Breach, Stopped } from "../policy/decision.ts";
 
 export function breachMessage(breach: Breach): string {
   const { budget, unit, limit, settled, held, needed, resets, timezone } = breach;
@@ -19,6 +19,12 @@ export function breachMessage(breach: Breach): string {
   const waited =
     breach.waited === undefined ? "" : `, after a wait of ${Math.ceil(breach.waited / SECOND)} s`;
   return `budget ${budget} ${what}${waited}${until}`;
+}
+
+/** Who stopped all spending, since when, and what ends it; the cure fits a reason phrase whoever it was. */
+export function stopMessage({ stop, timezone }: Pick<Stopped, "stop" | "timezone">): string {
+  const since = `${localMinute(stop.at, timezone)} ${timezone}`;
+  return `all spending is stopped by ${stop.by} since ${since}; to go on: budgetguard resume`;
 }
 
 /** Of money two decimals, of seconds one, or two significant digits where that would be nothing. */

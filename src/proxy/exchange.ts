@@ -13,7 +13,7 @@ import { formatUsd } from "../metering/money.ts";
 import { type DurationUs, SECOND } from "../metering/time.ts";
 import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
 import { decide, modelGone, type Question } from "../policy/decide.ts";
-import type { AccountKey, Breach, Forward, NoUpstream } from "../policy/decision.ts";
+import type { AccountKey, Breach, Forward, NoUpstream, Stopped } from "../policy/decision.ts";
 import type { Learning } from "../policy/learning.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
@@ -59,6 +59,7 @@ export interface Gateway {
 export type Exchanged =
   | Sent
   | { readonly kind: "refused"; readonly breach: Breach }
+  | Stopped
   /** `last`: the one that was tried last, where some were; none of them could be connected to. */
   | {
       readonly kind: "no_upstream";
@@ -140,6 +141,8 @@ async function attempts(life: Life): Promise<Exchanged> {
     switch (admission.kind) {
       case "refuse":
         return { kind: "refused", breach: admission.breach };
+      case "stopped":
+        return admission;
       case "no_upstream":
         return noUpstream(admission, unreachable);
       case "ledger_unavailable":

@@ -226,6 +226,7 @@ export function unservedOf(exchanged: Exchanged): Unserved | undefined {
     case "no_upstream":
       return exchanged.last === undefined ? exchanged : { kind: "unsent", ...exchanged.last };
     case "refused":
+    case "stopped":
     case "ledger_unavailable":
     case "unsent":
     case "too_busy":

@@ -5,10 +5,21 @@ import type { Fault, UnsentWhy } from "./relayed.ts";
 
 export const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
 
-/** For a signal that has been aborted: with the reason "cut" by the budget, with any other by an operator. */
+/** The reason of a cut that no budget called for: the time used is charged all the same. */
+export class SpendingCut {
+  readonly by: string;
+
+  constructor(by: string) {
+    this.by = by;
+  }
+}
+
+/** For a signal that was aborted: by a budget ("cut"), by who stopped all spending, or by an operator. */
 export function stoppedBy(signal: AbortSignal): Fault {
   const reason: unknown = signal.reason;
   if (reason === "cut") return { kind: "cut", reason: "a budget that cuts is used up" };
+  if (reason instanceof SpendingCut)
+    return { kind: "cut", reason: `all spending was stopped by ${reason.by}` };
   return { kind: "cancelled", reason: `cancelled ${reason instanceof Error ? reason.message : reason}` };
 }
 

@@ -6,8 +6,8 @@ import type { ServerResponse } from "node:http";
 import { formatUsd } from "../metering/money.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
 import { formatInstant } from "../metering/time.ts";
-import type { Breach, NoUpstream } from "../policy/decision.ts";
-import { breachMessage } from "./breach-message.ts";
+import type { Alternative, Breach, NoUpstream, Stopped } from "../policy/decision.ts";
+import { breachMessage, stopMessage } from "./breach-message.ts";
 import { breakOff } from "./downstream.ts";
 import type { AddedHeaders } from "./headers.ts";
 import type { Fault, UnsentWhy } from "./relayed.ts";
@@ -15,6 +15,7 @@ import { retrySeconds, type TooBusy } from "./vain.ts";
 
 export type Unserved =
   | { readonly kind: "refused"; readonly breach: Breach }
+  | Omit<Stopped, "explanation">
   | {
       readonly kind: "no_upstream";
       readonly reason: string;
@@ -84,6 +85,8 @@ function answerTo(unserved: Unserved): Answer {
   switch (unserved.kind) {
     case "refused":
       return refusal(unserved.breach);
+    case "stopped":
+      return stopped(unserved);
     case "no_upstream":
       return noUpstream(unserved);
     case "ledger_unavailable":
@@ -112,13 +115,24 @@ function refusal(breach: Breach): Answer {
     [`held_${unit}`]: formatNumber(unit, breach.held),
     [`needed_${unit}`]: formatNumber(unit, breach.needed),
     resets_at: breach.resets === undefined ? null : formatInstant(breach.resets),
-    alternatives: breach.alternatives.map(({ upstream, provider, estimate }) => ({
-      upstream,
-      provider,
-      estimate_usd: formatUsd(estimate),
-    })),
+    alternatives: breach.alternatives.map(alternativeOf),
   };
   return error(402, "budget_exceeded", message, { headers: [NO_RETRY], budgetguard });
+}
+
+/** To come again helps no more than with a spent budget: somebody has to resume. */
+function stopped(unserved: Omit<Stopped, "explanation">): Answer {
+  const { stop, alternatives } = unserved;
+  const budgetguard = {
+    stopped_by: stop.by,
+    stopped_at: formatInstant(stop.at),
+    alternatives: alternatives.map(alternativeOf),
+  };
+  return error(402, "spending_stopped", stopMessage(unserved), { headers: [NO_RETRY], budgetguard });
+}
+
+function alternativeOf({ upstream, provider, estimate }: Alternative) {
+  return { upstream, provider, estimate_usd: formatUsd(estimate) };
 }
 
 /** A request that no upstream can serve is wrong as it is, as a NIM's own 422 says; nothing else is. */

@@ -1,6 +1,8 @@
 // The requests that run or wait, so that one of them can be cancelled by its id: ComfyUI's interrupt never
 // closes the node's socket. As many as there are connections; it knows nothing else about them.
 
+import { SpendingCut } from "./interruption.ts";
+
 export class Running {
   readonly #controls = new Map<string, AbortController>();
   #entered = 0;
@@ -26,6 +28,13 @@ export class Running {
   cancel(id: string, reason: string): boolean {
     const control = this.#controls.get(id);
     control?.abort(reason === "cut" ? "by a cut" : reason);
+    return control !== undefined;
+  }
+
+  /** The same because all spending was stopped by somebody: settled as cut. */
+  cut(id: string, by: string): boolean {
+    const control = this.#controls.get(id);
+    control?.abort(new SpendingCut(by));
     return control !== undefined;
   }
 

@@ -7,6 +7,7 @@ import { PolicyCheck, PolicyInForce } from "./policy.ts";
 import { Problem } from "./problem.ts";
 import { Cancelled, RequestDetail, RequestPage, type RequestsQuery } from "./requests.ts";
 import { Spend, type SpendQuery, Usage, type UsageQuery } from "./spend.ts";
+import { type SpendingChange, SpendingChanged, SpendingHistory } from "./spending.ts";
 import { Health, type ModeChange, ModeState, Readiness, Status } from "./status.ts";
 import { TokenCreated, type TokenRequest } from "./tokens.ts";
 
@@ -17,6 +18,13 @@ export type { Problem } from "./problem.ts";
 export type { Cancelled, RequestDetail, RequestPage, RequestSummary, RequestsQuery } from "./requests.ts";
 export { type CallerRole, type Permission, permission, RIGHTS, type Right } from "./roles.ts";
 export type { Spend, SpendQuery, SpendRow, Usage, UsageQuery } from "./spend.ts";
+export type {
+  SpendingChange,
+  SpendingChanged,
+  SpendingHistory,
+  SpendingState,
+  SpendingTurn,
+} from "./spending.ts";
 export type {
   BudgetDefinition,
   BudgetStatus,
@@ -112,6 +120,15 @@ export class BudgetGuardClient {
 
   setMode(mode: ModeChange["mode"]): Promise<ModeState> {
     return this.#send("PUT", "/api/v1/mode", { mode }, ModeState);
+  }
+
+  spending(): Promise<SpendingHistory> {
+    return this.#get("/api/v1/spending", SpendingHistory);
+  }
+
+  /** Stops all spending, or resumes it. */
+  changeSpending(change: SpendingChange): Promise<SpendingChanged> {
+    return this.#send("POST", "/api/v1/spending", change, SpendingChanged);
   }
 
   policy(): Promise<PolicyInForce> {

@@ -33,8 +33,11 @@ export const Estimate = z
     model: z.string(),
     timezone: z.string().describe("Of the policy in force: what its budgets turn in."),
     decision: z
-      .enum(["forward", "refuse", "no_upstream", "wait"])
-      .describe("What would happen to it now; wait: every upstream that fits is at its limit."),
+      .enum(["forward", "refuse", "no_upstream", "wait", "stopped"])
+      .describe(
+        "What would happen to it now; wait: every upstream that fits is at its limit; stopped: it would " +
+          "cost money, and all spending is stopped.",
+      ),
     reason: z.string().nullable().describe("Why there is no upstream, or what it would wait for."),
     warnings: z.array(z.object({ budget: z.string(), text: z.string() })),
     breach: z.union([Breach, z.null()]).describe("The budget that would refuse it."),

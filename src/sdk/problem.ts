@@ -16,6 +16,7 @@ export const PROBLEM_CODES = [
   "conflict",
   "too_large",
   "not_json",
+  "ledger_unavailable",
   "internal",
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { closed, count, durationUs, instant, quantity } from "./scalars.ts";
+import { SpendingState } from "./spending.ts";
 import { ACTIONS, MODES, PERIODS, UNITS } from "./vocabulary.ts";
 
 export const LEVELS = ["ok", "warning", "critical", "spent"] as const;
@@ -98,6 +99,7 @@ export const Status = z
     ready: z.boolean(),
     not_ready_because: z.string().nullable(),
     mode: ModeState,
+    spending: SpendingState,
     policy: z.object({
       path: z.string(),
       digest: z.string().describe("SHA-256 of the policy in force, hex."),

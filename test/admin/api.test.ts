@@ -275,6 +275,8 @@ const exchanges: readonly [method: string, path: string, body?: object][] = [
   ["post", "/api/v1/estimate", { model: "flux-dev" }],
   ["get", "/api/v1/mode"],
   ["put", "/api/v1/mode", { mode: "local" }],
+  ["get", "/api/v1/spending"],
+  ["post", "/api/v1/spending", { stopped: true, cut: true }],
   ["get", "/api/v1/policy"],
   ["post", "/api/v1/policy/check", { text: "bad" }],
   ["post", "/api/v1/tokens", { id: "carol" }],

@@ -8,6 +8,7 @@ import { hourlyRate, type NanoUsd, nanoUsd } from "../../src/metering/money.ts";
 import { durationUs, FOREVER, type Instant, instantUs } from "../../src/metering/time.ts";
 import type { Explanation } from "../../src/policy/decision.ts";
 import type { Mode, Policy } from "../../src/policy/policy.ts";
+import type { SpendingStop } from "../../src/policy/spending.ts";
 import { budget, policy as policyOf, upstream } from "../support/policies.ts";
 
 export const usd = (nanos: number): NanoUsd => nanoUsd(BigInt(nanos));
@@ -119,10 +120,12 @@ export interface Heard {
   readonly modes: Mode[];
   readonly cancelled: string[];
   readonly tokens: string[];
+  /** While spending is stopped, who stopped it. */
+  readonly stops: SpendingStop[];
 }
 
 export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } {
-  const heard: Heard = { spend: [], modes: [], cancelled: [], tokens: [] };
+  const heard: Heard = { spend: [], modes: [], cancelled: [], tokens: [], stops: [] };
   const records = [
     requestOf("r-3", {
       outcome: "running",
@@ -195,6 +198,17 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     async setMode(mode) {
       heard.modes.push(mode);
       return { inForce: mode, policyMode: "lowest_price", switchedAt: NOW };
+    },
+    stopped: () => heard.stops.at(-1),
+    spendingTurns: async () =>
+      heard.stops.map(({ by, at }) => ({ at, by, stopped: true, cut: false, containers: false })),
+    async stopSpending({ by, cut }) {
+      heard.stops.push({ by, at: NOW });
+      return { cut: cut ? ["r-3"] : [], machines: [], unwritten: undefined };
+    },
+    async resumeSpending() {
+      heard.stops.length = 0;
+      return { cut: [], machines: [], unwritten: undefined };
     },
     async spend(asked) {
       heard.spend.push(asked);

@@ -325,11 +325,12 @@ test("no GET changes anything", async (t) => {
     "/api/v1/mode?mode=local",
     "/api/v1/requests/r-3/cancel",
     "/api/v1/tokens",
+    "/api/v1/spending?stopped=true",
     "/api/v1/estimate",
   ]) {
     await exchange(port, { path, headers: ADMIN });
   }
-  t.deepEqual(house.heard, { spend: [], modes: [], cancelled: [], tokens: [] });
+  t.deepEqual(house.heard, { spend: [], modes: [], cancelled: [], tokens: [], stops: [] });
 });
 
 test("behind a proxy nobody is anonymous, and nobody is told where the admin token lies", async (t) => {

@@ -38,7 +38,7 @@ test("a later subcommand is not offered by the name of its own command", async (
     "token list comes with a later version of budgetguard; of token, this one has: create\n",
   );
   t.regex((await cli(["help", "ledger", "verify"])).stderr, /of ledger, this one has: export\n$/);
-  t.regex((await cli(["stop_all"])).stderr, /^stop-all comes with .*; this one has: serve, check, /);
+  t.regex((await cli(["set_limit"])).stderr, /^set-limit comes with .*; this one has: serve, check, /);
 });
 
 test("help takes every name that a command has, and subcommands", async (t) => {
@@ -153,9 +153,9 @@ test("the real command ends with 2 for wrong usage and with 3 when no daemon ans
   const data = await temporaryFolder(t);
   const [wrong, later, ...down] = await Promise.all([
     spawned(["nonsense"]),
-    spawned(["stop-all"]),
-    ...[["status"], ["mode"], ["mode", "set", "local"], ["usage"], ["explain", "last"]].map((args) =>
-      spawned(args, { ...nobody, BUDGETGUARD_DATA: data }),
+    spawned(["set-limit"]),
+    ...[["status"], ["mode"], ["mode", "set", "local"], ["usage"], ["explain", "last"], ["resume"]].map(
+      (args) => spawned(args, { ...nobody, BUDGETGUARD_DATA: data }),
     ),
     ...[
       ["estimate", "flux-dev"],
