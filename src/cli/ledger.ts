@@ -1,5 +1,5 @@
-// `budgetguard ledger export`: every entry, one a line, straight from the data folder; the daemon may run or
-// not. Whoever reads sets the pace, and may stop at any line.
+// `budgetguard ledger`: its commands, and of them `export`: every entry, one a line, straight from the data
+// folder; the daemon may run or not. Whoever reads sets the pace, and may stop at any line.
 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -10,6 +10,7 @@ import { complain } from "./connection.ts";
 import { dataFolder } from "./default-paths.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
+import { defineVerify } from "./ledger-verify.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const defineLedger: DefineCommand = (command, terminal, end) => {
@@ -22,6 +23,7 @@ export const defineLedger: DefineCommand = (command, terminal, end) => {
     .option("--json", "the same as --format jsonl")
     .addHelpText("after", "\nExample:\n  $ budgetguard ledger export --format csv")
     .action(async (options: ExportOptions) => end(await exportLedger(terminal, options)));
+  defineVerify(command, terminal, end);
 };
 
 interface ExportOptions {

@@ -28,6 +28,17 @@ export function unsettle(database: DatabaseSync, question: FoldQuestion): void {
     .run(question.key, question.key.length + 1, `${question.key}=`);
 }
 
+/** Says since when it counts, for whoever recounts it (verify.ts) or explains it. */
+export function noteFold(database: DatabaseSync, { key, since }: FoldQuestion): void {
+  database
+    .prepare(
+      `INSERT OR REPLACE INTO folds SELECT ?,
+         coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'high_water'), 0), ?,
+         (SELECT coalesce(max(seq), 0) FROM entries)`,
+    )
+    .run(key, since);
+}
+
 /** One balance, or one per value of `per`. Throws on a scope that is no column: a bug. */
 export function foldEntries(database: DatabaseSync, question: FoldQuestion): readonly BalanceChange[] {
   const where = ["at >= ?", CHARGED];

@@ -67,6 +67,14 @@ CREATE INDEX IF NOT EXISTS balances_end ON balances (end);
 
 CREATE TABLE IF NOT EXISTS grounds (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
+-- Since when a ground counts: entries of from \`since\` on that were there, and all that came after \`seq\`.
+CREATE TABLE IF NOT EXISTS folds (
+  key TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS reservations (
   id TEXT PRIMARY KEY,
   version INTEGER NOT NULL,

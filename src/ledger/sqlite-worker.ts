@@ -4,7 +4,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import type { BalanceChange } from "./book.ts";
-import { foldEntries, unsettle } from "./fold.ts";
+import { foldEntries, noteFold, unsettle } from "./fold.ts";
 import type { Packed, PackedShares } from "./packing.ts";
 import { isOfTheDisk } from "./sqlite-codes.ts";
 import { openLedger } from "./sqlite-open.ts";
@@ -154,6 +154,7 @@ function fold(questions: readonly FoldQuestion[], tracked: readonly string[]): r
   writer.flush();
   const changes = questions.flatMap((question) => {
     unsettle(database, question);
+    noteFold(database, question);
     return foldEntries(database, question);
   });
   for (const { account, start, end, settled, held } of changes) {
@@ -162,6 +163,7 @@ function fold(questions: readonly FoldQuestion[], tracked: readonly string[]): r
   database.exec("DELETE FROM grounds");
   const keep = database.prepare("INSERT INTO grounds VALUES (?)");
   for (const key of tracked) keep.run(key);
+  database.exec("DELETE FROM folds WHERE key NOT IN (SELECT key FROM grounds)");
   return changes;
 }
 

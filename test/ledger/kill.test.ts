@@ -5,8 +5,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import test from "ava";
+import { verify } from "../../src/ledger/verify.ts";
 import { DOOMED_POLICY } from "../support/doomed-ledger.ts";
-import { HandClock, ledgerFolder, openHouse, rows, stored } from "../support/ledger.ts";
+import { HandClock, ledgerFolder, onDisk, openHouse, rows, stored } from "../support/ledger.ts";
 import { usd } from "../support/policies.ts";
 
 const PROGRAM = fileURLToPath(new URL("../support/doomed-ledger.ts", import.meta.url));
@@ -25,6 +26,7 @@ for (const after of [1, 37, 150]) {
     const told = said.split("\n").slice(0, -1);
     t.true(told.length >= after);
 
+    t.true(addsUp(folder), "as it was left");
     const house = await openHouse(folder, new HandClock(), DOOMED_POLICY);
     t.teardown(() => house.crash());
     const charged = rows(
@@ -41,5 +43,10 @@ for (const after of [1, 37, 150]) {
     t.is(reserved.length, requests.size, "a hold was neither settled nor released");
     const settled = usd("0.01") * BigInt(requests.size);
     t.deepEqual(stored(folder) as unknown, [{ settled, held: 0n }]);
+    t.true(addsUp(folder), "after the restart");
   });
+}
+
+function addsUp(folder: string): boolean {
+  return onDisk(folder, (database) => verify(database).ok);
 }
