@@ -5,6 +5,7 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
+import { addClockRoutes } from "./clock-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
 import { invalid, refuse } from "./problem.ts";
@@ -30,6 +31,7 @@ export function createApi(parts: ApiParts): Api {
   addStatusRoutes(api, parts);
   addSpendRoutes(api, parts);
   addSpendingRoutes(api, parts);
+  addClockRoutes(api, parts);
   addRequestRoutes(api, parts);
   addCancelRoute(api, parts);
   addEstimateRoute(api, parts);

@@ -21,6 +21,9 @@ export interface House {
   mode(): ModeSwitch;
   /** Resolves when the switch is durable. */
   setMode(mode: Mode): Promise<ModeSwitch>;
+  clock(): ClockState;
+  /** An operator's word that the wall clock is right; kept in the ledger before it counts. */
+  acceptClock(by: string): Promise<ClockState>;
   /** Undefined while spending goes on. */
   stopped(): SpendingStop | undefined;
   /** Newest first. */
@@ -112,6 +115,16 @@ export interface ModeSwitch {
   readonly policyMode: Mode;
   /** undefined while the file's mode is in force. */
   readonly switchedAt: Instant | undefined;
+}
+
+export interface ClockState {
+  /** Ledger time. */
+  readonly at: Instant;
+  readonly wall: Instant;
+  /** Of a wall clock that is far ahead; undefined without one. */
+  readonly doubt:
+    | { readonly stood: DurationUs; readonly left: DurationUs; readonly isAccepted: boolean }
+    | undefined;
 }
 
 export interface StopAsked {

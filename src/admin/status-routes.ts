@@ -4,6 +4,7 @@ import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
 import { formatInstant } from "../metering/time.ts";
 import { Health, ModeChange, ModeState, Readiness, Status } from "../sdk/status.ts";
+import { clockWire } from "./clock-routes.ts";
 import type { House } from "./house.ts";
 import type { Metrics } from "./metrics.ts";
 import {
@@ -129,6 +130,7 @@ function statusOf(house: House): Status {
     not_ready_because: ready.ready ? null : ready.why,
     mode: modeWire(house.mode()),
     spending: spendingWire(house.stopped()),
+    clock: clockWire(house.clock()),
     policy: {
       path,
       digest: policy.digest,

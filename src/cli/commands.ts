@@ -85,5 +85,5 @@ export const LATER: ReadonlySet<string> = new Set([
   ...["statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
   ...["alerts", "nodes", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
   ...["completion", "doctor", "dashboard", "token list", "token revoke"],
-  ...["ledger reconcile", "ledger adjust", "ledger backup", "ledger tail", "ledger clock"],
+  ...["ledger reconcile", "ledger adjust", "ledger backup", "ledger tail"],
 ]);

@@ -10,6 +10,7 @@ import { complain } from "./connection.ts";
 import { dataFolder } from "./default-paths.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
+import { defineClock } from "./ledger-clock.ts";
 import { defineVerify } from "./ledger-verify.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -24,6 +25,7 @@ export const defineLedger: DefineCommand = (command, terminal, end) => {
     .addHelpText("after", "\nExample:\n  $ budgetguard ledger export --format csv")
     .action(async (options: ExportOptions) => end(await exportLedger(terminal, options)));
   defineVerify(command, terminal, end);
+  defineClock(command, terminal, end);
 };
 
 interface ExportOptions {

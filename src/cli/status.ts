@@ -4,6 +4,7 @@ import type { BudgetDefinition, BudgetStatus, Status, UpstreamStatus } from "../
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
+import { doubtText } from "./ledger-clock.ts";
 import { shownAddress, withLocalhost } from "./listeners.ts";
 import { moment, turn } from "./moment.ts";
 import { spendingText } from "./stop-all.ts";
@@ -49,6 +50,7 @@ export function statusText(status: Status, screen: Terminal): string {
     `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,
     `mode       ${modeText(status.mode, timeZone)}`,
     ...stoppedLines(status, terminal),
+    ...doubtLines(status, terminal),
     `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}`,
     `listening  ${listeners.join(", ") || "nowhere"}`,
     `in flight  ${status.in_flight}${waiting}`,
@@ -62,6 +64,10 @@ export function statusText(status: Status, screen: Terminal): string {
 /** Nothing while spending goes on. */
 function stoppedLines({ spending }: Status, { out, timeZone }: Terminal): readonly string[] {
   return spending.stopped ? [`spending   ${paint(out, "red", spendingText(spending, timeZone))}`] : [];
+}
+
+function doubtLines({ clock }: Status, { out, timeZone }: Terminal): readonly string[] {
+  return clock.in_doubt ? [`clock      ${paint(out, "yellow", doubtText(clock, timeZone))}`] : [];
 }
 
 function upstreamLines(status: Status, terminal: Terminal): readonly string[] {

@@ -14,6 +14,7 @@ import type {
 } from "../admin/house.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import type { LocalAccounts } from "../ledger/accounts.ts";
+import type { LedgerClock } from "../ledger/clock.ts";
 import type { LedgerReader } from "../ledger/reader.ts";
 import type { SqliteStore } from "../ledger/sqlite.ts";
 import { ZERO_USD } from "../metering/money.ts";
@@ -29,6 +30,7 @@ import { newTaskId } from "../proxy/task-id.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { InForce } from "./in-force.ts";
+import { acceptClock, clockState } from "./ledger-time.ts";
 import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { requestRecord, requestRow } from "./records.ts";
@@ -42,6 +44,7 @@ export interface HouseParts {
   readonly startedAt: Instant;
   readonly inForce: InForce;
   readonly accounts: LocalAccounts;
+  readonly clock: LedgerClock;
   readonly store: SqliteStore;
   readonly reader: LedgerReader;
   readonly learning: Learning;
@@ -75,6 +78,8 @@ export function makeHouse(parts: HouseParts): House {
     },
     mode: () => modeOf(inForce),
     setMode: (mode) => setMode(parts, mode),
+    clock: () => clockState(parts),
+    acceptClock: (by) => acceptClock(parts, by),
     stopped: () => parts.spending.stopped,
     spendingTurns: async (limit) => (await reader.turns(SPENDING, limit)).map(turnOf),
     stopSpending: (asked) => parts.spending.stop(asked),

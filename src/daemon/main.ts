@@ -183,6 +183,7 @@ function openAdmin(rooms: Rooms, served: Served, life: { isStopping: boolean }):
     version: options.version,
     startedAt: rooms.now(),
     accounts: books.accounts,
+    clock: books.clock,
     store: books.store,
     reader: books.reader,
     learning: books.learning,

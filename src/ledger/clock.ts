@@ -2,6 +2,7 @@
 // jump is believed only after it has stood for ten minutes or an operator accepts it.
 //
 //   steady ──wall > anchor + monotonic + 5 min──► doubting ──10 min stable, or accept()──► steady
+//                                                    ├──believe()──► follow()──► steady
 //                                                    └──wall comes back──► steady
 //
 // Invariant: now() never goes back, and between two calls it moves by what the monotonic clock says. Only
@@ -18,6 +19,16 @@ import {
   MINUTE,
 } from "../metering/time.ts";
 
+/** A wall clock that is far ahead. */
+export interface Doubt {
+  /** For how long it has stood there. */
+  readonly stood: DurationUs;
+  /** Until it is believed without an operator's word. */
+  readonly left: DurationUs;
+  /** It is believed, and adopted once nothing is metered. */
+  readonly isAccepted: boolean;
+}
+
 const BELIEVED_STEP = (5 * MINUTE) as DurationUs;
 const STABLE_FOR = (10 * MINUTE) as DurationUs;
 
@@ -26,7 +37,9 @@ export class LedgerClock {
   #anchor: Instant;
   #anchoredAt: DurationUs;
   #last: Instant;
-  #doubted: { readonly since: DurationUs; readonly ahead: DurationUs } | undefined;
+  #doubted:
+    | { readonly since: DurationUs; readonly ahead: DurationUs; readonly isAccepted: boolean }
+    | undefined;
 
   /** `highWater` is the latest instant that was ever written: time goes on from there. */
   constructor(clock: Clock, highWater: Instant) {
@@ -55,6 +68,17 @@ export class LedgerClock {
     return this.#doubted !== undefined;
   }
 
+  /** Undefined while there is none. */
+  get doubt(): Doubt | undefined {
+    if (this.#doubted === undefined) return undefined;
+    const stood = (this.#clock.monotonic() - this.#doubted.since) as DurationUs;
+    return {
+      stood,
+      left: Math.max(0, STABLE_FOR - stood) as DurationUs,
+      isAccepted: this.#doubted.isAccepted,
+    };
+  }
+
   /**
    * Follows the wall clock forwards: small steps at once, a jump once it has stood for ten minutes. One that
    * was set back is waited for.
@@ -68,13 +92,20 @@ export class LedgerClock {
     }
     const now = this.now();
     const doubted = this.#doubted;
-    const isBelieved = doubted === undefined || this.#clock.monotonic() - doubted.since >= STABLE_FOR;
+    const hasStood = doubted !== undefined && this.#clock.monotonic() - doubted.since >= STABLE_FOR;
+    const isBelieved = doubted === undefined || doubted.isAccepted || hasStood;
     if (isBelieved && wall > now) this.#reanchor(wall);
   }
 
-  /** Adopts the wall clock as it stands: an operator's word. */
+  /** Adopts the wall clock as it stands: an operator's word, while nothing is metered. */
   accept(): void {
     this.#reanchor(latest(this.now(), this.#clock.wall()));
+  }
+
+  /** The same word while something is metered: what is doubted now is adopted by the next follow(). */
+  believe(): void {
+    this.now();
+    if (this.#doubted !== undefined) this.#doubted = { ...this.#doubted, isAccepted: true };
   }
 
   #expected(): Instant {
@@ -84,7 +115,8 @@ export class LedgerClock {
   /** A clock that jumps again has not stood: the ten minutes begin anew. */
   #doubt(ahead: DurationUs, monotonic: DurationUs): void {
     const moved = this.#doubted === undefined ? 0 : Math.abs(ahead - this.#doubted.ahead);
-    if (this.#doubted === undefined || moved > BELIEVED_STEP) this.#doubted = { since: monotonic, ahead };
+    if (this.#doubted !== undefined && moved <= BELIEVED_STEP) return;
+    this.#doubted = { since: monotonic, ahead, isAccepted: false };
   }
 
   #reanchor(to: Instant): void {

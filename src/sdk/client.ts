@@ -2,6 +2,7 @@
 // works in Node and in browsers. Every reply is checked against the schema that the server was typed by.
 
 import { z } from "zod";
+import { ClockState } from "./clock.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
 import { PolicyCheck, PolicyInForce } from "./policy.ts";
 import { Problem } from "./problem.ts";
@@ -11,6 +12,7 @@ import { type SpendingChange, SpendingChanged, SpendingHistory } from "./spendin
 import { Health, type ModeChange, ModeState, Readiness, Status } from "./status.ts";
 import { TokenCreated, type TokenRequest } from "./tokens.ts";
 
+export type { ClockState } from "./clock.ts";
 export type { Breach, CandidateQuote, Explanation } from "./decision.ts";
 export type { Estimate, EstimateRequest } from "./estimate.ts";
 export type { PolicyCheck, PolicyInForce, PolicyNote } from "./policy.ts";
@@ -120,6 +122,14 @@ export class BudgetGuardClient {
 
   setMode(mode: ModeChange["mode"]): Promise<ModeState> {
     return this.#send("PUT", "/api/v1/mode", { mode }, ModeState);
+  }
+
+  clock(): Promise<ClockState> {
+    return this.#get("/api/v1/clock", ClockState);
+  }
+
+  acceptClock(): Promise<ClockState> {
+    return this.#send("POST", "/api/v1/clock", { accept: true }, ClockState);
   }
 
   spending(): Promise<SpendingHistory> {

@@ -1,6 +1,7 @@
 // What is in force right now: readiness, mode, balances of budgets, upstreams. Nothing here is history.
 
 import { z } from "zod";
+import { ClockState } from "./clock.ts";
 import { closed, count, durationUs, instant, quantity } from "./scalars.ts";
 import { SpendingState } from "./spending.ts";
 import { ACTIONS, MODES, PERIODS, UNITS } from "./vocabulary.ts";
@@ -100,6 +101,7 @@ export const Status = z
     not_ready_because: z.string().nullable(),
     mode: ModeState,
     spending: SpendingState,
+    clock: ClockState,
     policy: z.object({
       path: z.string(),
       digest: z.string().describe("SHA-256 of the policy in force, hex."),

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { quantityOf } from "../../src/metering/quantity.ts";
 import { ApiError, BudgetGuardClient } from "../../src/sdk/client.ts";
 import { budget } from "../support/policies.ts";
+import { exchanges } from "./exchanges.ts";
 import { houseOf, openAdmin, requestOf, studioDay, usd } from "./house-of-functions.ts";
 
 async function opened(t: ExecutionContext, token?: string, house = houseOf()) {
@@ -265,27 +266,6 @@ test("a bug answers 500 without telling what it was, and is reported", async (t)
   t.is(bugs.length, 1);
 });
 
-const exchanges: readonly [method: string, path: string, body?: object][] = [
-  ["get", "/api/v1/status"],
-  ["get", "/api/v1/spend"],
-  ["get", "/api/v1/usage"],
-  ["get", "/api/v1/requests"],
-  ["get", "/api/v1/requests/{id}"],
-  ["post", "/api/v1/requests/{id}/cancel", {}],
-  ["post", "/api/v1/estimate", { model: "flux-dev" }],
-  ["get", "/api/v1/mode"],
-  ["put", "/api/v1/mode", { mode: "local" }],
-  ["get", "/api/v1/spending"],
-  ["post", "/api/v1/spending", { stopped: true, cut: true }],
-  ["get", "/api/v1/policy"],
-  ["post", "/api/v1/policy/check", { text: "bad" }],
-  ["post", "/api/v1/tokens", { id: "carol" }],
-  ["get", "/healthz"],
-  ["get", "/api/health"],
-  ["get", "/readyz"],
-  ["get", "/api/openapi.json"],
-];
-
 interface Document {
   openapi: string;
   components: { schemas: Record<string, object> };
@@ -350,7 +330,8 @@ for (const [method, path, body] of exchanges) {
     const document = await documentOf(baseUrl);
     const headers = { authorization: "Bearer admin-token", "content-type": "application/json" };
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-    const reply = await fetch(baseUrl + path.replace("{id}", "r-3"), {
+    const id = path.includes("budgets") ? "studio-day" : "r-3";
+    const reply = await fetch(baseUrl + path.replace("{id}", id), {
       method: method.toUpperCase(),
       headers,
       ...sent,

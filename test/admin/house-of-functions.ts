@@ -199,6 +199,8 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       heard.modes.push(mode);
       return { inForce: mode, policyMode: "lowest_price", switchedAt: NOW };
     },
+    clock: () => ({ at: NOW, wall: NOW, doubt: undefined }),
+    acceptClock: async () => ({ at: NOW, wall: NOW, doubt: undefined }),
     stopped: () => heard.stops.at(-1),
     spendingTurns: async () =>
       heard.stops.map(({ by, at }) => ({ at, by, stopped: true, cut: false, containers: false })),

@@ -127,6 +127,38 @@ test("accepting a clock that was set back changes nothing", (t) => {
   check(t, clock, 0);
 });
 
+test("an operator's word that comes while something is metered waits for the next follow()", (t) => {
+  const { hand, clock } = started();
+  hand.step(DAY);
+  clock.believe();
+  check(t, clock, 0);
+  t.like(clock.doubt, { isAccepted: true });
+  hand.pass(SECOND);
+  clock.follow();
+  check(t, clock, DAY + SECOND);
+  t.is(clock.doubt, undefined);
+});
+
+test("a clock that jumps again after the word was not what was accepted", (t) => {
+  const given = started();
+  given.hand.step(DAY);
+  given.clock.believe();
+  given.hand.step(DAY);
+  beat(given, MINUTE);
+  check(t, given.clock, MINUTE);
+  t.like(given.clock.doubt, { isAccepted: false });
+});
+
+test("a doubt says how long it has stood, and how long it must", (t) => {
+  const given = started();
+  t.is(given.clock.doubt, undefined);
+  given.hand.step(HOUR);
+  given.clock.now();
+  given.hand.pass(4 * MINUTE);
+  given.clock.now();
+  t.deepEqual(given.clock.doubt as unknown, { stood: 4 * MINUTE, left: 6 * MINUTE, isAccepted: false });
+});
+
 const events = fc.array(
   fc.oneof(
     fc.record({ kind: fc.constant("pass" as const), by: fc.integer({ min: 0, max: 20 * MINUTE }) }),

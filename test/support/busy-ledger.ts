@@ -111,12 +111,15 @@ export async function playBusy(
       await Promise.all([settle(take()), house.accounts.heartbeat().catch(() => undefined)]);
       house.disk.refuses = () => false;
       await house.accounts.heartbeat();
-    } else if (what < 0.97) await house.adopt(busyPolicy(random)).catch(() => undefined);
-    else {
+    } else if (what < 0.97) {
+      const adopting = house.adopt(busyPolicy(random)).catch(() => undefined);
+      // Settled while the fold is under way: counted by the old budgets and by the new ones.
+      await Promise.all([adopting, settle(take()), settle(take())]);
+    } else {
       await house.crash();
       clock.pass(Math.floor(random() * HOUR));
       open = [];
-      house = await openHouse(folder, clock, busyPolicy(random));
+      house = await openHouse(folder, clock, random() < 0.7 ? house.policy : busyPolicy(random));
     }
     await tick();
     await look(house).catch(async (error) => {

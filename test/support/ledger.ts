@@ -9,6 +9,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { ExecutionContext } from "ava";
 import { LocalAccounts } from "../../src/ledger/accounts.ts";
 import type { BalanceChange } from "../../src/ledger/book.ts";
+import type { LedgerClock } from "../../src/ledger/clock.ts";
 import { openStored } from "../../src/ledger/open.ts";
 import { SqliteStore } from "../../src/ledger/sqlite.ts";
 import { type Entry, type FoldQuestion, type Store, StoreError, type Write } from "../../src/ledger/store.ts";
@@ -106,6 +107,7 @@ export interface House {
   readonly folder: string;
   readonly clock: HandClock;
   readonly accounts: LocalAccounts;
+  readonly time: LedgerClock;
   readonly disk: Gate;
   /** What the accounts said of failed writes. */
   readonly troubles: unknown[];
@@ -131,7 +133,7 @@ export async function openHouse(folder: string, clock: HandClock, policy: Policy
   const accounts = new LocalAccounts(options);
   (await accounts.prepare(policy))();
   const house: House = {
-    ...{ folder, clock, accounts, disk, troubles, recovered, learning, policy },
+    ...{ folder, clock, accounts, time: ledgerClock, disk, troubles, recovered, learning, policy },
     admit: (task) =>
       accounts.admit(task, (view) => {
         const decision = decide({ ...questionOf(house.policy, task), known: learning }, view);
