@@ -5,6 +5,7 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
+import { addBudgetRoutes } from "./budget-routes.ts";
 import { addClockRoutes } from "./clock-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
@@ -30,6 +31,7 @@ export function createApi(parts: ApiParts): Api {
   api.use(securityHeaders(), knownHost(parts.safety), sameOrigin(parts.safety), listedPages(parts.safety));
   addStatusRoutes(api, parts);
   addSpendRoutes(api, parts);
+  addBudgetRoutes(api, parts);
   addSpendingRoutes(api, parts);
   addClockRoutes(api, parts);
   addRequestRoutes(api, parts);

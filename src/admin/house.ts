@@ -11,6 +11,7 @@ import type { Budget, Mode, Note, Policy, Role } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
+import type { BudgetExplained } from "./budget-account.ts";
 
 export interface House {
   status(): HouseStatus;
@@ -21,6 +22,7 @@ export interface House {
   mode(): ModeSwitch;
   /** Resolves when the switch is durable. */
   setMode(mode: Mode): Promise<ModeSwitch>;
+  explainBudget(budget: Budget): Promise<BudgetExplained>;
   clock(): ClockState;
   /** An operator's word that the wall clock is right; kept in the ledger before it counts. */
   acceptClock(by: string): Promise<ClockState>;

@@ -1,13 +1,13 @@
 // `budgetguard explain ID`: the story of one request, from who asked to what it cost; of a budget's id, how
-// the budget stands.
+// the budget stands and where its money went (explain-budget.ts).
 
-import type { BudgetDefinition, BudgetGuardClient, BudgetStatus, RequestDetail } from "../sdk/client.ts";
+import type { BudgetGuardClient, RequestDetail } from "../sdk/client.ts";
 import { alternativesText, budgetsBefore, candidateTable } from "./candidate-table.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, complain, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
+import { budgetText } from "./explain-budget.ts";
 import { elapsed, moment } from "./moment.ts";
-import { budgetTable, uncounted } from "./status.ts";
 import { table } from "./table.ts";
 import { paint, say, type Terminal } from "./terminal.ts";
 import { wordOf } from "./unit-word.ts";
@@ -38,17 +38,14 @@ async function explain(
     show(terminal, options, await client.request(wanted), (found) => requestText(found, terminal));
   } catch (error) {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
-    const status = await client.status();
-    const budget = status.budget_definitions.find((one) => one.id === wanted);
-    if (budget === undefined) {
-      const { body } = error;
-      const complaint = { status: 404, code: body?.code, detail: none(wanted) };
+    try {
+      const found = await client.explainBudget(wanted);
+      show(terminal, options, found, (explained) => budgetText(explained, terminal));
+    } catch (other) {
+      if (!(other instanceof ApiError && other.status === 404)) throw other;
+      const complaint = { status: 404, code: error.body?.code, detail: none(wanted) };
       return complain(terminal, options, EXIT.problem, complaint);
     }
-    const balances = status.budgets.filter((balance) => balance.id === wanted);
-    show(terminal, options, { budget, balances }, () =>
-      budgetText(budget, balances, inZone(terminal, status.policy.timezone)),
-    );
   }
   return EXIT.ok;
 }
@@ -138,11 +135,4 @@ function budgetsAfter({ budgets_after }: RequestDetail, { out }: Terminal): stri
       remaining,
     ]),
   );
-}
-
-function budgetText(budget: BudgetDefinition, balances: readonly BudgetStatus[], terminal: Terminal): string {
-  const about = budget.description === "" ? "" : `: ${budget.description}`;
-  const force = budget.enforcing ? "It can refuse work." : "It refuses no work.";
-  const rest = balances.length === 0 ? uncounted(budget) : budgetTable(balances, terminal);
-  return [`Budget ${budget.id}${about}`, force, "", rest].join("\n");
 }

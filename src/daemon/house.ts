@@ -23,12 +23,13 @@ import { durationUs, type Instant, later } from "../metering/time.ts";
 import { decide } from "../policy/decide.ts";
 import { describePrice } from "../policy/explain.ts";
 import type { Learning } from "../policy/learning.ts";
-import type { Mode, Role } from "../policy/policy.ts";
-import type { Task } from "../policy/task.ts";
+import type { Budget, Mode, Model, Role } from "../policy/policy.ts";
+import type { Labels, Task } from "../policy/task.ts";
 import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { DataPlane } from "./data-plane.ts";
+import { explainBudget } from "./explain-budget.ts";
 import type { InForce } from "./in-force.ts";
 import { acceptClock, clockState } from "./ledger-time.ts";
 import type { Listening } from "./options.ts";
@@ -78,6 +79,7 @@ export function makeHouse(parts: HouseParts): House {
     },
     mode: () => modeOf(inForce),
     setMode: (mode) => setMode(parts, mode),
+    explainBudget: (budget) => explained(parts, budget),
     clock: () => clockState(parts),
     acceptClock: (by) => acceptClock(parts, by),
     stopped: () => parts.spending.stopped,
@@ -136,6 +138,20 @@ function ready({ accounts, isStopping }: HouseParts) {
   return { ready: true } as const;
 }
 
+function explained(parts: HouseParts, budget: Budget) {
+  const { inForce, accounts, reader, now } = parts;
+  const { policy } = inForce;
+  const at = now();
+  const states = budgetStates(policy, accounts.book, at).filter((one) => one.budget.id === budget.id);
+  const ask = (model: Model, labels: Labels) => decided(parts, model, { ...ONE_IMAGE, labels });
+  return explainBudget({ policy, reader, at, states, decide: ask }, budget);
+}
+
+const ONE_IMAGE = {
+  ...{ images: 1, width: undefined, height: undefined, steps: undefined, maxTokens: undefined },
+  ...{ provider: undefined, gpuTier: undefined },
+};
+
 function modeOf(inForce: InForce): ModeSwitch {
   return {
     inForce: inForce.policy.mode,
@@ -181,10 +197,20 @@ async function requests(reader: LedgerReader, query: RequestsAsked) {
   return { rows: found.slice(0, query.limit).map(requestRow), more: found.length > query.limit };
 }
 
-function estimate({ inForce, fleet, accounts, learning, now }: HouseParts, asked: EstimateAsked) {
+function estimate(parts: HouseParts, asked: EstimateAsked) {
+  const { models } = parts.inForce.policy;
+  const model = models.get(asked.model);
+  if (model === undefined) return { kind: "unknown_model", models: [...models.keys()] } as const;
+  return decided(parts, model, asked);
+}
+
+/** On live balances, holding nothing. */
+function decided(
+  { inForce, fleet, accounts, learning, now }: HouseParts,
+  model: Model,
+  asked: Omit<EstimateAsked, "model">,
+) {
   const { policy } = inForce;
-  const model = policy.models.get(asked.model);
-  if (model === undefined) return { kind: "unknown_model", models: [...policy.models.keys()] } as const;
   const task: Task = {
     id: newTaskId(),
     clientRequestId: undefined,

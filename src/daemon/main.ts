@@ -29,6 +29,7 @@ import { PolicyFile } from "./policy-file.ts";
 import { PolicyParser } from "./policy-parser.ts";
 import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
 import { Reload } from "./reload.ts";
+import { POLICY, ReloadRecord } from "./reload-record.ts";
 import { SPENDING, Spending } from "./spending.ts";
 import { authenticator, Tokens } from "./tokens.ts";
 
@@ -133,7 +134,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   }
   const endSwitch = () => books.store.setSwitch("mode", "", "policy file", now());
   if (stored !== undefined && inForce.modeSwitch === undefined) await endSwitch();
-  const reloading = {
+  const reload = new Reload({
+    record: new ReloadRecord({ store: books.store, log, now }, books.stored.switches.get(POLICY)),
     inForce,
     accounts: books.accounts,
     plane,
@@ -141,8 +143,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     path: options.policyPath,
     now,
     endSwitch,
-  };
-  const reload = new Reload(reloading);
+  });
   const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
   parts.certificate?.watch();
   await file.watch();

@@ -11,6 +11,7 @@ import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
 import type { PolicyListener } from "./policy-file.ts";
 import type { ReadPolicy } from "./policy-text.ts";
+import type { ReloadRecord } from "./reload-record.ts";
 
 export interface ReloadParts {
   readonly inForce: InForce;
@@ -21,6 +22,7 @@ export interface ReloadParts {
   now(): Instant;
   /** Forgets the stored mode switch: else a restart would bring it back. */
   endSwitch(): Promise<void>;
+  readonly record: ReloadRecord;
 }
 
 export class Reload implements PolicyListener {
@@ -30,8 +32,9 @@ export class Reload implements PolicyListener {
     this.#parts = parts;
   }
 
-  /** Says at start what the policy notes, as a reload does. */
+  /** At start too: says what the policy notes, and keeps that it came into force. */
   welcome(policy: Policy): void {
+    this.#parts.record.note(policy);
     for (const note of policy.notes) this.#parts.log.info(formatNote(this.#parts.path, note));
   }
 

@@ -83,7 +83,7 @@ function counted(
   return statement.all(...values).map(sumsRow);
 }
 
-function sumsRow(row: Record<string, unknown>): SumsRow {
+export function sumsRow(row: Record<string, unknown>): SumsRow {
   return {
     value: String(row.value),
     requests: Number(row.requests ?? 0),

@@ -3,12 +3,14 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { type RecordsQuestion, record, records, type SumsQuestion, sums, turns } from "./queries.ts";
+import { type SpentQuestion, spent } from "./spent.ts";
 import { openLedgerToRead } from "./sqlite-open.ts";
 
 export type Question =
   | { readonly kind: "sums"; readonly question: SumsQuestion }
   | { readonly kind: "records"; readonly question: RecordsQuestion }
   | { readonly kind: "record"; readonly id: string }
+  | { readonly kind: "spent"; readonly question: SpentQuestion }
   | { readonly kind: "turns"; readonly name: string; readonly limit: number };
 
 export interface Asked {
@@ -46,6 +48,8 @@ function answer(question: Question): unknown {
       return records(database, question.question);
     case "record":
       return record(database, question.id);
+    case "spent":
+      return spent(database, question.question);
     case "turns":
       return turns(database, question.name, question.limit);
   }

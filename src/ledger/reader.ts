@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { FullRecord, RecordRow, RecordsQuestion, SumsQuestion, SumsRow, TurnRow } from "./queries.ts";
 import type { Answer, Asked, Question } from "./reader-worker.ts";
+import type { Spent, SpentQuestion } from "./spent.ts";
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
@@ -54,6 +55,10 @@ export class LedgerReader {
 
   record(id: string): Promise<FullRecord | undefined> {
     return this.#ask({ kind: "record", id }) as Promise<FullRecord | undefined>;
+  }
+
+  spent(question: SpentQuestion): Promise<Spent> {
+    return this.#ask({ kind: "spent", question }) as Promise<Spent>;
   }
 
   /** Of a switch, newest first. */

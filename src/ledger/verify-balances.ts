@@ -1,23 +1,10 @@
 // Recounts every balance: what is settled from the entries, what is held from the open holds. By SQL of its
 // own, that shares nothing with what moves the balances (accounts.ts, fold.ts) but the names of columns.
 
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { COUNTED, coveredBy, valueSql } from "./covered.ts";
 import { type GroundName, readGround } from "./ground-name.ts";
-import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
 import { big, type Checked, type Finding, rowsOf } from "./verified.ts";
-
-/** How one entry counts, by unit. */
-const COUNTED: Readonly<Record<string, string>> = {
-  usd: "amount",
-  requests: "is_last",
-  images: "images",
-  seconds: "CASE kind WHEN 'settled' THEN elapsed ELSE 0 END",
-  tokens: "input_tokens + output_tokens",
-};
-
-const CHARGED = "kind IN ('settled', 'startup', 'idle', 'minimum', 'gap', 'adjusted')";
-/** What a container's own money knows; a balance per anything else never receives it. */
-const OF_CONTAINERS: readonly string[] = ["provider", "upstream", "machine", "gpu_tier"];
 
 const CURE =
   "keep a copy of the data folder; change the budget's `when` and back: it is counted anew from the entries";
@@ -96,16 +83,11 @@ function recount(
   { name, since, seq }: Ground,
   [start, end]: readonly [bigint, bigint] = [0n, BigInt(Number.MAX_SAFE_INTEGER)],
 ): Map<string, { sum: bigint; readonly isOwn: boolean }> {
-  const where = [CHARGED, "at >= ?", "at < ?", "(at >= ? OR seq > ?)"];
-  const values: SQLInputValue[] = [start, end, since, seq];
-  const isOfRequests = name.per !== undefined && !OF_CONTAINERS.includes(name.per);
-  if (name.requestsOnly || isOfRequests) where.push("(request IS NOT NULL OR kind = 'adjusted')");
-  for (const [scope, allowed] of name.when) {
-    where.push(`${SCOPE_COLUMNS[scope]} IN (SELECT value FROM json_each(?))`);
-    values.push(JSON.stringify(allowed));
-  }
+  const covered = coveredBy(name);
   const sql = `SELECT ${valueSql(name.per)} AS value, sum(${COUNTED[name.unit]}) AS sum,
-    min(coalesce(task = request, 0)) AS own FROM entries WHERE ${where.join(" AND ")} GROUP BY 1`;
+    min(coalesce(task = request, 0)) AS own FROM entries
+    WHERE at >= ? AND at < ? AND (at >= ? OR seq > ?) AND ${covered.sql} GROUP BY 1`;
+  const values = [start, end, since, seq, ...covered.values];
   const isByTask = name.per === "task";
   return new Map(
     rowsOf(database, sql, ...values).map((row) => [
@@ -113,12 +95,6 @@ function recount(
       { sum: big(row.sum), isOwn: isByTask && row.own === 1n },
     ]),
   );
-}
-
-function valueSql(per: string | undefined): string {
-  if (per === undefined) return "''";
-  if (per === "session") return "json_array(user, session)";
-  return `ifnull(${SCOPE_COLUMNS[per]}, 'unknown')`;
 }
 
 /** The open holds are JSON; SQLite reads it here, the ledger's own reader does elsewhere. */

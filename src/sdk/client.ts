@@ -2,6 +2,7 @@
 // works in Node and in browsers. Every reply is checked against the schema that the server was typed by.
 
 import { z } from "zod";
+import { BudgetExplained } from "./budgets.ts";
 import { ClockState } from "./clock.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
 import { PolicyCheck, PolicyInForce } from "./policy.ts";
@@ -12,6 +13,7 @@ import { type SpendingChange, SpendingChanged, SpendingHistory } from "./spendin
 import { Health, type ModeChange, ModeState, Readiness, Status } from "./status.ts";
 import { TokenCreated, type TokenRequest } from "./tokens.ts";
 
+export type { BudgetAccount, BudgetCause, BudgetExplained, SpentRow } from "./budgets.ts";
 export type { ClockState } from "./clock.ts";
 export type { Breach, CandidateQuote, Explanation } from "./decision.ts";
 export type { Estimate, EstimateRequest } from "./estimate.ts";
@@ -122,6 +124,10 @@ export class BudgetGuardClient {
 
   setMode(mode: ModeChange["mode"]): Promise<ModeState> {
     return this.#send("PUT", "/api/v1/mode", { mode }, ModeState);
+  }
+
+  explainBudget(id: string): Promise<BudgetExplained> {
+    return this.#get(`/api/v1/budgets/${encodeURIComponent(id)}`, BudgetExplained);
   }
 
   clock(): Promise<ClockState> {

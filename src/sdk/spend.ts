@@ -23,7 +23,7 @@ export const UsageQuery = closed({
 });
 export type UsageQuery = z.input<typeof UsageQuery>;
 
-const sums = {
+export const sums = {
   requests: count,
   images: count,
   elapsed_us: durationUs.describe("Time that upstreams worked."),

@@ -10,6 +10,7 @@ export const exchanges: readonly [method: string, path: string, body?: object][]
   ["post", "/api/v1/estimate", { model: "flux-dev" }],
   ["get", "/api/v1/mode"],
   ["put", "/api/v1/mode", { mode: "local" }],
+  ["get", "/api/v1/budgets/{id}"],
   ["get", "/api/v1/clock"],
   ["post", "/api/v1/clock", { accept: true }],
   ["get", "/api/v1/spending"],

@@ -1,0 +1,57 @@
+// A budget explained, as the admin surface is given it: where the money of each balance went, what took it
+// over its limit, and what would pass now.
+
+import type { NanoUsd } from "../metering/money.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
+import type { Instant } from "../metering/time.ts";
+import type { Decided } from "../policy/decision.ts";
+import type { CAUSES } from "../sdk/budgets.ts";
+import type { Sums } from "./house.ts";
+
+export interface BudgetExplained {
+  /** Of a budget per user: those that are used most. */
+  readonly accounts: readonly BudgetAccount[];
+  /** What would pass now, asked as whoever the budget is about. */
+  readonly passing: readonly Passing[];
+}
+
+export interface BudgetAccount {
+  readonly value: string | undefined;
+  /** Of all amounts but the sums. */
+  readonly unit: Unit;
+  readonly by: Readonly<
+    Record<"model" | "user" | "upstream", readonly (Sums & { readonly value: string })[]>
+  >;
+  /** Those that took most. */
+  readonly requests: readonly {
+    readonly id: string;
+    readonly at: Instant;
+    readonly user: string;
+    readonly upstream: string;
+    readonly amount: Quantity;
+  }[];
+  /** 0 where it is not over its limit. */
+  readonly over: Quantity;
+  readonly causes: readonly Cause[];
+}
+
+/** Something that cannot be refused, and the most that it can have added (MONEY §1). */
+export interface Cause {
+  readonly kind: (typeof CAUSES)[number];
+  readonly most: Quantity;
+  /** How many entries, requests or changes it is. */
+  readonly of: number;
+  readonly at: Instant | undefined;
+}
+
+export interface Passing {
+  readonly model: string;
+  readonly upstream: string;
+  readonly estimate: NanoUsd;
+  readonly unit: Unit;
+  readonly needed: Quantity;
+  /** Whether this budget has it, whatever the others say. */
+  readonly fits: boolean;
+  readonly isChosen: boolean;
+  readonly decision: Decided["kind"];
+}

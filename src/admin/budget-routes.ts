@@ -1,0 +1,78 @@
+// A budget explained.
+
+import { createRoute } from "@hono/zod-openapi";
+import { z } from "zod";
+import { formatUsd } from "../metering/money.ts";
+import type { Quantity } from "../metering/quantity.ts";
+import { formatNumber } from "../metering/quantity-text.ts";
+import { formatInstant } from "../metering/time.ts";
+import * as sdk from "../sdk/budgets.ts";
+import type { BudgetAccount, Passing } from "./budget-account.ts";
+import { refuse } from "./problem.ts";
+import { type Api, mayNeedToken, ok, problems, type Room, reads } from "./route.ts";
+import { budgetWire, definitionWire, instantOrNull, sumsWire } from "./wire.ts";
+
+export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
+  const one = createRoute({
+    method: "get",
+    path: "/api/v1/budgets/{id}",
+    operationId: "explainBudget",
+    tags: ["budgets"],
+    security: mayNeedToken,
+    summary: "How a budget stands, where its money went, and what would pass now",
+    middleware: reads(safety, "everybody"),
+    request: { params: z.object({ id: z.string().min(1).max(128) }) },
+    responses: { 200: ok(sdk.BudgetExplained, "The budget, explained."), ...problems },
+  });
+  api.openapi(one, async (c) => {
+    const { policy } = house.policy();
+    const { id } = c.req.valid("param");
+    const budget = policy.budgets.find((each) => each.id === id);
+    if (budget === undefined) {
+      const known = policy.budgets.map((each) => each.id).join(", ") || "none";
+      return refuse(c, 404, { code: "not_found", detail: `no budget has this id; the policy has: ${known}` });
+    }
+    const { accounts, passing } = await house.explainBudget(budget);
+    const explained: sdk.BudgetExplained = {
+      timezone: policy.timezone,
+      budget: definitionWire(budget),
+      balances: house
+        .status()
+        .budgets.filter((state) => state.budget.id === id)
+        .map(budgetWire),
+      accounts: accounts.map(accountWire),
+      passing: passing.map(passingWire),
+    };
+    return c.json(explained, 200);
+  });
+}
+
+function accountWire({ value, unit, by, requests, over, causes }: BudgetAccount): sdk.BudgetAccount {
+  const written = (amount: Quantity) => formatNumber(unit, amount);
+  const rows = (dimension: keyof typeof by) =>
+    by[dimension].map((row) => ({ value: row.value, ...sumsWire(row) }));
+  return {
+    value: value ?? null,
+    unit,
+    by_model: rows("model"),
+    by_user: rows("user"),
+    by_upstream: rows("upstream"),
+    requests: requests.map((each) => ({ ...each, at: formatInstant(each.at), amount: written(each.amount) })),
+    over: written(over),
+    causes: causes.map(({ kind, most, of, at }) => ({
+      cause: kind,
+      at_most: written(most),
+      count: of,
+      at: instantOrNull(at),
+    })),
+  };
+}
+
+function passingWire({ estimate, needed, isChosen, ...rest }: Passing): sdk.BudgetPassing {
+  return {
+    ...rest,
+    estimate_usd: formatUsd(estimate),
+    needed: formatNumber(rest.unit, needed),
+    chosen: isChosen,
+  };
+}

@@ -1,0 +1,142 @@
+// Explains a budget: where its money went, why it is over its limit where it is, and what would pass now.
+// The causes are those that cannot be refused (MONEY §1); each is told with the most that it can have added.
+
+import type { BudgetAccount, BudgetExplained, Cause, Passing } from "../admin/budget-account.ts";
+import type { BudgetState } from "../admin/house.ts";
+import type { TurnRow } from "../ledger/queries.ts";
+import type { LedgerReader } from "../ledger/reader.ts";
+import type { Spent } from "../ledger/spent.ts";
+import { minus, NOTHING, quantityOf, sum } from "../metering/quantity.ts";
+import type { Instant } from "../metering/time.ts";
+import type { Decided } from "../policy/decision.ts";
+import { type Ground, groundsOf, periodFor } from "../policy/match.ts";
+import type { Budget, Model, Policy } from "../policy/policy.ts";
+import type { Labels } from "../policy/task.ts";
+import { limitThen, POLICY } from "./reload-record.ts";
+
+export interface ExplainParts {
+  readonly policy: Policy;
+  readonly reader: LedgerReader;
+  readonly at: Instant;
+  /** The balances of the budget as they stand. */
+  readonly states: readonly BudgetState[];
+  /** What would be decided of a request of these labels now. */
+  decide(model: Model, labels: Labels): Decided;
+}
+
+/** A budget per user may have hundreds of balances: those that are used most are explained. */
+const MOST_ACCOUNTS = 5;
+const MOST_MODELS = 20;
+/** Reloads that are looked through for a limit that was lowered. */
+const MOST_RELOADS = 100;
+
+export async function explainBudget(parts: ExplainParts, budget: Budget): Promise<BudgetExplained> {
+  const { policy, reader, at, states } = parts;
+  const grounds = groundsOf(policy).filter((ground) => ground.budget.id === budget.id);
+  const reloads = await reader.turns(POLICY, MOST_RELOADS);
+  const accounts = states.slice(0, MOST_ACCOUNTS).flatMap((state) => {
+    const ground = grounds.find(({ unit }) => unit === state.unit);
+    return ground === undefined ? [] : [accountOf(reader, ground, state, at, reloads)];
+  });
+  return { accounts: await Promise.all(accounts), passing: passingOf(parts, budget) };
+}
+
+async function accountOf(
+  reader: LedgerReader,
+  ground: Ground,
+  state: BudgetState,
+  at: Instant,
+  reloads: readonly TurnRow[],
+): Promise<BudgetAccount> {
+  const { budget, key, per, unit } = ground;
+  const period = periodFor(ground, at);
+  const asked = { key, unit, per, when: [...budget.when], requestsOnly: !budget.includeIdle };
+  const spent = await reader.spent({ ...asked, value: state.value, ...period });
+  const over = minus(sum(state.settled, state.held), state.limit);
+  const highest = highestLimit(reloads, { id: budget.id, unit, since: period.start }, state.limit);
+  const causes = over > 0n ? causesOf(budget, spent, state.limit, highest) : [];
+  const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
+  return { value: state.value, unit, by: spent.by, requests, over: over > 0n ? over : NOTHING, causes };
+}
+
+function causesOf(budget: Budget, spent: Spent, limit: bigint, highest: bigint): readonly Cause[] {
+  const causes: Cause[] = spent.kinds
+    .filter(({ amount }) => amount > 0n)
+    .map(({ kind, amount, entries }) => ({
+      kind: KINDS[kind] ?? "adjustment",
+      most: quantityOf(amount),
+      of: entries,
+      at: undefined,
+    }));
+  if (highest > limit)
+    causes.push({ kind: "limit_lowered", most: quantityOf(highest - limit), of: 1, at: undefined });
+  const { folded, overrun } = spent;
+  if (folded !== undefined && folded.amount > limit) {
+    causes.push({ kind: "reload", most: quantityOf(folded.amount - limit), of: 1, at: folded.at });
+  }
+  if (budget.overrun === "finish" && overrun.amount > 0n) {
+    causes.push({
+      kind: "finish_overrun",
+      most: quantityOf(overrun.amount),
+      of: overrun.requests,
+      at: undefined,
+    });
+  }
+  return causes.sort((a, b) => (a.most > b.most ? -1 : Number(a.most < b.most)));
+}
+
+const KINDS: Readonly<Record<string, Cause["kind"]>> = {
+  idle: "idle",
+  startup: "startup",
+  minimum: "minimum",
+  gap: "gap",
+  adjusted: "adjustment",
+};
+
+interface Asked {
+  readonly id: string;
+  readonly unit: string;
+  readonly since: Instant;
+}
+
+/** Also of the reload that was in force when the period began. */
+function highestLimit(reloads: readonly TurnRow[], { id, unit, since }: Asked, now: bigint): bigint {
+  let highest = now;
+  for (const { at, value } of reloads) {
+    const limit = limitThen(value, id, unit) ?? 0n;
+    if (limit > highest) highest = limit;
+    if (at < since) break;
+  }
+  return highest;
+}
+
+/** One candidate of each model that the budget covers, as a request of its own scope would find it now. */
+function passingOf({ policy, states, decide }: ExplainParts, budget: Budget): readonly Passing[] {
+  const labels = labelsFor(budget, states[0]?.value);
+  return [...policy.models.values()].slice(0, MOST_MODELS).flatMap((model) => {
+    const decided = decide(model, labels);
+    const { chosen, candidates } = decided.explanation;
+    return candidates.flatMap(({ upstream, budgets, estimate }) =>
+      budgets
+        .filter((one) => one.budget === budget.id)
+        .map(({ unit, needed, fits }) => ({
+          ...{ model: model.id, upstream, estimate, unit, needed, fits },
+          ...{ isChosen: chosen === upstream, decision: decided.kind },
+        })),
+    );
+  });
+}
+
+/** As whoever the budget is about would ask. */
+function labelsFor({ when, per }: Budget, value: string | undefined): Labels {
+  const said = (scope: keyof Labels) => (per === scope ? value : when.get(scope)?.[0]);
+  return {
+    user: said("user") ?? "unknown",
+    workflow: said("workflow"),
+    session: said("session"),
+    task: said("task"),
+    node: said("node"),
+    project: said("project"),
+    tag: said("tag"),
+  };
+}

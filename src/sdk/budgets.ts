@@ -1,0 +1,78 @@
+// One budget explained: how it stands, where its money went, why it is over its limit where it is, and what
+// would pass now.
+
+import { z } from "zod";
+import { count, instant, quantity, usd } from "./scalars.ts";
+import { sums } from "./spend.ts";
+import { BudgetDefinition, BudgetStatus } from "./status.ts";
+import { UNITS } from "./vocabulary.ts";
+
+/** What can take a budget over its limit, because nothing can refuse it. */
+export const CAUSES = [
+  "idle",
+  "startup",
+  "minimum",
+  "gap",
+  "adjustment",
+  "limit_lowered",
+  "reload",
+  "finish_overrun",
+] as const;
+
+const SpentRow = z
+  .object({ value: z.string().describe('"" where nobody said.'), ...sums })
+  .meta({ id: "SpentRow" });
+export type SpentRow = z.infer<typeof SpentRow>;
+
+export const BudgetCause = z
+  .object({
+    cause: z.enum(CAUSES),
+    at_most: quantity.describe("The most that it can have added."),
+    count: count.describe("Of entries, requests or changes."),
+    at: instant.nullable().describe("When, where it was one moment."),
+  })
+  .meta({ id: "BudgetCause" });
+export type BudgetCause = z.infer<typeof BudgetCause>;
+
+export const BudgetAccount = z
+  .object({
+    value: z.string().nullable().describe("Of a budget per user: the user whose balance this is."),
+    unit: z.enum(UNITS).describe("Of what it counts: the amounts of requests, over and causes."),
+    by_model: z.array(SpentRow),
+    by_user: z.array(SpentRow),
+    by_upstream: z.array(SpentRow),
+    requests: z
+      .array(
+        z.object({ id: z.string(), at: instant, user: z.string(), upstream: z.string(), amount: quantity }),
+      )
+      .describe("Those that took most of it in its period."),
+    over: quantity.describe("How far settled and held are over the limit; 0 where they are not."),
+    causes: z.array(BudgetCause).describe("Where it is over: what cannot be refused and can have done it."),
+  })
+  .meta({ id: "BudgetAccount" });
+export type BudgetAccount = z.infer<typeof BudgetAccount>;
+
+export const BudgetPassing = z
+  .object({
+    model: z.string(),
+    upstream: z.string(),
+    estimate_usd: usd,
+    unit: z.enum(UNITS),
+    needed: quantity.describe("What one request there asks of this budget."),
+    fits: z.boolean().describe("Whether this budget has it."),
+    chosen: z.boolean().describe("Whether all budgets and the mode would choose it now."),
+    decision: z.string().describe("What would be decided of a request for the model."),
+  })
+  .meta({ id: "BudgetPassing" });
+export type BudgetPassing = z.infer<typeof BudgetPassing>;
+
+export const BudgetExplained = z
+  .object({
+    timezone: z.string(),
+    budget: BudgetDefinition,
+    balances: z.array(BudgetStatus),
+    accounts: z.array(BudgetAccount).describe("Of a budget per user: those that are used most."),
+    passing: z.array(BudgetPassing).describe("What would pass now, asked as whoever the budget is about."),
+  })
+  .meta({ id: "BudgetExplained" });
+export type BudgetExplained = z.infer<typeof BudgetExplained>;
