@@ -13,7 +13,7 @@ const UNSERVED: readonly (readonly [string, Unserved, status: number, title: str
     {
       kind: "refused",
       breach: {
-        ...{ budget: "studio-day", action: "block", on: "limit" },
+        ...{ budget: "studio-day", action: "block", unit: "usd" },
         ...{ limit: nanoUsd(1n), settled: nanoUsd(1n), held: nanoUsd(0n), needed: nanoUsd(1n) },
         ...{ resets: undefined, timezone: "UTC", alternatives: [] },
       } as never,
