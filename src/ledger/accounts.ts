@@ -5,7 +5,6 @@
 // Invariant: memory runs ahead of the disk only for work that was not yet sent (its write is awaited) and
 // for endings whose write failed (kept in the outbox, tried again at each heartbeat).
 
-import { fits } from "../metering/balance.ts";
 import type { Lesson } from "../metering/learned-times.ts";
 import { isFree } from "../metering/price.ts";
 import { minus, NOTHING } from "../metering/quantity.ts";
@@ -19,6 +18,7 @@ import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
 import { type BalanceChange, Book } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
+import { ConflictError, checkFits } from "./conflict.ts";
 import { Folding } from "./folding.ts";
 import { type HeldRow, OpenHold } from "./held.ts";
 import { Leases } from "./leases.ts";
@@ -26,11 +26,6 @@ import { Outbox } from "./outbox.ts";
 import { LocalReservation, type Till } from "./reservation.ts";
 import { decisionRow, reservedEntry } from "./rows.ts";
 import { type Store, StoreError, type Unstamped } from "./store.ts";
-
-/** Thrown when a hold no longer fits what was decided a moment ago: in this ledger always a bug. */
-export class ConflictError extends Error {}
-
-const SPENDS = "paid work was decided while all spending is stopped";
 
 export interface AccountsOptions {
   readonly store: Store;
@@ -178,7 +173,7 @@ export class LocalAccounts implements Accounts, Till {
   }
 
   take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[] {
-    for (const claim of claims) this.#check(claim);
+    for (const claim of claims) checkFits(this.book, claim);
     return claims.map((claim) => {
       hold.claim(claim);
       return this.book.move(claim.account, claim, { kind: "hold", amount: claim.amount });
@@ -215,7 +210,8 @@ export class LocalAccounts implements Accounts, Till {
   #hold(task: Task, decision: Decision): OpenHold | undefined {
     if (decision.kind !== "forward") return undefined;
     const { quote } = decision;
-    if (this.stopped !== undefined && !isFree(quote.upstream.price)) throw new ConflictError(SPENDS);
+    if (this.stopped !== undefined && !isFree(quote.upstream.price))
+      throw new ConflictError("paid work was decided while all spending is stopped");
     this.#holds += 1;
     const at = decision.explanation.at;
     const hold = new OpenHold(
@@ -240,16 +236,6 @@ export class LocalAccounts implements Accounts, Till {
     this.take(hold, decision.claims);
     this.#open.set(hold.row.id, hold);
     return hold;
-  }
-
-  #check(claim: Claim): void {
-    if (claim.limit === undefined) return;
-    const balance = this.book.balance(claim.account, claim.start);
-    if (fits(claim.limit, balance, claim.amount)) return;
-    throw new ConflictError(
-      `a hold of ${claim.amount} no longer fits ${claim.account}: settled ${balance.settled}, ` +
-        `held ${balance.held}, limit ${claim.limit}`,
-    );
   }
 
   #reserveWrite(task: Task, decision: Forward, hold: OpenHold): Unstamped {
