@@ -100,6 +100,7 @@ models:
   flux-dev: { upstreams: [flux-aws], estimate: 5s }
 budgets:
   - { id: studio-day, limit_usd: 20, period: daily, on_limit: block }
+  - { id: pictures, limit_images: 1000, period: daily }
   - { id: guests, when: { user: guest }, limit_usd: 0.0001, period: daily, on_limit: block }
 `);
   return {
