@@ -7,10 +7,9 @@
 
 import type { Lesson } from "../metering/learned-times.ts";
 import { isFree } from "../metering/price.ts";
-import { minus, NOTHING } from "../metering/quantity.ts";
+import { NOTHING } from "../metering/quantity.ts";
 import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
 import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
-import { claimsOf, demandsOn } from "../policy/claims.ts";
 import type { AccountKey, Claim, Decision, Forward } from "../policy/decision.ts";
 import { type Coverage, covering, enforcedLimit, type Facts, factsOf, groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -23,6 +22,8 @@ import { Folding } from "./folding.ts";
 import { type HeldRow, OpenHold } from "./held.ts";
 import { Leases } from "./leases.ts";
 import { Outbox } from "./outbox.ts";
+import { placeHolds } from "./placing.ts";
+import { rebase } from "./rebase.ts";
 import { LocalReservation, type Till } from "./reservation.ts";
 import { decisionRow, reservedEntry } from "./rows.ts";
 import { type Store, StoreError, type Unstamped } from "./store.ts";
@@ -112,6 +113,7 @@ export class LocalAccounts implements Accounts, Till {
     if (this.#open.size === 0) this.#clock.follow();
     const at = this.now();
     this.book.forget(earlier(at, HOUR));
+    rebase(this.#open.values(), this, at).then(this.#onFreed, this.#onTrouble);
     const rows = this.leases.rows(at);
     try {
       await this.outbox.flush(rows);
@@ -257,24 +259,10 @@ export class LocalAccounts implements Accounts, Till {
 
   /** Holds of open requests lie also, unconditionally, in budgets that newly cover them (MONEY §4). */
   #placeOpenHolds(before: ReadonlySet<string>): void {
-    const balances: BalanceChange[] = [];
-    const placed = new Set<OpenHold>();
-    for (const hold of this.#open.values()) {
-      const { facts } = hold.row;
-      const need = hold.need();
-      const newly = this.coverage(facts).filter(({ ground }) => !before.has(ground.key));
-      for (const wanted of claimsOf(newly.flatMap((coverage) => demandsOn(coverage, need)))) {
-        // A budget that comes back still has what was held there before it went.
-        const amount = minus(wanted.amount, hold.heldIn(wanted));
-        if (amount <= 0n) continue;
-        hold.claim({ ...wanted, amount });
-        placed.add(hold);
-        const moved = this.book.move(wanted.account, wanted, { kind: "hold", amount });
-        balances.push(...hold.lasting([moved]));
-      }
-    }
+    const coverage = (facts: Facts) => this.coverage(facts).filter(({ ground }) => !before.has(ground.key));
+    const { balances, placed } = placeHolds(this.#open.values(), this.book, coverage);
     if (balances.length === 0) return;
-    const rehold = [...placed].map((one) => one.toRow());
+    const rehold = placed.map((one) => one.toRow());
     // A failure is kept for the next heartbeat and reported by the outbox.
     this.outbox.write({ balances, rehold }).catch(() => undefined);
   }

@@ -57,6 +57,8 @@ export class OpenHold {
   growing: { readonly amount: NanoUsd; readonly horizon: Instant } | undefined;
   /** The write of a further slice, while it is under way: an ending waits for it. */
   extending: Promise<unknown> | undefined;
+  /** The write that gives back its surplus, while it is under way: an ending and a slice wait for it. */
+  rebasing: Promise<unknown> | undefined;
   /** The write of the hold itself, where nobody waited for it: an ending goes after it. */
   reserving: Promise<unknown> | undefined;
   /** What the disk refused of that write. */

@@ -45,6 +45,11 @@ export class Leases {
     this.#joined.set(hold.row.id, hold.join);
   }
 
+  /** What the request has taken so far, in parts; undefined where it shares no lease. */
+  share(hold: OpenHold, at: Instant): readonly Part[] | undefined {
+    return hold.join && this.#uses.get(hold.row.machine)?.lease.share(at, hold.join);
+  }
+
   /** What the request pays, in parts; none where it joined no lease. */
   leave(hold: OpenHold, at: Instant): readonly Part[] {
     const { machine } = hold.row;

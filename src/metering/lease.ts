@@ -112,6 +112,11 @@ export class Lease {
     this.#advance(at);
   }
 
+  /** The parts of what the request has taken up to `at`; it stays. */
+  share(at: Instant, join: Join): readonly Part[] {
+    return shareOf(this.#advance(at), join);
+  }
+
   /** What the request would pay if it left at `at`. */
   accrued(at: Instant, join: Join): NanoUsd {
     const live = this.#advance(at);

@@ -1,0 +1,30 @@
+// Puts what open requests hold into budgets that newly cover them, unconditionally (MONEY §4): a reload that
+// adds or moves a budget must not set free what already runs.
+
+import { minus } from "../metering/quantity.ts";
+import { claimsOf, demandsOn } from "../policy/claims.ts";
+import type { Coverage, Facts } from "../policy/match.ts";
+import type { BalanceChange, Book } from "./book.ts";
+import type { OpenHold } from "./held.ts";
+
+/** `newly`: what covers it now and did not before. Moves the book; what it returns is to be written. */
+export function placeHolds(
+  holds: Iterable<OpenHold>,
+  book: Book,
+  newly: (facts: Facts) => readonly Coverage[],
+): { readonly balances: readonly BalanceChange[]; readonly placed: readonly OpenHold[] } {
+  const balances: BalanceChange[] = [];
+  const placed = new Set<OpenHold>();
+  for (const hold of holds) {
+    const need = hold.need();
+    for (const wanted of claimsOf(newly(hold.row.facts).flatMap((one) => demandsOn(one, need)))) {
+      // A budget that comes back still has what was held there before it went.
+      const amount = minus(wanted.amount, hold.heldIn(wanted));
+      if (amount <= 0n) continue;
+      hold.claim({ ...wanted, amount });
+      placed.add(hold);
+      balances.push(...hold.lasting([book.move(wanted.account, wanted, { kind: "hold", amount })]));
+    }
+  }
+  return { balances, placed: [...placed] };
+}

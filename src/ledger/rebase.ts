@@ -1,0 +1,91 @@
+// What a running request still needs of what it holds: its share so far, and the exclusive price from now to
+// its horizon (MONEY §3). Who shares a machine holds more than it can cost; the surplus is given back.
+
+import type { Part } from "../metering/lease.ts";
+import { costCeil } from "../metering/money.ts";
+import { minus, NOTHING, quantityOf, sum } from "../metering/quantity.ts";
+import { between, type DurationUs, earliest, type Instant, latest } from "../metering/time.ts";
+import type { AccountKey, Claim } from "../policy/decision.ts";
+import { unitOf } from "../policy/match.ts";
+import type { BalanceChange, Book } from "./book.ts";
+import type { HeldRow, OpenHold } from "./held.ts";
+import type { Leases } from "./leases.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** A share is a floor for each part, what is held is rounded up: less than this is no surplus. */
+const ROUNDING = 2n;
+
+interface Room {
+  readonly book: Book;
+  readonly leases: Leases;
+  readonly outbox: Outbox;
+}
+
+interface Rebased {
+  readonly hold: OpenHold;
+  readonly surplus: readonly Claim[];
+  readonly row: HeldRow;
+}
+
+/**
+ * Gives back the surplus of all, in one write, and resolves to the accounts in which it is free. It is free
+ * once that is durable: an ending and a further slice wait for it, so that no crash can leave it held.
+ */
+export async function rebase(
+  holds: Iterable<OpenHold>,
+  { book, leases, outbox }: Room,
+  at: Instant,
+): Promise<readonly AccountKey[]> {
+  const all = [...holds].flatMap((hold) => rebased(hold, leases.share(hold, at), at));
+  if (all.length === 0) return [];
+  const given = all.flatMap(({ hold, surplus }) => hold.lasting(surplus.map(givenBack)));
+  const writing = outbox.tryWrite({ balances: given, rehold: all.map(({ row }) => row) });
+  const done = writing.then(({ written }) => {
+    for (const { hold, surplus, row } of all) {
+      hold.rebasing = undefined;
+      if (!written) continue;
+      for (const claim of surplus) {
+        hold.unclaim(claim);
+        book.move(claim.account, claim, { kind: "unhold", amount: claim.amount });
+      }
+      // A reload may have written the hold meanwhile, as it was before.
+      if (hold.version !== row.version) outbox.write({ rehold: [hold.toRow()] }).catch(() => undefined);
+    }
+    return written ? all.flatMap(({ surplus }) => surplus.map(({ account }) => account)) : [];
+  });
+  for (const { hold } of all) hold.rebasing = done;
+  return done;
+}
+
+function rebased(hold: OpenHold, share: readonly Part[] | undefined, at: Instant): readonly Rebased[] {
+  const isBusy = hold.state !== "running" || hold.growing !== undefined || hold.rebasing !== undefined;
+  const surplus = isBusy || share === undefined ? [] : surplusOf(hold, share, at);
+  if (surplus.length === 0) return [];
+  const row = hold.toRow();
+  const left = row.claims.map((claim) => {
+    const given = surplus.find(({ account, start }) => account === claim.account && start === claim.start);
+    return given === undefined ? claim : { ...claim, amount: minus(claim.amount, given.amount) };
+  });
+  return [{ hold, surplus, row: { ...row, claims: left } }];
+}
+
+function givenBack({ account, start, end, amount }: Claim): BalanceChange {
+  return { account, start, end, settled: NOTHING, held: minus(NOTHING, amount) };
+}
+
+/** What can be given back of each claim in money; nothing of one that lies in no surplus. */
+function surplusOf(hold: OpenHold, share: readonly Part[], at: Instant): readonly Claim[] {
+  const { price } = hold.row;
+  if (price.kind !== "hour") return [];
+  return hold.claims().flatMap((claim) => {
+    if (unitOf(claim.account) !== "usd") return [];
+    const taken = share.filter((part) => part.at >= claim.start && part.at < claim.end);
+    const from = latest(at, claim.start);
+    const to = earliest(hold.horizon, claim.end);
+    const time = (to > from ? between(from, to) : 0) as DurationUs;
+    const due = sum(...taken.map(({ amount }) => amount), costCeil(price.rate, time));
+    const needed = sum(due, quantityOf(taken.length));
+    const surplus = minus(claim.amount, needed);
+    return surplus > ROUNDING ? [{ ...claim, amount: surplus }] : [];
+  });
+}
