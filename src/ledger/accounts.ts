@@ -7,7 +7,6 @@
 
 import type { Lesson } from "../metering/learned-times.ts";
 import { isFree } from "../metering/price.ts";
-import { NOTHING } from "../metering/quantity.ts";
 import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
 import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
 import type { AccountKey, Claim, Decision, Forward } from "../policy/decision.ts";
@@ -19,7 +18,7 @@ import { type BalanceChange, Book } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
 import { Folding } from "./folding.ts";
-import { type HeldRow, OpenHold } from "./held.ts";
+import { type HeldRow, heldChange, OpenHold } from "./held.ts";
 import { Leases } from "./leases.ts";
 import { Outbox } from "./outbox.ts";
 import { placeHolds } from "./placing.ts";
@@ -47,6 +46,8 @@ export class LocalAccounts implements Accounts, Till {
   readonly outbox: Outbox;
   /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
   stopped: SpendingStop | undefined;
+  /** Told of what is not sent, in the tick of the decision: it must only take note. */
+  onUnsent: (task: Task, decision: Decision) => void = () => undefined;
   readonly #clock: LedgerClock;
   readonly #onTrouble: (error: unknown) => void;
   readonly #open = new Map<string, OpenHold>();
@@ -252,6 +253,7 @@ export class LocalAccounts implements Accounts, Till {
   /** A wait too: whoever looks finds it under way, and can cancel it. */
   #noteUnsent(task: Task, decision: Decision): Admission {
     if (decision.kind === "forward") throw new Error("a forward was refused");
+    this.onUnsent(task, decision);
     // No money moves, so nobody waits for it.
     this.outbox.tryWrite({ decision: decisionRow(task, decision, undefined) }).catch(this.#onTrouble);
     return decision;
@@ -266,14 +268,4 @@ export class LocalAccounts implements Accounts, Till {
     // A failure is kept for the next heartbeat and reported by the outbox.
     this.outbox.write({ balances, rehold }).catch(() => undefined);
   }
-}
-
-function heldChange(claim: Claim): BalanceChange {
-  return {
-    account: claim.account,
-    start: claim.start,
-    end: claim.end,
-    settled: NOTHING,
-    held: claim.amount,
-  };
 }

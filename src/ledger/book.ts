@@ -22,6 +22,12 @@ interface Page {
 
 export class Book {
   readonly #accounts = new Map<AccountKey, Map<Instant, Page>>();
+  #onMove: (account: AccountKey) => void = () => undefined;
+
+  /** Told of each movement once it is made; it must only take note. */
+  watch(call: (account: AccountKey) => void): void {
+    this.#onMove = call;
+  }
 
   balance(account: AccountKey, start: Instant): Balance {
     return this.#accounts.get(account)?.get(start)?.balance ?? EMPTY_BALANCE;
@@ -31,6 +37,7 @@ export class Book {
   move(account: AccountKey, period: { start: Instant; end: Instant }, movement: Movement): BalanceChange {
     const page = this.#page(account, period.start, period.end);
     page.balance = move(page.balance, movement);
+    this.#onMove(account);
     return { account, start: period.start, end: period.end, ...changeOf(movement) };
   }
 

@@ -156,3 +156,14 @@ export class OpenHold {
     this.state = to;
   }
 }
+
+/** What a claim adds to its balance on disk. */
+export function heldChange(claim: Claim): BalanceChange {
+  return {
+    account: claim.account,
+    start: claim.start,
+    end: claim.end,
+    settled: NOTHING,
+    held: claim.amount,
+  };
+}

@@ -5,6 +5,7 @@
 import type { LeaseState } from "../metering/lease-state.ts";
 import { quarterHourOf } from "../metering/time.ts";
 import type { Facts } from "../policy/match.ts";
+import { packAlert } from "./alert-rows.ts";
 import type { BudgetAction, DecisionRow, EndingRow, Entry, Write } from "./store.ts";
 import { budgetsText, explanationText, heldText } from "./stored.ts";
 
@@ -69,6 +70,8 @@ export interface Packed {
   readonly isBeat: boolean;
   readonly decision: PackedDecision | undefined;
   readonly ending: PackedEnding | undefined;
+  /** In the order of ALERT_COLUMNS. */
+  readonly alerts: readonly (readonly Value[])[];
 }
 
 /** What a crowd of writes says again and again, once: who shares which lease since when, and the leases. */
@@ -106,6 +109,7 @@ export function pack(write: Write): Packed {
     isBeat: write.leases !== undefined,
     decision: write.decision === undefined ? undefined : packDecision(write.decision),
     ending: write.ending === undefined ? undefined : packEnding(write.ending),
+    alerts: write.alerts?.map(packAlert) ?? [],
   };
 }
 

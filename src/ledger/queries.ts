@@ -3,8 +3,9 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { type NanoUsd, nanoUsd } from "../metering/money.ts";
-import { type DurationUs, durationUs, type Instant, instantUs } from "../metering/time.ts";
+import { type DurationUs, durationUs, HOUR, type Instant, instantUs } from "../metering/time.ts";
 import type { TokenCount } from "../policy/admission.ts";
+import type { HourSpend } from "../policy/anomaly.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
 import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
 import { budgetsOf, explanationOf } from "./stored.ts";
@@ -92,6 +93,19 @@ export function sumsRow(row: Record<string, unknown>): SumsRow {
     amount: nanoUsd((row.amount as bigint | null) ?? 0n),
     tokens: { input: Number(row.input_tokens ?? 0), output: Number(row.output_tokens ?? 0) },
   };
+}
+
+/** By UTC hour, oldest first; rollups of entries are kept for ever. */
+export function hours(database: DatabaseSync, from: Instant, to: Instant): readonly HourSpend[] {
+  const statement = database.prepare(
+    `SELECT bucket - bucket % ${HOUR} AS start, sum(amount) AS amount FROM rollups
+     WHERE dimension = 'total' AND bucket >= ? AND bucket < ? GROUP BY 1 ORDER BY 1`,
+  );
+  statement.setReadBigInts(true);
+  return statement.all(from, to).map((row) => ({
+    start: instantUs(Number(row.start)),
+    amount: nanoUsd((row.amount as bigint | null) ?? 0n),
+  }));
 }
 
 export interface RecordsQuestion {

@@ -2,7 +2,9 @@
 // nor the writer.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { type RecordsQuestion, record, records, type SumsQuestion, sums, turns } from "./queries.ts";
+import type { Instant } from "../metering/time.ts";
+import { type AlertsQuestion, alert, alertMemory, alerts } from "./alert-rows.ts";
+import { hours, type RecordsQuestion, record, records, type SumsQuestion, sums, turns } from "./queries.ts";
 import { type SpentQuestion, spent } from "./spent.ts";
 import { openLedgerToRead } from "./sqlite-open.ts";
 
@@ -11,7 +13,11 @@ export type Question =
   | { readonly kind: "records"; readonly question: RecordsQuestion }
   | { readonly kind: "record"; readonly id: string }
   | { readonly kind: "spent"; readonly question: SpentQuestion }
-  | { readonly kind: "turns"; readonly name: string; readonly limit: number };
+  | { readonly kind: "turns"; readonly name: string; readonly limit: number }
+  | { readonly kind: "hours"; readonly from: Instant; readonly to: Instant }
+  | { readonly kind: "alerts"; readonly question: AlertsQuestion }
+  | { readonly kind: "alert"; readonly id: string }
+  | { readonly kind: "alertMemory"; readonly at: Instant; readonly since: Instant };
 
 export interface Asked {
   readonly id: number;
@@ -52,5 +58,13 @@ function answer(question: Question): unknown {
       return spent(database, question.question);
     case "turns":
       return turns(database, question.name, question.limit);
+    case "hours":
+      return hours(database, question.from, question.to);
+    case "alerts":
+      return alerts(database, question.question);
+    case "alert":
+      return alert(database, question.id);
+    case "alertMemory":
+      return alertMemory(database, question.at, question.since);
   }
 }

@@ -4,6 +4,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import type { Instant } from "../metering/time.ts";
+import type { HourSpend } from "../policy/anomaly.ts";
+import type { AlertMemory, AlertsQuestion, StoredAlert } from "./alert-rows.ts";
 import type { FullRecord, RecordRow, RecordsQuestion, SumsQuestion, SumsRow, TurnRow } from "./queries.ts";
 import type { Answer, Asked, Question } from "./reader-worker.ts";
 import type { Spent, SpentQuestion } from "./spent.ts";
@@ -64,6 +67,24 @@ export class LedgerReader {
   /** Of a switch, newest first. */
   turns(name: string, limit: number): Promise<readonly TurnRow[]> {
     return this.#ask({ kind: "turns", name, limit }) as Promise<readonly TurnRow[]>;
+  }
+
+  /** What each UTC hour cost; those without an entry are left out. */
+  hours(from: Instant, to: Instant): Promise<readonly HourSpend[]> {
+    return this.#ask({ kind: "hours", from, to }) as Promise<readonly HourSpend[]>;
+  }
+
+  /** Newest first; one more than the limit when older ones follow. */
+  alerts(question: AlertsQuestion): Promise<readonly StoredAlert[]> {
+    return this.#ask({ kind: "alerts", question }) as Promise<readonly StoredAlert[]>;
+  }
+
+  alert(id: string): Promise<StoredAlert | undefined> {
+    return this.#ask({ kind: "alert", id }) as Promise<StoredAlert | undefined>;
+  }
+
+  alertMemory(at: Instant, since: Instant): Promise<AlertMemory> {
+    return this.#ask({ kind: "alertMemory", at, since }) as Promise<AlertMemory>;
   }
 
   /** After what was asked is answered; whoever asks later is refused. */

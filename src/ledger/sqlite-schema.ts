@@ -127,6 +127,29 @@ CREATE TABLE IF NOT EXISTS rollups (
   PRIMARY KEY (bucket, dimension, value)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS alerts (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  once TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  value TEXT,
+  unit TEXT,
+  period_start INTEGER NOT NULL,
+  period_end INTEGER NOT NULL,
+  timezone TEXT NOT NULL,
+  text TEXT NOT NULL,
+  advice TEXT,
+  figures TEXT NOT NULL,
+  deliveries TEXT NOT NULL,
+  acknowledged_at INTEGER,
+  acknowledged_by TEXT
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS switches (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL,

@@ -31,7 +31,8 @@ export type Operation =
       readonly id: string;
       readonly role: string;
       readonly at: number;
-    };
+    }
+  | { readonly kind: "acknowledge"; readonly id: string; readonly author: string; readonly at: number };
 
 export interface Batch {
   readonly id: number;
@@ -146,6 +147,9 @@ function apply(operation: Operation): readonly BalanceChange[] {
         .prepare("INSERT INTO tokens VALUES (?, ?, ?, ?)")
         .run(operation.sha256, operation.id, operation.role, operation.at);
       return [];
+    case "acknowledge":
+      database.prepare(ACKNOWLEDGE).run(operation.at, operation.author, operation.id);
+      return [];
   }
 }
 
@@ -172,3 +176,7 @@ function describe(error: unknown): Failure {
   const errcode = error instanceof Error && "errcode" in error ? Number(error.errcode) : 0;
   return { message, errcode };
 }
+
+/** Who did it first stays. */
+const ACKNOWLEDGE = `UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ?
+  WHERE id = ? AND acknowledged_at IS NULL`;

@@ -6,6 +6,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { unitOf } from "../policy/match.ts";
+import { ALERT_COLUMNS } from "./alert-rows.ts";
 import {
   DECISION_COLUMNS,
   ENTRY_COLUMNS,
@@ -60,6 +61,7 @@ export class SqliteWriter {
       run.ending.run(...ending.row);
       this.#rollups.acted(ending.bucket, ending.actions);
     }
+    for (const row of packed.alerts) run.alert.run(...row);
     this.#at = Math.max(this.#at, packed.at);
     if (packed.isBeat) this.#heartbeat = Math.max(this.#heartbeat, packed.at);
   }
@@ -155,6 +157,9 @@ const SQL = {
   // The ending of an earlier attempt, kept while the disk was full, never covers that of a later one.
   ending: `UPDATE decisions SET outcome = ?, status = ?, charged = ?, elapsed = ?, ended_at = ?, after = ?
     WHERE request = ? AND (ended_at IS NULL OR ended_at <= ?)`,
+  // A write that was kept while the disk was full never covers a later one.
+  alert: `${insert("alerts", ALERT_COLUMNS)} ON CONFLICT (once) DO UPDATE SET version = excluded.version,
+    deliveries = excluded.deliveries WHERE excluded.version > version`,
   mark: `INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
     WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)`,
 } as const;

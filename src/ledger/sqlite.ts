@@ -83,6 +83,11 @@ export class SqliteStore implements Store {
     await this.#enqueue({ kind: "token", sha256, id, role, at });
   }
 
+  /** Who acknowledged it first stays. */
+  async acknowledgeAlert(id: string, author: string, at: number): Promise<void> {
+    await this.#enqueue({ kind: "acknowledge", id, author, at });
+  }
+
   /** After what was handed over is durable or refused. */
   async close(): Promise<void> {
     while (this.#underWay.length + this.#next.length > 0 && this.#dead === undefined)

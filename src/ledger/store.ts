@@ -9,6 +9,7 @@ import type { WorkBucket } from "../metering/work-bucket.ts";
 import type { Outcome, Settlement, TokenCount } from "../policy/admission.ts";
 import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
+import type { AlertRow } from "./alert-rows.ts";
 import type { BalanceChange } from "./book.ts";
 import type { HeldRow } from "./held.ts";
 
@@ -95,6 +96,8 @@ export interface Write {
   readonly leases?: readonly { readonly machine: string; readonly state: LeaseState }[];
   readonly decision?: DecisionRow;
   readonly ending?: EndingRow;
+  /** New alerts, and what became of telling them. */
+  readonly alerts?: readonly AlertRow[];
   /** Ledger time now; becomes the high-water mark. `wall` is the raw clock beside it. */
   readonly at: Instant;
   readonly wall: Instant;

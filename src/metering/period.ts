@@ -70,6 +70,15 @@ export function dayRange(zone: string, from: string, until: string): Period {
   return { start: startOf(first, zone), end: startOf(last.add({ days: 1 }), zone) };
 }
 
+/** How many days a period has in its zone, and how many of them have begun at `at`, which lies in it. */
+export function daysBegun(period: Period, zone: string, at: Instant): { begun: number; all: number } {
+  const [first, today, after] = [period.start, at, period.end].map((each) =>
+    localAt(each, zone).toPlainDate(),
+  );
+  if (first === undefined || today === undefined || after === undefined) throw new RangeError("no period");
+  return { begun: first.until(today).days + 1, all: first.until(after).days };
+}
+
 /** Whether `name` is an IANA time zone. Bare offsets are not: they may lie beside the UTC quarter-hours. */
 export function isZone(name: string): boolean {
   if (!/^[A-Za-z][\w+/-]*$/.test(name)) return false;

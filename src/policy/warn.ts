@@ -37,6 +37,6 @@ function state(unit: Unit, used: Quantity, limit: Quantity): string {
 }
 
 /** Thresholds have at most six decimals that matter. */
-function reaches(used: Quantity, limit: Quantity, share: number): boolean {
+export function reaches(used: Quantity, limit: Quantity, share: number): boolean {
   return used * 1_000_000n >= limit * BigInt(Math.round(share * 1_000_000));
 }

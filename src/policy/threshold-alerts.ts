@@ -1,0 +1,127 @@
+// When a budget's use is worth telling: from warn_at, from critical_at, and at the limit, each once in its
+// period whatever moved the balance, requests or containers. It remembers nothing: what was told, it asks.
+
+import type { Balance } from "../metering/balance.ts";
+import { formatLocal, type Period } from "../metering/period.ts";
+import { sum } from "../metering/quantity.ts";
+import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
+import { FOREVER, type Instant } from "../metering/time.ts";
+import { type Alert, onceKey } from "./alert.ts";
+import type { Breach } from "./decision.ts";
+import { type Coverage, type Ground, isActive, periodFor } from "./match.ts";
+import type { Action } from "./policy.ts";
+import { reaches } from "./warn.ts";
+
+export type Threshold = "warning" | "critical" | "limit";
+
+/** Asks for a balance of an account in the period that begins at `start`. */
+export type BalanceOf = (account: string, start: Instant) => Balance;
+
+/** The thresholds that the balance of this moment has reached and that were not told in its period. */
+export function thresholdAlerts(
+  { ground, account }: Coverage,
+  balanceOf: BalanceOf,
+  at: Instant,
+  isTold: (once: string) => boolean,
+): readonly Alert[] {
+  const { budget, limit } = ground;
+  if (budget.onLimit === "ignore" || !isActive(ground, at)) return [];
+  const period = periodFor(ground, at);
+  const balance = balanceOf(account, period.start);
+  const used = sum(balance.settled, balance.held);
+  // Nothing has reached nothing: a budget of 0 is no news until something is spent in spite of it.
+  if (used <= 0n) return [];
+  const state: State = { ground, value: perValueOf(ground, account), period, balance };
+  const alerts: Alert[] = [];
+  if (reaches(used, limit, budget.warnAt)) alerts.push(alertOf("warning", state));
+  if (reaches(used, limit, budget.criticalAt)) alerts.push(alertOf("critical", state));
+  if (used >= limit) alerts.push(alertOf("limit", state));
+  return alerts.filter((alert) => !isTold(onceKey(alert)));
+}
+
+/**
+ * A budget rarely lands on its limit: it has run out when it refuses a request that it could carry if it were
+ * unspent. One that is larger than the whole budget says nothing about what was spent.
+ */
+export function refusalAlert({ ground, account }: Coverage, breach: Breach, at: Instant): Alert | undefined {
+  if (breach.needed > breach.limit || ground.budget.onLimit === "ignore") return undefined;
+  const period = periodFor(ground, at);
+  const balance = { settled: breach.settled, held: breach.held };
+  const state: State = { ground, value: perValueOf(ground, account), period, balance };
+  const why = `a request that needs ${formatQuantity(ground.unit, breach.needed)} was refused`;
+  return { ...alertOf("limit", state), text: `${whose(state)} has run out: ${standing(state)}; ${why}` };
+}
+
+interface State {
+  readonly ground: Ground;
+  readonly value: string | undefined;
+  readonly period: Period;
+  readonly balance: Balance;
+}
+
+function alertOf(threshold: Threshold, state: State): Alert {
+  const { ground, value, period, balance } = state;
+  return {
+    event: threshold,
+    severity: threshold === "warning" ? "warning" : "critical",
+    topic: "budget",
+    subject: ground.budget.id,
+    value,
+    unit: ground.unit,
+    period,
+    timezone: ground.timezone,
+    text: textOf(threshold, state),
+    advice: undefined,
+    figures: {
+      [`limit_${ground.unit}`]: formatNumber(ground.unit, ground.limit),
+      [`settled_${ground.unit}`]: formatNumber(ground.unit, balance.settled),
+      [`held_${ground.unit}`]: formatNumber(ground.unit, balance.held),
+    },
+  };
+}
+
+function textOf(threshold: Threshold, state: State): string {
+  const { budget, limit } = state.ground;
+  if (threshold === "limit") {
+    const then = budget.shadow ? "it is a shadow, so requests go on" : THEN[budget.onLimit];
+    return `${whose(state)} has reached its limit: ${standing(state)}; ${then}`;
+  }
+  const used = sum(state.balance.settled, state.balance.held);
+  // A limit of 0 is reached, not approached.
+  const percent = limit === 0n ? 100n : (used * 100n) / limit;
+  return `${whose(state)} has used ${percent} % of its limit: ${standing(state)}`;
+}
+
+const THEN: Readonly<Record<Action, string>> = {
+  ignore: "requests go on",
+  warn: "requests go on, with a warning",
+  soft_limit: "requests go on, with a warning",
+  degrade: "requests go to something cheaper, or are refused",
+  queue: "requests wait",
+  block: "requests are refused",
+};
+
+function whose({ ground, value }: State): string {
+  const { budget, per } = ground;
+  return value === undefined ? `budget ${budget.id}` : `budget ${budget.id} (${per} ${shown(ground, value)})`;
+}
+
+/** A session's balance is named by its user too. */
+function shown({ per }: Ground, value: string): string {
+  if (per !== "session") return value;
+  const [user, session] = JSON.parse(value) as readonly (string | null)[];
+  return `${session ?? "unknown"} of ${user ?? "unknown"}`;
+}
+
+function standing({ ground, period, balance }: State): string {
+  const { unit, limit, timezone } = ground;
+  const used = formatNumber(unit, sum(balance.settled, balance.held));
+  const held =
+    balance.held === 0n ? "" : `, ${formatNumber(unit, balance.held)} of it held for work under way`;
+  const until = period.end === FOREVER ? "" : `, until ${formatLocal(period.end, timezone)}`;
+  return `${used} of ${formatQuantity(unit, limit)}${held}${until}`;
+}
+
+function perValueOf({ key, per }: Ground, account: string): string | undefined {
+  return per === undefined ? undefined : account.slice(key.length + 1);
+}
