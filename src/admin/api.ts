@@ -5,6 +5,7 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
+import { addAlertRoutes } from "./alert-routes.ts";
 import { addBudgetRoutes } from "./budget-routes.ts";
 import { addClockRoutes } from "./clock-routes.ts";
 import type { Metrics } from "./metrics.ts";
@@ -34,6 +35,7 @@ export function createApi(parts: ApiParts): Api {
   addBudgetRoutes(api, parts);
   addSpendingRoutes(api, parts);
   addClockRoutes(api, parts);
+  addAlertRoutes(api, parts);
   addRequestRoutes(api, parts);
   addCancelRoute(api, parts);
   addEstimateRoute(api, parts);

@@ -5,6 +5,7 @@ import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Action } from "../policy/policy.ts";
+import type { AlertEvent } from "../policy/settings.ts";
 
 /** What money was for. Requests have "request"; the others are a container's own. */
 export const COST_KINDS = ["request", "startup", "idle", "minimum", "gap", "adjustment"] as const;
@@ -51,6 +52,15 @@ export interface Counts {
   ledgerErrors: number;
   unmetered: number;
   cutLabels: number;
+  readonly alerts: AlertCounts;
+}
+
+export interface AlertCounts {
+  /** By event, since the ledger began. */
+  readonly raised: Map<AlertEvent, number>;
+  /** Since the gateway started. */
+  readonly deliveries: Map<"delivered" | "failed", number>;
+  undelivered: number;
 }
 
 /** A policy that is rewritten for months must not fill the memory: further combinations count as "other". */
@@ -104,6 +114,7 @@ export function noCounts(): Counts {
     ledgerErrors: 0,
     unmetered: 0,
     cutLabels: 0,
+    alerts: { raised: new Map(), deliveries: new Map(), undelivered: 0 },
   };
 }
 

@@ -23,6 +23,7 @@ export function exposition(counts: Counts, readings: Readings): Promise<string> 
   writeEstimates(page, readings);
   writeGenerations(page, counts);
   writeBudgets(page, counts, readings);
+  writeAlerts(page, counts);
   writePolicy(page, readings);
   writeHouse(page, counts, readings);
   return registry.metrics();
@@ -108,6 +109,24 @@ function writeGenerations(page: Page, { generations }: Counts): void {
     "generation_cost_usd_per_image",
     "What all generations have cost in US dollars, divided by the pictures made; absent before the first.",
     images === 0 ? [] : alone(dollars(cost) / images),
+  );
+}
+
+function writeAlerts(page: Page, { alerts }: Counts): void {
+  page.counter(
+    "budgetguard_alerts_total",
+    "Alerts that were raised, by event; each budget and threshold once in its period.",
+    [...alerts.raised].map(([event, value]) => ({ labels: { event }, value })),
+  );
+  page.counter(
+    "budgetguard_alert_deliveries_total",
+    "Alerts told to a webhook (outcome=delivered) or given up (failed), since the gateway started.",
+    [...alerts.deliveries].map(([outcome, value]) => ({ labels: { outcome }, value })),
+  );
+  page.gauge(
+    "budgetguard_alerts_undelivered",
+    "Alerts that webhooks are still to be told, one for each webhook.",
+    alone(alerts.undelivered),
   );
 }
 

@@ -6,8 +6,11 @@ import type { Period } from "../metering/period.ts";
 import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
+import type { Severity, Topic } from "../policy/alert.ts";
+import type { Raised } from "../policy/alert-message.ts";
 import type { Decided, Explanation } from "../policy/decision.ts";
 import type { Budget, Mode, Note, Policy, Role } from "../policy/policy.ts";
+import type { AlertEvent } from "../policy/settings.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
@@ -47,6 +50,10 @@ export interface House {
   estimateErrors(): ReadonlyMap<string, number>;
   /** Ends a waiting or running request; false when no such request is under way. */
   cancel(id: string): boolean;
+  /** Newest first, at most `limit`. */
+  alerts(query: AlertsAsked): Promise<AlertsFound>;
+  /** Durable once it resolves; undefined where there is none of this id. Who did it first stays. */
+  acknowledgeAlert(id: string, by: string): Promise<AlertRecord | undefined>;
   createToken(id: string, role: Role): Promise<TokenMade>;
 }
 
@@ -228,6 +235,30 @@ export interface BalanceAfter {
   readonly limit: Quantity;
   readonly settled: Quantity;
   readonly held: Quantity;
+}
+
+export interface AlertsAsked {
+  readonly limit: number;
+  /** Only alerts older than this one; unknown ids find nothing. */
+  readonly before: string | undefined;
+  readonly where: {
+    readonly event?: AlertEvent;
+    readonly severity?: Severity;
+    readonly topic?: Topic;
+    readonly subject?: string;
+    readonly acknowledged?: boolean;
+  };
+}
+
+export interface AlertsFound {
+  readonly rows: readonly AlertRecord[];
+  readonly more: boolean;
+}
+
+export interface AlertRecord extends Raised {
+  /** What became of telling each webhook, by a name that is not its address. */
+  readonly deliveries: Readonly<Record<string, "pending" | "delivered" | "failed">>;
+  readonly acknowledged: { readonly at: Instant; readonly by: string } | undefined;
 }
 
 export interface EstimateAsked {

@@ -5,6 +5,7 @@ import { add, type NanoUsd } from "../metering/money.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Action } from "../policy/policy.ts";
+import type { AlertEvent } from "../policy/settings.ts";
 import {
   addCost,
   addCount,
@@ -79,6 +80,20 @@ export class Metrics {
 
   unmetered(): void {
     this.#counts.unmetered += 1;
+  }
+
+  alert(event: AlertEvent, count = 1): void {
+    addCount(this.#counts.alerts.raised, event, count);
+  }
+
+  /** What became of telling a webhook of one. */
+  delivery(ended: "delivered" | "failed"): void {
+    addCount(this.#counts.alerts.deliveries, ended, 1);
+  }
+
+  /** Alerts that wait to be delivered, one for each webhook. */
+  undelivered(count: number): void {
+    this.#counts.alerts.undelivered = count;
   }
 
   /** Label values of one request that were too long. */

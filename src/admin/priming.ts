@@ -5,6 +5,7 @@
 import { ZERO_USD } from "../metering/money.ts";
 import { OUTCOMES, type Outcome } from "../policy/admission.ts";
 import type { Policy } from "../policy/policy.ts";
+import { ALERT_EVENTS } from "../policy/settings.ts";
 import {
   addCost,
   addCount,
@@ -35,6 +36,8 @@ export function prime(counts: Counts, policy: Policy): void {
     addCount(counts.generations.succeeded, model.id, 0);
     addCount(counts.generations.failed, model.id, 0);
   }
+  for (const event of ALERT_EVENTS) addCount(counts.alerts.raised, event, 0);
+  for (const outcome of ["delivered", "failed"] as const) addCount(counts.alerts.deliveries, outcome, 0);
   for (const { id, onLimit } of policy.budgets.slice(0, MOST_PRIMED)) {
     for (const action of [onLimit, "warn"] as const) countDecision(counts, action, id, 0);
   }

@@ -6,9 +6,8 @@ import type { Book } from "../ledger/book.ts";
 import type { Instant } from "../metering/time.ts";
 import { groundsOf, periodFor } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
+import { isOwnTask } from "../policy/task.ts";
 
-/** The gateway's own id of a request, which a request without a task is counted by. */
-const OWN_TASK = /^r-[0-9a-f]{32}$/;
 /** Of one `per` budget at most this many balances are shown: those that hold or have spent most. */
 const MOST_VALUES = 200;
 
@@ -28,7 +27,7 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
       const value = account.slice(prefix.length);
       // Tasks and sessions never end by themselves: those that do nothing now would only pile up here.
       if (isPassing && balance.held === 0n) continue;
-      if (isTask && OWN_TASK.test(value)) continue;
+      if (isTask && isOwnTask(value)) continue;
       states.push({ budget, value, period, unit, limit, ...balance });
     }
     return states.sort(mostUsedFirst).slice(0, MOST_VALUES);

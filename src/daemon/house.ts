@@ -27,6 +27,7 @@ import type { Budget, Mode, Model, Role } from "../policy/policy.ts";
 import type { Labels, Task } from "../policy/task.ts";
 import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
+import type { Alerts } from "./alerts.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { explainBudget } from "./explain-budget.ts";
@@ -54,6 +55,7 @@ export interface HouseParts {
   readonly plane: Pick<DataPlane, "waiting" | "turn">;
   readonly tokens: Tokens;
   readonly spending: Spending;
+  readonly alerts: Pick<Alerts, "list" | "acknowledge">;
   listeners(): readonly Listening[];
   now(): Instant;
   /** True while the daemon stops. */
@@ -95,6 +97,8 @@ export function makeHouse(parts: HouseParts): House {
     estimate: async (asked) => estimate(parts, asked),
     estimateErrors: () => parts.learning.errors(parts.now()),
     cancel: (id) => parts.running.cancel(id, "by an operator"),
+    alerts: (query) => parts.alerts.list(query),
+    acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
     createToken: (id, role) => createToken(parts, id, role),
   };
 }

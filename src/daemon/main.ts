@@ -12,6 +12,7 @@ import type { Instant } from "../metering/time.ts";
 import { formatNote } from "../policy/parse.ts";
 import { parseAddress } from "../proxy/listen-address.ts";
 import { Running } from "../proxy/running.ts";
+import { Alerts } from "./alerts.ts";
 import { type Books, openBooks } from "./books.ts";
 import type { Certificate } from "./certificate.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
@@ -113,7 +114,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   });
   const life = { isStopping: false };
   const spending = openSpending(rooms, plane, running);
-  const admin = openAdmin(rooms, { plane, running, spending }, life);
+  const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
+  const admin = openAdmin(rooms, { plane, running, spending, alerts }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
@@ -122,6 +124,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     await admin.close();
     parts.certificate?.close();
     await parts.parser.close();
+    await alerts.close();
     await books.close();
     accessLog.flush();
     parts.folder.lock.release();
@@ -134,16 +137,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   }
   const endSwitch = () => books.store.setSwitch("mode", "", "policy file", now());
   if (stored !== undefined && inForce.modeSwitch === undefined) await endSwitch();
-  const reload = new Reload({
-    record: new ReloadRecord({ store: books.store, log, now }, books.stored.switches.get(POLICY)),
-    inForce,
-    accounts: books.accounts,
-    plane,
-    log,
-    path: options.policyPath,
-    now,
-    endSwitch,
-  });
+  const reload = openReload(rooms, plane, alerts, endSwitch);
   const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
   parts.certificate?.watch();
   await file.watch();
@@ -170,10 +164,18 @@ function openSpending({ books, log, now }: Rooms, plane: DataPlane, running: Run
   return new Spending(parts, stored.switches.get(SPENDING));
 }
 
+function openReload(rooms: Rooms, plane: DataPlane, alerts: Alerts, endSwitch: () => Promise<void>): Reload {
+  const { books, log, now } = rooms;
+  const record = new ReloadRecord({ store: books.store, log, now }, books.stored.switches.get(POLICY));
+  const { accounts } = books;
+  return new Reload({ ...rooms, record, accounts, plane, alerts, path: rooms.options.policyPath, endSwitch });
+}
+
 interface Served {
   readonly plane: DataPlane;
   readonly running: Running;
   readonly spending: Spending;
+  readonly alerts: Alerts;
 }
 
 function openAdmin(rooms: Rooms, served: Served, life: { isStopping: boolean }): Admin {

@@ -6,6 +6,7 @@ import type { Accounts } from "../policy/admission.ts";
 import { diffPolicies } from "../policy/diff.ts";
 import { formatNote } from "../policy/parse.ts";
 import type { Note, Policy } from "../policy/policy.ts";
+import type { Alerts } from "./alerts.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
@@ -23,6 +24,7 @@ export interface ReloadParts {
   /** Forgets the stored mode switch: else a restart would bring it back. */
   endSwitch(): Promise<void>;
   readonly record: ReloadRecord;
+  readonly alerts: Pick<Alerts, "sweep" | "policyRefused">;
 }
 
 export class Reload implements PolicyListener {
@@ -49,6 +51,7 @@ export class Reload implements PolicyListener {
     if (hasSwitchEnded) await this.#parts.endSwitch();
     log.info({ changes: diffPolicies(before, read.policy) }, "the new policy is in force");
     this.welcome(read.policy);
+    this.#parts.alerts.sweep();
     const problems = await plane.follow(read.policy);
     for (const text of problems) log.error(text);
     inForce.refuse(problems.map((text) => ({ line: 1, column: 1, path: "models", text })));
@@ -61,6 +64,7 @@ export class Reload implements PolicyListener {
   refused(problems: readonly Note[]): void {
     const { inForce, log, path } = this.#parts;
     inForce.refuse(problems);
+    this.#parts.alerts.policyRefused(problems.length);
     const lines = problems.map((problem) => formatNote(path, problem));
     log.error({ problems: lines }, "the policy file has problems; the last good policy stays in force");
   }

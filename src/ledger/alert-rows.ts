@@ -35,8 +35,13 @@ export interface AlertsQuestion {
   readonly limit: number;
   /** The id of the alert that the page before ended with; an unknown one finds nothing. */
   readonly before: string | undefined;
-  readonly severity: string | undefined;
-  readonly acknowledged: boolean | undefined;
+  readonly where: {
+    readonly event?: string;
+    readonly severity?: string;
+    readonly topic?: string;
+    readonly subject?: string;
+    readonly acknowledged?: boolean;
+  };
 }
 
 /** The columns of an alert's row, in the order of its values. */
@@ -68,13 +73,12 @@ export function alerts(database: DatabaseSync, asked: AlertsQuestion): readonly 
     asked.before ?? "",
     asked.before === undefined ? Number.MAX_SAFE_INTEGER : 0,
   ];
-  if (asked.severity !== undefined) {
-    where.push("severity = ?");
-    values.push(asked.severity);
+  const { acknowledged, ...columns } = asked.where;
+  for (const [column, wanted] of Object.entries(columns)) {
+    where.push(`${column} = ?`);
+    values.push(wanted);
   }
-  if (asked.acknowledged !== undefined) {
-    where.push(`acknowledged_at IS ${asked.acknowledged ? "NOT " : ""}NULL`);
-  }
+  if (acknowledged !== undefined) where.push(`acknowledged_at IS ${acknowledged ? "NOT " : ""}NULL`);
   return database
     .prepare(`SELECT * FROM alerts WHERE ${where.join(" AND ")} ORDER BY seq DESC LIMIT ?`)
     .all(...values, asked.limit + 1)

@@ -75,7 +75,7 @@ function monthForecast(most: NanoUsd | undefined, history: SpendHistory): Alert 
   const soFar = `${formatUsd(month.spent)} USD in ${begun} of ${all} days`;
   return {
     ...ofRule("projected_month_usd", month.period, timezone),
-    text: `this month is heading for ${formatUsd(projected)} USD, more than the rule's ${formatUsd(most)} USD`,
+    text: `this month is heading for ${formatUsd(projected)} USD: the rule allows ${formatUsd(most)} USD`,
     advice: `so far it has cost ${soFar}: budgetguard usage monthly --by model says what for`,
     figures: {
       limit_usd: formatUsd(most),

@@ -64,3 +64,8 @@ export interface PictureFacts {
   /** The first thing in it that is said in no way that is known, in words: "width is no whole number". */
   readonly odd: string | undefined;
 }
+
+/** Of a request that names no task: the gateway's own id of it, which it is counted by. */
+export function isOwnTask(task: string): boolean {
+  return /^r-[0-9a-f]{32}$/.test(task);
+}

@@ -10,6 +10,7 @@ import { type Alert, onceKey } from "./alert.ts";
 import type { Breach } from "./decision.ts";
 import { type Coverage, type Ground, isActive, periodFor } from "./match.ts";
 import type { Action } from "./policy.ts";
+import { isOwnTask } from "./task.ts";
 import { reaches } from "./warn.ts";
 
 export type Threshold = "warning" | "critical" | "limit";
@@ -31,12 +32,18 @@ export function thresholdAlerts(
   const used = sum(balance.settled, balance.held);
   // Nothing has reached nothing: a budget of 0 is no news until something is spent in spite of it.
   if (used <= 0n) return [];
-  const state: State = { ground, value: perValueOf(ground, account), period, balance };
-  const alerts: Alert[] = [];
-  if (reaches(used, limit, budget.warnAt)) alerts.push(alertOf("warning", state));
-  if (reaches(used, limit, budget.criticalAt)) alerts.push(alertOf("critical", state));
-  if (used >= limit) alerts.push(alertOf("limit", state));
-  return alerts.filter((alert) => !isTold(onceKey(alert)));
+  const value = perValueOf(ground, account);
+  // A request that is a task of its own would be news each time.
+  if (ground.per === "task" && isOwnTask(value ?? "")) return [];
+  const state: State = { ground, value, period, balance };
+  const reached: Threshold[] = [];
+  if (reaches(used, limit, budget.warnAt)) reached.push("warning");
+  if (reaches(used, limit, budget.criticalAt)) reached.push("critical");
+  if (used >= limit) reached.push("limit");
+  // Asked before any words are made: a budget stays past its threshold for the rest of its period.
+  return reached
+    .filter((threshold) => !isTold(onceKey(identityOf(threshold, state))))
+    .map((threshold) => alertOf(threshold, state));
 }
 
 /**
@@ -59,16 +66,15 @@ interface State {
   readonly balance: Balance;
 }
 
+function identityOf(event: Threshold, { ground, value, period }: State) {
+  return { event, topic: "budget", subject: ground.budget.id, value, unit: ground.unit, period } as const;
+}
+
 function alertOf(threshold: Threshold, state: State): Alert {
-  const { ground, value, period, balance } = state;
+  const { ground, balance } = state;
   return {
-    event: threshold,
+    ...identityOf(threshold, state),
     severity: threshold === "warning" ? "warning" : "critical",
-    topic: "budget",
-    subject: ground.budget.id,
-    value,
-    unit: ground.unit,
-    period,
     timezone: ground.timezone,
     text: textOf(threshold, state),
     advice: undefined,

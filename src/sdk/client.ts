@@ -2,6 +2,7 @@
 // works in Node and in browsers. Every reply is checked against the schema that the server was typed by.
 
 import { z } from "zod";
+import { Alert, AlertPage, type AlertsQuery } from "./alerts.ts";
 import { BudgetExplained } from "./budgets.ts";
 import { ClockState } from "./clock.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
@@ -13,6 +14,7 @@ import { type SpendingChange, SpendingChanged, SpendingHistory } from "./spendin
 import { Health, type ModeChange, ModeState, Readiness, Status } from "./status.ts";
 import { TokenCreated, type TokenRequest } from "./tokens.ts";
 
+export type { Alert, AlertPage, AlertsQuery } from "./alerts.ts";
 export type { BudgetAccount, BudgetCause, BudgetExplained, SpentRow } from "./budgets.ts";
 export type { ClockState } from "./clock.ts";
 export type { Breach, CandidateQuote, Explanation } from "./decision.ts";
@@ -153,6 +155,14 @@ export class BudgetGuardClient {
 
   checkPolicy(text: string): Promise<PolicyCheck> {
     return this.#send("POST", "/api/v1/policy/check", { text }, PolicyCheck);
+  }
+
+  alerts(query: AlertsQuery = {}): Promise<AlertPage> {
+    return this.#get(`/api/v1/alerts${searchOf(query)}`, AlertPage);
+  }
+
+  acknowledgeAlert(id: string): Promise<Alert> {
+    return this.#send("POST", `/api/v1/alerts/${encodeURIComponent(id)}/acknowledge`, {}, Alert);
   }
 
   createToken(request: TokenRequest): Promise<TokenCreated> {

@@ -35,3 +35,19 @@ export const OUTCOMES = [
   "unsent",
   "unknown",
 ] as const;
+
+/** What webhooks can be told of. */
+export const ALERT_EVENTS = [
+  "warning",
+  "critical",
+  "limit",
+  "anomaly",
+  "container",
+  "policy",
+  "price",
+  "ledger",
+] as const;
+
+export const ALERT_SEVERITIES = ["warning", "critical"] as const;
+
+export const ALERT_TOPICS = ["budget", "rule", "spend", "container", "policy", "price", "ledger"] as const;

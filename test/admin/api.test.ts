@@ -330,7 +330,8 @@ for (const [method, path, body] of exchanges) {
     const document = await documentOf(baseUrl);
     const headers = { authorization: "Bearer admin-token", "content-type": "application/json" };
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-    const id = path.includes("budgets") ? "studio-day" : "r-3";
+    const ids = { budgets: "studio-day", alerts: "a-1" };
+    const id = Object.entries(ids).find(([part]) => path.includes(part))?.[1] ?? "r-3";
     const reply = await fetch(baseUrl + path.replace("{id}", id), {
       method: method.toUpperCase(),
       headers,

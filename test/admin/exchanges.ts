@@ -11,6 +11,8 @@ export const exchanges: readonly [method: string, path: string, body?: object][]
   ["get", "/api/v1/mode"],
   ["put", "/api/v1/mode", { mode: "local" }],
   ["get", "/api/v1/budgets/{id}"],
+  ["get", "/api/v1/alerts"],
+  ["post", "/api/v1/alerts/{id}/acknowledge", {}],
   ["get", "/api/v1/clock"],
   ["post", "/api/v1/clock", { accept: true }],
   ["get", "/api/v1/spending"],

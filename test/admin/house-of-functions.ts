@@ -1,7 +1,7 @@
 // A house made of functions, with amounts that would show a float or a rounding, and an admin surface over it.
 
 import { type Admin, createAdmin } from "../../src/admin/admin.ts";
-import type { House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
+import type { AlertRecord, House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import type { Caller } from "../../src/admin/safety.ts";
 import { hourlyRate, type NanoUsd, nanoUsd } from "../../src/metering/money.ts";
@@ -113,6 +113,17 @@ export function requestOf(id: string, changes: Partial<RequestRecord> = {}): Req
     ...changes,
   };
 }
+
+const alerts: readonly AlertRecord[] = [
+  {
+    ...{ id: "a-1", at: NOW, event: "warning", severity: "warning", topic: "budget", subject: "studio-day" },
+    ...{ value: undefined, unit: "usd", period: today, timezone: "Europe/Berlin", advice: undefined },
+    text: "budget studio-day has used 75 % of its limit: 15.00 of 20.00 USD",
+    figures: { limit_usd: "20.00", settled_usd: "15.00", held_usd: "0.00" },
+    deliveries: { "slack to env SLACK_URL": "delivered" },
+    acknowledged: undefined,
+  },
+];
 
 /** What was asked of the house, for tests that say what must not happen. */
 export interface Heard {
@@ -233,6 +244,14 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       const isRunning = id === "r-3";
       if (isRunning) heard.cancelled.push(id);
       return isRunning;
+    },
+    async alerts({ limit, before }) {
+      const older = before === undefined ? alerts : [];
+      return { rows: older.slice(0, limit), more: older.length > limit };
+    },
+    async acknowledgeAlert(id, by) {
+      const found = alerts.find((alert) => alert.id === id);
+      return found === undefined ? undefined : { ...found, acknowledged: { at: NOW, by } };
     },
     async createToken(id) {
       if (id === "alice") return { kind: "taken" };

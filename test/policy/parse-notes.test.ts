@@ -21,11 +21,10 @@ test("every action is active", (t) => {
 });
 
 test("keys of rooms to come are told once each, not key by key", (t) => {
-  check(
-    t,
-    file("alerts: {webhooks: [], rules: {max_usd_per_image: 1}}\ncomfyui: {url: 'http://127.0.0.1:8188'}\n"),
-    [/^6:1 alerts: not active yet$/, /^7:1 comfyui: not active yet$/],
-  );
+  check(t, file("techops: {config: a, studio_key: {env: A}}\ncomfyui: {url: 'http://127.0.0.1:8188'}\n"), [
+    /^6:1 techops: not active yet$/,
+    /^7:1 comfyui: not active yet$/,
+  ]);
 });
 
 test("a value that is already what happens is not told", (t) => {
