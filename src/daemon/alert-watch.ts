@@ -19,6 +19,8 @@ export interface WatchParts {
   now(): Instant;
 }
 
+/** Balances that are looked at in one tick: a sweep over 100,000 must not stall a reply. */
+const MOST_AT_ONCE = 250;
 /** Refusals that are looked at in one tick: of a flood the first say it all. */
 const MOST_REFUSALS = 100;
 
@@ -63,12 +65,16 @@ export class AlertWatch {
     const at = now();
     const balanceOf = (account: AccountKey, start: Instant) => accounts.book.balance(account, start);
     const isTold = (once: string) => desk.isTold(once);
+    let left = MOST_AT_ONCE;
     for (const account of this.#moved) {
+      if (left === 0) break;
+      left -= 1;
+      this.#moved.delete(account);
       for (const coverage of coveragesOf(policy(), account)) {
         for (const alert of thresholdAlerts(coverage, balanceOf, at, isTold)) desk.raise(alert);
       }
     }
-    this.#moved.clear();
+    if (this.#moved.size > 0) this.#lookSoon();
     for (const { task, breach, why } of this.#refused.splice(0)) {
       const alert = this.#ranOut(task, breach, why);
       if (alert !== undefined) desk.raise(alert);
