@@ -34,11 +34,18 @@ const JUDGED = new Set(["relayed", "failed", "truncated"]);
 
 function sumsOf(series: readonly SumsRow[]): Omit<DaySums, "period"> {
   const rows = series.map((row) => ({ ...row, ...nameOf(row.value) }));
-  const pictured = new Set(rows.filter(({ images }) => images > 0).map(({ model }) => model));
+  // A language model's choices are counted as images are; its tokens give it away.
+  const spoken = new Set(
+    rows.filter(({ tokens }) => tokens.input + tokens.output > 0).map(({ model }) => model),
+  );
+  const isPicture = (row: (typeof rows)[number]) => row.images > 0 && !spoken.has(row.model);
+  const pictured = new Set(rows.filter(isPicture).map(({ model }) => model));
   let [images, succeeded, failed, imageMoney] = [0, 0, 0, ZERO_USD];
   for (const row of rows) {
-    images += row.images;
-    if (pictured.has(row.model)) imageMoney = add(imageMoney, row.amount);
+    if (pictured.has(row.model)) {
+      images += row.images;
+      imageMoney = add(imageMoney, row.amount);
+    }
     if (!JUDGED.has(row.outcome)) continue;
     if (row.isSuccess) succeeded += row.requests;
     else failed += row.requests;

@@ -124,7 +124,7 @@ export class WebhookDesk {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       if (row.at < earlier(this.#parts.now(), oldest)) break;
       const posted = await this.#attempt(name, row);
-      if (signal.aborted) return undefined;
+      if (signal.aborted && posted.kind !== "delivered") return undefined;
       this.#tell(name, line, posted);
       if (posted.kind === "delivered") return posted;
       why = posted.why;

@@ -126,9 +126,10 @@ test("the places where clouds hand out credentials are never told anything", asy
     "http://metadata.google.internal/",
     "file:///etc/passwd",
   ]) {
-    const { desk, ended, receiver } = await begin(t, { address: () => address });
+    const { desk, ended, receiver, log } = await begin(t, { address: () => address });
     desk.send(row("a-1"));
     t.is(await ended("a-1"), "failed", address);
+    t.regex(log.join("\n"), /its address is (forbidden|no http)/);
     t.is(receiver.bodies.length, 0);
   }
 });

@@ -122,6 +122,25 @@ test("a hold that fits no more says that the money has run out, before it is all
   );
 });
 
+test("rules come into force with the policy, and look at what the ledger has", async (t) => {
+  const { first, folder, receiver, send, text } = await begin(t, "limit_requests: 1000");
+  for (let sent = 0; sent < 10; sent += 1) t.is((await send(first.url)).status, 200);
+  folder.save(
+    `${text}  rules: { max_usd_per_image: 0.009, min_success_percent: 100, projected_month_usd: 0.05 }\n`,
+  );
+  await first.daemon.reload();
+  await came(receiver, 2);
+  t.deepEqual(receiver.bodies.map(({ subject }) => subject).sort(), [
+    "max_usd_per_image",
+    "projected_month_usd",
+  ]);
+  t.true(
+    receiver.bodies.some(({ advice }) => advice === "try fewer steps, a smaller GPU or shorter prompts"),
+  );
+  await first.daemon.reload();
+  t.is((await first.client.alerts({ topic: "rule" })).items.length, 2);
+});
+
 test("a reload with problems is told, once an hour", async (t) => {
   const { first, folder, receiver, text } = await begin(t);
   for (const wrong of ["nonsense: 1", "nonsense: 2"]) {
