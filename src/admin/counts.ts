@@ -5,7 +5,7 @@ import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Action } from "../policy/policy.ts";
-import type { AlertEvent } from "../policy/settings.ts";
+import { ALERT_EVENTS, type AlertEvent } from "../policy/settings.ts";
 
 /** What money was for. Requests have "request"; the others are a container's own. */
 export const COST_KINDS = ["request", "startup", "idle", "minimum", "gap", "adjustment"] as const;
@@ -114,7 +114,15 @@ export function noCounts(): Counts {
     ledgerErrors: 0,
     unmetered: 0,
     cutLabels: 0,
-    alerts: { raised: new Map(), deliveries: new Map(), undelivered: 0 },
+    // From 0, so that the first of each is an increase.
+    alerts: {
+      raised: new Map(ALERT_EVENTS.map((event) => [event, 0])),
+      deliveries: new Map([
+        ["delivered", 0],
+        ["failed", 0],
+      ]),
+      undelivered: 0,
+    },
   };
 }
 
