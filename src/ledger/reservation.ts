@@ -92,7 +92,7 @@ export class LocalReservation implements Reservation {
 
   async extend(): Promise<"extended" | "refused" | "unavailable"> {
     const hold = this.#hold;
-    await hold.rebasing;
+    if (hold.rebasing !== undefined) await hold.rebasing;
     if (hold.state !== "running") return "extended";
     const time = sliceOf(hold.time);
     const until = later(hold.horizon, time);
@@ -118,7 +118,7 @@ export class LocalReservation implements Reservation {
     const hold = this.#hold;
     this.stop();
     await hold.extending;
-    await hold.rebasing;
+    if (hold.rebasing !== undefined) await hold.rebasing;
     hold.step(["stopped"], "ended");
     const charge = chargeOf(hold, ending, this.cuts);
     const entries = settledEntries(hold, charge.parts, ending);
