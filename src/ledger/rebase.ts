@@ -4,7 +4,7 @@
 import type { Part } from "../metering/lease.ts";
 import { costCeil } from "../metering/money.ts";
 import { minus, NOTHING, quantityOf, sum } from "../metering/quantity.ts";
-import { between, type DurationUs, earliest, type Instant, latest } from "../metering/time.ts";
+import { between, type DurationUs, earliest, type Instant, latest, SECOND } from "../metering/time.ts";
 import type { AccountKey, Claim } from "../policy/decision.ts";
 import { unitOf } from "../policy/match.ts";
 import type { BalanceChange, Book } from "./book.ts";
@@ -12,8 +12,8 @@ import type { HeldRow, OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** A share is a floor for each part, what is held is rounded up: less than this is no surplus. */
-const ROUNDING = 2n;
+/** Less than this of its time is not worth a write: one that is alone began a moment after its hold. */
+const LEAST: DurationUs = SECOND;
 
 interface Room {
   readonly book: Book;
@@ -86,6 +86,6 @@ function surplusOf(hold: OpenHold, share: readonly Part[], at: Instant): readonl
     const due = sum(...taken.map(({ amount }) => amount), costCeil(price.rate, time));
     const needed = sum(due, quantityOf(taken.length));
     const surplus = minus(claim.amount, needed);
-    return surplus > ROUNDING ? [{ ...claim, amount: surplus }] : [];
+    return surplus > costCeil(price.rate, LEAST) ? [{ ...claim, amount: surplus }] : [];
   });
 }
