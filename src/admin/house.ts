@@ -225,6 +225,8 @@ export interface RequestRow {
 
 export interface RequestRecord extends RequestRow {
   readonly explanation: Explanation;
+  /** Where it stands now among those that wait for the same; undefined where it does not wait. */
+  readonly waiting: { readonly position: number; readonly waited: DurationUs } | undefined;
   /** Covering budgets as they stood when it ended; empty while it runs. */
   readonly after: readonly BalanceAfter[];
 }

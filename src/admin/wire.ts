@@ -5,7 +5,14 @@ import { available } from "../metering/balance.ts";
 import { formatUsd, type NanoUsd } from "../metering/money.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
 import { EPOCH, FOREVER, formatInstant, type Instant } from "../metering/time.ts";
-import type { Alternative, Breach, CandidateExplanation, Explanation } from "../policy/decision.ts";
+import type {
+  Alternative,
+  Breach,
+  CandidateExplanation,
+  Degraded,
+  Explanation,
+  Place,
+} from "../policy/decision.ts";
 import { type Budget, isEnforcing, type Note } from "../policy/policy.ts";
 import type * as decision from "../sdk/decision.ts";
 import type * as policy from "../sdk/policy.ts";
@@ -133,6 +140,7 @@ export function detailWire(record: RequestRecord, timezone: string): requests.Re
     ...rowWire(record),
     timezone,
     explanation: explanationWire(record.explanation),
+    waiting: record.waiting === undefined ? null : waitingWire(record.waiting),
     budgets_after: record.after.map((after) => ({
       budget: after.budget,
       unit: after.unit,
@@ -144,6 +152,10 @@ export function detailWire(record: RequestRecord, timezone: string): requests.Re
   };
 }
 
+function waitingWire({ position, waited }: NonNullable<RequestRecord["waiting"]>) {
+  return { position, waited_us: waited };
+}
+
 export function explanationWire(explanation: Explanation): decision.Explanation {
   return {
     at: formatInstant(explanation.at),
@@ -153,12 +165,22 @@ export function explanationWire(explanation: Explanation): decision.Explanation 
     chosen: explanation.chosen ?? null,
     candidates: explanation.candidates.map(candidateWire),
     alternatives: explanation.alternatives.map(alternativeWire),
+    degraded: explanation.degraded === undefined ? null : degradedWire(explanation.degraded),
   };
+}
+
+function degradedWire({ budget, from, to }: Degraded): decision.Degraded {
+  return { budget, from: placeWire(from), to: placeWire(to) };
+}
+
+function placeWire({ model, upstream, gpuTier }: Place) {
+  return { model, upstream, gpu_tier: gpuTier ?? null };
 }
 
 function candidateWire(candidate: CandidateExplanation): decision.CandidateQuote {
   return {
     upstream: candidate.upstream,
+    model: candidate.model ?? null,
     provider: candidate.provider,
     estimate_usd: formatUsd(candidate.estimate),
     hold_usd: formatUsd(candidate.hold),

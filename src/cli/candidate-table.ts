@@ -26,7 +26,7 @@ export function candidateTable(explanation: Explanation, chosen: string, { out }
     explanation.candidates.map((candidate): readonly Cell[] => {
       const [price, source] = priceAndSource(candidate.price);
       return [
-        candidate.upstream,
+        nameOf(candidate),
         candidate.provider,
         candidate.estimate_usd,
         elapsed(candidate.time_us),
@@ -42,12 +42,26 @@ export function candidateTable(explanation: Explanation, chosen: string, { out }
 }
 
 /** Where an expected time comes from; records of earlier versions do not say. */
-function timeText({ upstream, time_us, time_source }: CandidateQuote): readonly string[] {
-  return time_source === null ? [] : [`${upstream} ${elapsed(time_us)}, ${time_source.replace(/;/g, ",")}`];
+function timeText(candidate: CandidateQuote): readonly string[] {
+  const { time_us, time_source } = candidate;
+  if (time_source === null) return [];
+  return [`${nameOf(candidate)} ${elapsed(time_us)}, ${time_source.replace(/;/g, ",")}`];
 }
 
-function outcomeOf({ upstream, left_out }: CandidateQuote, { chosen }: Explanation, mark: string): Cell {
-  if (upstream === chosen) return { text: mark, style: "green" };
+/** "flux-local", or "flux-local: flux-schnell" where it would serve the fallback model. */
+function nameOf({ upstream, model }: CandidateQuote): string {
+  return model === null ? upstream : `${upstream}: ${model}`;
+}
+
+/** One upstream may be a candidate for both models. */
+export function isChosen({ upstream, model }: CandidateQuote, { chosen, degraded }: Explanation): boolean {
+  const fallback = degraded === null || degraded.to.model === degraded.from.model ? null : degraded.to.model;
+  return upstream === chosen && model === fallback;
+}
+
+function outcomeOf(candidate: CandidateQuote, explanation: Explanation, mark: string): Cell {
+  if (isChosen(candidate, explanation)) return { text: mark, style: "green" };
+  const { left_out } = candidate;
   return left_out === null ? "ranked after it" : `left out: ${left_out}`;
 }
 
@@ -65,11 +79,12 @@ function ageOf(source: string, at: string): string {
 }
 
 /** Of the chosen candidate or, where none was, of all: that is where the reason is. */
-export function budgetsBefore({ candidates, chosen }: Explanation, { out, timeZone }: Terminal): string {
-  const told = candidates.filter(({ upstream }) => chosen === null || upstream === chosen);
-  const rows = told.flatMap(({ upstream, budgets }) =>
-    budgets.map((budget): readonly Cell[] => [
-      chosen === null && told.length > 1 ? upstream : "",
+export function budgetsBefore(explanation: Explanation, { out, timeZone }: Terminal): string {
+  const { candidates, chosen } = explanation;
+  const told = candidates.filter((candidate) => chosen === null || isChosen(candidate, explanation));
+  const rows = told.flatMap((candidate) =>
+    candidate.budgets.map((budget): readonly Cell[] => [
+      chosen === null && told.length > 1 ? nameOf(candidate) : "",
       budget.shadow ? `${budget.budget} (shadow)` : budget.budget,
       budget.limit,
       wordOf(budget.unit),

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from "commander";
 import type { Estimate, EstimateRequest } from "../sdk/client.ts";
-import { alternativesText, breachText, budgetsBefore, candidateTable } from "./candidate-table.ts";
+import { alternativesText, breachText, budgetsBefore, candidateTable, isChosen } from "./candidate-table.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT, type ExitCode, UsageError } from "./exit-code.ts";
@@ -96,7 +96,7 @@ export function estimateText(found: Estimate, screen: Terminal): string {
 function headline({ model, decision, reason, breach, explanation }: Estimate, { out }: Terminal): string {
   switch (decision) {
     case "forward": {
-      const chosen = explanation.candidates.find(({ upstream }) => upstream === explanation.chosen);
+      const chosen = explanation.candidates.find((candidate) => isChosen(candidate, explanation));
       const cost = `about ${chosen?.estimate_usd} USD, ${chosen?.hold_usd} USD held while it runs`;
       return `${paint(out, "green", `${model} would be served by ${explanation.chosen}`)}: ${cost}.`;
     }

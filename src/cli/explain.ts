@@ -91,13 +91,15 @@ function asked({ id, client_request_id, at, model, labels }: RequestDetail, time
   return `Request ${id}${own}\n${user} asked for ${model} on ${moment(at, timeZone)}${more}.`;
 }
 
-function ending({ outcome, upstream, provider, status, elapsed_us }: RequestDetail): string {
+function ending({ outcome, upstream, provider, status, elapsed_us, waiting }: RequestDetail): string {
   const place = upstream === null ? "" : `${upstream} (${provider})`;
   const where = place && ` by ${place}`;
   const answered = status === null ? "" : `, which answered ${status}`;
   const after = elapsed_us === null ? "" : `, after ${elapsed(elapsed_us)}`;
   switch (outcome) {
     case "running":
+      if (waiting !== null)
+        return `It waits, as number ${waiting.position}, for ${elapsed(waiting.waited_us)}.`;
       return `It is being served${where}.`;
     case "relayed":
       return `It was served${where}${answered}${after}.`;

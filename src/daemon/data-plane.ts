@@ -12,7 +12,7 @@ import { askReady } from "../proxy/ready-probe.ts";
 import type { Running } from "../proxy/running.ts";
 import type { Timers } from "../proxy/timers.ts";
 import { TunnelFront } from "../proxy/tunnel-front.ts";
-import { WaitingRoom } from "../proxy/waiting-room.ts";
+import { type Place, WaitingRoom } from "../proxy/waiting-room.ts";
 import type { Books } from "./books.ts";
 import type { Certificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
@@ -52,7 +52,12 @@ export class DataPlane {
     this.#parts = parts;
     const { inForce, fleet, log } = parts;
     const timers = { now: () => parts.books.clock.now(), after };
-    this.#room = new WaitingRoom({ slots: fleet, timers, policy: () => inForce.policy });
+    this.#room = new WaitingRoom({
+      slots: fleet,
+      timers,
+      policy: () => inForce.policy,
+      balances: () => parts.books.accounts.view(),
+    });
     parts.books.accounts.watchFreed((accounts) => this.#room.freed(accounts));
     fleet.onChange((id, turned) => {
       // Those who wait for one that is ejected may have somewhere better to go.
@@ -100,6 +105,11 @@ export class DataPlane {
   /** Requests that wait, in all or for one upstream. */
   waiting(upstream?: string): number {
     return upstream === undefined ? this.#room.size : this.#room.waitingFor(upstream);
+  }
+
+  /** Where a request stands among those that wait for the same; undefined where it does not wait. */
+  placeOf(request: string): Place | undefined {
+    return this.#room.placeOf(request);
   }
 
   /** Opens and closes what a new policy asks for; connections to upstreams it no longer names end. */

@@ -21,6 +21,7 @@ import { ZERO_USD } from "../metering/money.ts";
 import { type Period, periodOf } from "../metering/period.ts";
 import { durationUs, type Instant, later } from "../metering/time.ts";
 import { decide } from "../policy/decide.ts";
+import { fallbackFor } from "../policy/degrade.ts";
 import { describePrice } from "../policy/explain.ts";
 import type { Learning } from "../policy/learning.ts";
 import type { Budget, Mode, Model, Role } from "../policy/policy.ts";
@@ -52,7 +53,7 @@ export interface HouseParts {
   readonly learning: Learning;
   readonly fleet: Fleet;
   readonly running: Running;
-  readonly plane: Pick<DataPlane, "waiting" | "turn">;
+  readonly plane: Pick<DataPlane, "waiting" | "placeOf" | "turn">;
   readonly tokens: Tokens;
   readonly spending: Spending;
   readonly alerts: Pick<Alerts, "list" | "acknowledge">;
@@ -92,7 +93,7 @@ export function makeHouse(parts: HouseParts): House {
     requests: (query) => requests(reader, query),
     request: async (id) => {
       const found = await reader.record(id);
-      return found === undefined ? undefined : requestRecord(found);
+      return found === undefined ? undefined : requestRecord(found, parts.plane.placeOf(found.id));
     },
     estimate: async (asked) => estimate(parts, asked),
     estimateErrors: () => parts.learning.errors(parts.now()),
@@ -234,8 +235,11 @@ function decided(
       picture: { kind: "unseen" },
     },
   };
+  const candidatesOf = (of: Model) => fleet.candidates(policy, of);
+  const fallback = fallbackFor(policy, model, candidatesOf);
+  const candidates = candidatesOf(model);
   return decide(
-    { policy, model, task, candidates: fleet.candidates(policy, model), unreachable: [], known: learning },
+    { policy, model, task, candidates, fallback, unreachable: [], known: learning },
     accounts.view(),
   );
 }

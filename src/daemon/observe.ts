@@ -25,10 +25,13 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
   const made = outcome === "relayed" ? sent?.ending.status : undefined;
   const succeeded = made !== undefined && (isSuccess(made) || made === SWITCHED);
   if (exchanged.kind === "refused") metrics.decision(exchanged.breach.action, exchanged.breach.budget);
-  for (const { budget } of sent?.decision.warnings ?? []) metrics.decision("warn", budget);
+  for (const { action, budget } of sent?.decision.warnings ?? []) metrics.decision(action, budget);
+  const degraded = sent?.decision.degraded;
+  if (degraded !== undefined) metrics.decision("degrade", degraded.budget);
+  const model = degraded?.to.model ?? task.model;
   metrics.cutLabels(event.cutLabels);
   metrics.observe({
-    model: task.model,
+    model,
     provider: upstream?.provider,
     upstream: upstream?.id,
     outcome,
@@ -47,7 +50,7 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
     path: event.path,
     status: event.status,
     outcome,
-    model: task.model,
+    model,
     upstream: upstream?.id ?? unsent?.upstream,
     provider: upstream?.provider,
     user: task.labels.user,

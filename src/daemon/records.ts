@@ -32,8 +32,8 @@ export function requestRow(row: RecordRow): RequestRow {
   };
 }
 
-export function requestRecord(record: FullRecord): RequestRecord {
-  return { ...requestRow(record), explanation: record.explanation, after: record.after };
+export function requestRecord(record: FullRecord, waiting: RequestRecord["waiting"]): RequestRecord {
+  return { ...requestRow(record), explanation: record.explanation, waiting, after: record.after };
 }
 
 function stateOf(outcome: string | undefined): RequestState {

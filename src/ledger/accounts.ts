@@ -14,7 +14,7 @@ import { type Coverage, covering, enforcedLimit, type Facts, factsOf, groundsOf 
 import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
-import { type BalanceChange, Book } from "./book.ts";
+import { type BalanceChange, Book, freedBy } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
 import { Folding } from "./folding.ts";
@@ -159,16 +159,20 @@ export class LocalAccounts implements Accounts, Till {
   /** Returns everything that a hold has taken. */
   unhold(hold: OpenHold): readonly BalanceChange[] {
     this.#open.delete(hold.row.id);
-    const claims = hold.claims();
-    this.#onFreed(claims.map(({ account }) => account));
-    return claims.map((claim) =>
-      this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount }),
-    );
+    return hold
+      .claims()
+      .map((claim) => this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount }));
   }
 
-  /** Told, in the tick, of the accounts in which something that was held is free: before it is used. */
+  /** Told in the tick in which accounts have more left than before. There is one who listens. */
   watchFreed(call: (accounts: readonly AccountKey[]) => void): void {
     this.#onFreed = call;
+  }
+
+  /** All that one event has moved: what it gave back, less what it posted. */
+  moved(changes: readonly BalanceChange[]): void {
+    const accounts = freedBy(changes);
+    if (accounts.length > 0) this.#onFreed(accounts);
   }
 
   learn(lesson: Lesson | undefined): void {
@@ -185,10 +189,11 @@ export class LocalAccounts implements Accounts, Till {
 
   /** Undoes `take` for a slice that could not be written. */
   untake(hold: OpenHold, claims: readonly Claim[]): void {
-    for (const claim of claims) {
+    const given = claims.map((claim) => {
       hold.unclaim(claim);
-      this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount });
-    }
+      return this.book.move(claim.account, claim, { kind: "unhold", amount: claim.amount });
+    });
+    this.moved(given);
   }
 
   /** Work that costs nothing and that no enforcing budget covers need not wait for the disk (MONEY §7). */
@@ -205,8 +210,10 @@ export class LocalAccounts implements Accounts, Till {
     hold.step(["held"], "ended");
     const isClaimed = (change: BalanceChange) =>
       claimed.some(({ account, start }) => account === change.account && start === change.start);
-    const balances = hold.lasting(this.unhold(hold)).filter((change) => !isClaimed(change));
+    const given = this.unhold(hold);
+    const balances = hold.lasting(given).filter((change) => !isClaimed(change));
     for (const { account } of claimed) if (hold.isOwn(account)) this.book.drop(account);
+    this.moved(given);
     if (balances.length > 0) this.outbox.write({ balances }).catch(() => undefined);
   }
 

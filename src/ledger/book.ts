@@ -98,3 +98,12 @@ function changeOf(movement: Movement): { settled: Quantity; held: Quantity } {
       return { settled: movement.amount, held: NOTHING };
   }
 }
+
+/** Accounts of which less is taken after these changes than before. */
+export function freedBy(changes: readonly BalanceChange[]): readonly AccountKey[] {
+  const sums = new Map<AccountKey, Quantity>();
+  for (const { account, settled, held } of changes) {
+    sums.set(account, sum(sums.get(account) ?? NOTHING, settled, held));
+  }
+  return [...sums].filter(([, moved]) => moved < 0n).map(([account]) => account);
+}

@@ -36,6 +36,8 @@ export interface Till {
   untake(hold: OpenHold, claims: readonly Claim[]): void;
   unhold(hold: OpenHold): readonly BalanceChange[];
   learn(lesson: Lesson | undefined): void;
+  /** Tells whoever waits for money what one event has moved. */
+  moved(changes: readonly BalanceChange[]): void;
 }
 
 export class LocalReservation implements Reservation {
@@ -92,6 +94,7 @@ export class LocalReservation implements Reservation {
 
   async extend(): Promise<"extended" | "refused" | "unavailable"> {
     const hold = this.#hold;
+    // Else in this tick: money that was freed in it is a running request's before it is anybody else's.
     if (hold.rebasing !== undefined) await hold.rebasing;
     if (hold.state !== "running") return "extended";
     const time = sliceOf(hold.time);
@@ -129,6 +132,7 @@ export class LocalReservation implements Reservation {
     this.#accounts.learn(lessonOf(this.#work(ending, charge.elapsed)));
     const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases }, "soon");
     ended.catch(() => this.#accounts.leases.refused(leases.joins));
+    this.#accounts.moved(moved);
     if (hold.reserving !== undefined) {
       // Work that may be batched does not wait. The outbox keeps an ending that is refused, and says so.
       return settlement;
@@ -147,12 +151,15 @@ export class LocalReservation implements Reservation {
     hold.step(["held"], "ended");
     const at = this.#accounts.now();
     const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at) };
+    const given = this.#accounts.unhold(hold);
     const write = {
-      balances: this.#lasting(this.#accounts.unhold(hold)),
+      balances: this.#lasting(given),
       entries: [releasedEntry(hold, at, then === "over")],
       ending: this.#endingRow("unsent", undefined, nothing),
     };
-    await this.#end(write, "now");
+    const ended = this.#end(write, "now");
+    this.#accounts.moved(given);
+    await ended;
   }
 
   /** What was batched is ended after its beginning, and takes along what the disk refused of that. */

@@ -9,6 +9,7 @@
 
 import type { Balance } from "../metering/balance.ts";
 import type { NanoUsd } from "../metering/money.ts";
+import type { Quantity } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type {
   AccountKey,
@@ -31,6 +32,13 @@ export interface Balances {
   /** While all spending is stopped: then nothing paid may be decided. */
   readonly stopped?: SpendingStop | undefined;
   balance(account: AccountKey, periodStart: Instant): Balance;
+  /** What those who wait and come earlier have a claim to there; absent where nobody waits. */
+  claimed?(account: AccountKey, periodStart: Instant): Claimed;
+}
+
+export interface Claimed {
+  readonly amount: Quantity;
+  readonly requests: number;
 }
 
 export interface Accounts {

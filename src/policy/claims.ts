@@ -8,6 +8,7 @@ import { minus, type Quantity, quantityOf, type Unit } from "../metering/quantit
 import { between, type DurationUs, earliest, type Instant, later } from "../metering/time.ts";
 import type { AccountKey, Claim, Quote } from "./decision.ts";
 import { type Coverage, enforcedLimit, isActive, periodFor } from "./match.ts";
+import { isActing } from "./policy.ts";
 import type { Task } from "./task.ts";
 
 /** What one request, or a further slice of it, asks for in every unit. */
@@ -92,6 +93,11 @@ function spreadOf(unit: Unit, { from, rate }: Need): ((to: Instant) => Quantity)
 export function satisfied(demand: Demand, balance: Balance): boolean {
   const limit = refusesBeyond(demand);
   return limit === undefined || fits(limit, balance, demand.amount);
+}
+
+/** Whether the action of its budget is due: there is not that much left, whatever it would do about it. */
+export function isDue({ coverage, judges, amount }: Demand, balance: Balance): boolean {
+  return judges && isActing(coverage.ground.budget) && !fits(coverage.ground.limit, balance, amount);
 }
 
 /** The demands of one hold as claims, one per balance and period, under the lowest enforcing limit. */

@@ -1,30 +1,22 @@
 // May it run, and where (MONEY §5). Pure and synchronous: it runs inside `admit`, on live balances, and
-// nothing may come between its answer and the hold.
-//
-// 1. Budgets that every candidate shares: who does not fit them drops out. If nobody is left, they decide
-//    alone.
-// 2. Else the candidates in rank order, each on its own covering budgets; the first that fits and can take it
-//    now is chosen, or those that fit are waited for (choose.ts). In lowest_price one that does not fit drops
-//    out; in manual and local it is the outcome.
-// 3. None left: the strictest action on the first-ranked candidate. block refuses, queue waits for the money
-//    (money-wait.ts), degrade looks for something cheaper (degrade.ts) and does `then` where there is none.
+// nothing may come between its answer and the hold. Here what is known is gathered (judge.ts), chosen from
+// (choose.ts) and put into the words and values of a decision.
 
 import type { Balances } from "./admission.ts";
 import { type Choice, choose } from "./choose.ts";
-import { claimsOf, type Demand } from "./claims.ts";
-import type { AccountKey, Decided, Degraded, Forward, NoUpstream, Refuse, Wait } from "./decision.ts";
-import { degradeTo } from "./degrade.ts";
+import { claimsOf } from "./claims.ts";
+import type { Decided, NoUpstream, Wait } from "./decision.ts";
+import { cheaperThan, degradedBy } from "./degrade.ts";
 import { type Known, NOTHING_KNOWN } from "./expect.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
-import { balanceOf, breachOf, type Judge, judge, sharedOf, strictest, strictestInTheEnd } from "./judge.ts";
-import { moneyWait, urgencyOf } from "./money-wait.ts";
-import { isStrict, lastAction, type Model, type Policy } from "./policy.ts";
+import { lastsFor } from "./hindrance.ts";
+import { judge, warningsFor, wishOf } from "./judge.ts";
+import type { Model, Policy } from "./policy.ts";
 import { type Candidate, type LeftOut, quotesOf, type Ranking, rank } from "./rank.ts";
-import { slotWait } from "./slot-wait.ts";
 import { decideStopped } from "./spending.ts";
+import { stopped } from "./stopped.ts";
 import type { Task } from "./task.ts";
-import { warningsOf } from "./warn.ts";
-import { ruleOf, whyChosen, whyNone } from "./why.ts";
+import { degradeRule, slotReason, whyChosen, whyNone } from "./why.ts";
 
 export interface Question {
   readonly policy: Policy;
@@ -32,25 +24,21 @@ export interface Question {
   readonly task: Task;
   /** All upstreams of the model that are up, in the policy's order. */
   readonly candidates: readonly Candidate[];
-  /** The model's fallback and its upstreams, where it has one. */
+  /** The model's fallback, where it has one, with those of its upstreams that are up. */
   readonly fallback?: { readonly model: Model; readonly candidates: readonly Candidate[] } | undefined;
   /** Ids of those that this request was tried at and that could not be reached. */
   readonly unreachable: readonly string[];
   /** What was learned of earlier requests, as it stands now. Absent: nothing. */
   readonly known?: Known | undefined;
-  /** How many who came earlier wait for money of this account. Absent: nobody does. */
-  readonly claimedBefore?: ((account: AccountKey) => number) | undefined;
 }
 
-/** Everything that was looked at, on the way to a decision. */
-interface Case {
-  readonly question: Question;
-  readonly by: Judge;
+/** What is known of one model's candidates. */
+interface Field {
   readonly ranking: Ranking;
-  /** In rank order; at least one. */
-  readonly judged: readonly Judged[];
+  /** In rank order. */
+  readonly ranked: readonly Judged[];
+  /** These, then those that the mode leaves out, then those that could not serve it. */
   readonly all: readonly Judged[];
-  told(verdict: Verdict, more?: readonly Judged[]): Forward["explanation"];
 }
 
 export function decide(question: Question, view: Balances): Decided {
@@ -59,173 +47,130 @@ export function decide(question: Question, view: Balances): Decided {
 }
 
 function decideOpen(question: Question, view: Balances): Decided {
-  const { policy, model, task } = question;
-  const by: Judge = { policy, view, claimedBefore: question.claimedBefore ?? (() => 0) };
-  const ranking = rankingOf(question, model, question.candidates, view);
-  const judged = ranking.quotes.map((quote) => judge(by, task, quote));
-  const all = [...judged, ...othersOf(by, task, ranking)];
-  const told: Case["told"] = (verdict, more = []) =>
-    explain({ policy, model: task.model, view, candidates: [...all, ...more], verdict });
+  const { policy, fallback } = question;
+  const own = fieldOf(question, view);
+  let others: Field | undefined;
+  const cheaper = (than: Judged) => {
+    if (fallback !== undefined) others ??= fieldOf(asFallback(question, fallback), view);
+    return cheaperThan(than, policy.mode, own.all, others?.all ?? []);
+  };
+  const told = (verdict: Verdict) =>
+    explain({ policy, view, candidates: own.all, fallbacks: others?.all ?? [], verdict });
 
-  if (judged.length === 0) {
-    const reason = whyNone(question, ranking);
-    const cause = ranking.isRequests && question.unreachable.length === 0 ? "request" : "upstreams";
+  if (own.ranked.length === 0) {
+    const reason = whyNone(question, own.ranking);
+    const cause = own.ranking.isRequests && question.unreachable.length === 0 ? "request" : "upstreams";
     return { kind: "no_upstream", reason, cause, explanation: told({ rule: reason, chosen: undefined }) };
   }
-  const seen = { question, by, ranking, judged, all, told };
-  const left = judged.filter((one) => sharedOf(one.unmet).length === 0);
-  return followed(seen, choose(policy.mode, left)) ?? atLimit(seen, left);
-}
-
-/** Undefined where budgets let none through. */
-function followed(seen: Case, choice: Choice): Decided | undefined {
-  if (choice.kind === "none") return undefined;
-  if (choice.kind === "waits") return waiting(seen, choice);
-  const { question, ranking, judged } = seen;
-  const why = choice.isLastResort
-    ? "all that may serve are ejected, and it is the first to be tried again"
-    : whyChosen(question, ranking, judged, choice.one);
-  const rule = `mode ${question.policy.mode} chose ${choice.one.quote.upstream.id}: ${why}`;
-  return forward(seen, choice.one, rule);
-}
-
-/** The strictest action on the candidate whose turn it is decides (MONEY §5). */
-function atLimit(seen: Case, left: readonly Judged[]): Decided {
-  const { unmet } = decisive(seen, left);
-  const worst = strictest(unmet);
-  if (worst === undefined) throw new Error("a candidate without an unmet demand was not chosen");
-  if (worst.coverage.ground.budget.onLimit !== "degrade") return refuseOrWait(seen, left, worst);
-  return degrade(seen, worst) ?? afterDegrade(seen, left, unmet);
-}
-
-/** In lowest_price the first-ranked one; budgets that all share are asked as the cheapest one finds them. */
-function decisive(seen: Case, left: readonly Judged[]): Pick<Judged, "unmet"> {
-  const { judged, question } = seen;
-  if (left.length === 0) {
-    const cheapest = judged.reduce((least, one) => (one.quote.hold < least.quote.hold ? one : least));
-    return { unmet: sharedOf(cheapest.unmet) };
-  }
-  const first = judged[0] as Judged;
-  return question.policy.mode === "lowest_price" ? first : (left[0] ?? first);
-}
-
-function refuseOrWait(seen: Case, left: readonly Judged[], worst: Demand): Refuse | Wait {
-  const { by, all, judged, question, told } = seen;
-  if (lastAction(worst.coverage.ground.budget) === "queue") {
-    const isCheapest = question.policy.mode === "lowest_price";
-    const candidates = isCheapest ? judged : left.length > 0 ? left.slice(0, 1) : judged.slice(0, 1);
-    const money = moneyWait(by, candidates, all);
-    if (money !== undefined) {
-      const explanation = told({ rule: money.reason, chosen: undefined });
-      const none = { upstreams: [], isLastResort: false, notBefore: NOW, retryAfter: NOW };
-      return {
-        kind: "wait",
-        ...none,
-        reason: money.reason,
-        money,
-        urgency: urgencyOf(candidates),
-        explanation,
-      };
-    }
-  }
-  const breach = breachOf(worst, by.view, all);
-  return { kind: "refuse", breach, explanation: told({ rule: ruleOf(breach), chosen: undefined }) };
-}
-
-const NOW = 0 as Wait["notBefore"];
-
-/** Undefined where nothing cheaper fits. */
-function degrade(seen: Case, worst: Demand): Forward | Wait | undefined {
-  const { question, by, judged, all } = seen;
-  const from = judged[0] as Judged;
-  const { fallback, task } = question;
-  const fallbackTask = fallback && { ...task, model: fallback.model.id };
-  const ranked = fallback && rankingOf(question, fallback.model, fallback.candidates, by.view);
-  const others =
-    ranked && fallbackTask
-      ? [
-          ...ranked.quotes.map((quote) => judge(by, fallbackTask, quote)),
-          ...othersOf(by, fallbackTask, ranked),
-        ]
-      : [];
-  const choice = degradeTo(from, all, others);
-  if (choice.kind === "none") return undefined;
-  if (choice.kind === "waits") return waiting(seen, choice, others);
-  const { budget } = worst.coverage.ground;
-  const { upstream, amount: estimate } = from.quote;
-  const degraded: Degraded = { budget: budget.id, model: task.model, upstream: upstream.id, estimate };
-  const { model, quote } = choice.one;
-  const to = model === task.model ? quote.upstream.id : `${model} at ${quote.upstream.id}`;
-  const rule = `budget ${budget.id} has not what ${upstream.id} needs, and degrades it to ${to}`;
-  return forward(seen, choice.one, rule, { degraded, more: others });
-}
-
-/** What `then` says, of all that degrade: those that let it pass in the end no longer stand in its way. */
-function afterDegrade(seen: Case, left: readonly Judged[], unmet: readonly Demand[]): Decided {
-  const worst = strictestInTheEnd(unmet);
-  if (worst !== undefined && isStrict(lastAction(worst.coverage.ground.budget))) {
-    return refuseOrWait(seen, left, worst);
-  }
-  const strict = (one: Judged) =>
-    one.unmet.filter(({ coverage }) => isStrict(lastAction(coverage.ground.budget)));
-  const passing = seen.judged.map((one) => ({ ...one, unmet: strict(one) }));
-  const decided = followed(seen, choose(seen.question.policy.mode, passing));
-  if (decided === undefined) throw new Error("what every budget lets pass in the end was not let through");
-  return decided;
-}
-
-function forward(
-  { by, all, told }: Case,
-  chosen: Judged,
-  rule: string,
-  changed: { readonly degraded?: Degraded; readonly more?: readonly Judged[] } = {},
-): Forward {
-  const { quote, model, demands } = chosen;
-  const cheaper = alternativesOf(all).filter(({ estimate }) => estimate < quote.amount);
-  return {
-    kind: "forward",
-    quote,
-    model,
-    degraded: changed.degraded,
-    claims: claimsOf(demands),
-    warnings: demands.flatMap((demand) => warningsOf(demand, balanceOf(demand, by.view), cheaper)),
-    explanation: told({ rule, chosen: quote.upstream.id }, changed.more),
-  };
-}
-
-function waiting(
-  { question, told }: Case,
-  choice: Extract<Choice, { kind: "waits" }>,
-  more: readonly Judged[] = [],
-): Wait {
-  const wait = slotWait(question.model.id, choice);
-  return { ...wait, explanation: told({ rule: wait.reason, chosen: undefined }, more) };
-}
-
-function rankingOf(
-  { policy, task, known }: Question,
-  model: Model,
-  candidates: readonly Candidate[],
-  view: Balances,
-) {
-  const asked = { ...task, model: model.id };
-  return rank(policy, model, asked, quotesOf(asked, model, candidates, known ?? NOTHING_KNOWN, view.at));
-}
-
-/** Those that the mode leaves out, and those that could not serve it. */
-function othersOf(by: Judge, task: Task, { leftOut, unfit }: Ranking): readonly Judged[] {
-  const judgeOut = (isUnfit: boolean) => (out: LeftOut) => ({
-    ...judge(by, task, out.quote),
-    leftOut: out.why,
-    isUnfit,
-  });
-  return [...leftOut.map(judgeOut(false)), ...unfit.map(judgeOut(true))];
+  return decided({ question, own, view, told }, choose(policy.mode, own.ranked, cheaper));
 }
 
 /** A reload took the model while the request waited, or was tried: it is written down like any other end. */
 export function modelGone(policy: Policy, task: Task, view: Balances): NoUpstream {
   const reason = `model ${task.model} is no longer in the policy`;
   const verdict = { rule: reason, chosen: undefined };
-  const explanation = explain({ policy, model: task.model, view, candidates: [], verdict });
+  const explanation = explain({ policy, view, candidates: [], fallbacks: [], verdict });
   return { kind: "no_upstream", reason, cause: "upstreams", explanation };
+}
+
+interface Deciding {
+  readonly question: Question;
+  readonly own: Field;
+  readonly view: Balances;
+  told(verdict: Verdict): Decided["explanation"];
+}
+
+function decided(deciding: Deciding, choice: Choice): Decided {
+  switch (choice.kind) {
+    case "takes":
+      return forward(deciding, choice);
+    case "waits":
+      return slotWait(deciding, choice);
+    case "stops":
+      return stopped(
+        {
+          candidates: deciding.own.all,
+          view: deciding.view,
+          told: (rule) => deciding.told({ rule, chosen: undefined }),
+        },
+        choice,
+      );
+  }
+}
+
+function forward(
+  { question, own, view, told }: Deciding,
+  { one, isLastResort, degraded: led }: Extract<Choice, { kind: "takes" }>,
+): Decided {
+  const degraded = led && degradedBy(led.by, led.from, one);
+  const why = isLastResort
+    ? "all that may serve are ejected, and it is the first to be tried again"
+    : whyChosen(question, own.ranking, own.ranked, one);
+  const { mode } = question.policy;
+  const rule =
+    degraded === undefined
+      ? `mode ${mode} chose ${one.quote.upstream.id}: ${why}`
+      : degradeRule(degraded, isLastResort ? why : undefined);
+  const cheaper = cheaperAlternatives(one, own);
+  const warnings = warningsFor(one, view, cheaper);
+  const isSoft = warnings.some(({ action }) => action === "soft_limit");
+  return {
+    kind: "forward",
+    quote: one.quote,
+    model: one.model,
+    claims: claimsOf(one.demands),
+    warnings,
+    degraded,
+    cheaper: isSoft ? cheaper : [],
+    explanation: told({ rule, chosen: one, degraded }),
+  };
+}
+
+function cheaperAlternatives({ quote }: Judged, { all }: Field) {
+  return alternativesOf(all)
+    .filter(({ estimate }) => estimate < quote.amount)
+    .sort((a, b) => (a.estimate < b.estimate ? -1 : 1));
+}
+
+function slotWait(
+  { question, told }: Deciding,
+  { all, isLastResort, degraded: led }: Extract<Choice, { kind: "waits" }>,
+): Wait {
+  const lasting = all.map(({ quote }) => quote.hindrance && lastsFor(quote.hindrance));
+  const least = (durations: readonly number[]) => Math.min(...durations) as Wait["notBefore"];
+  const [first] = all;
+  const degraded = led && first && degradedBy(led.by, led.from, first);
+  const reason = slotReason(first?.model ?? question.model.id, all);
+  const rule = degraded === undefined ? reason : `${degradeRule(degraded)}; ${reason}`;
+  return {
+    kind: "wait",
+    upstreams: all.map(({ quote }) => quote.upstream.id),
+    wishes: all.map(wishOf),
+    money: undefined,
+    isLastResort,
+    notBefore: least(lasting.map((duration) => duration ?? 0)),
+    retryAfter: least(all.map(({ quote }, index) => lasting[index] ?? quote.time)),
+    reason,
+    explanation: told({ rule, chosen: undefined }),
+  };
+}
+
+function fieldOf({ policy, model, task, candidates, known }: Question, view: Balances): Field {
+  const quotes = quotesOf(task, model, candidates, known ?? NOTHING_KNOWN, view.at);
+  const ranking = rank(policy, model, task, quotes);
+  const ranked = ranking.quotes.map((quote) => judge(policy, task, quote, view));
+  const judgeOut = (isUnfit: boolean) => (out: LeftOut) => ({
+    ...judge(policy, task, out.quote, view),
+    leftOut: out.why,
+    isUnfit,
+  });
+  const all = [...ranked, ...ranking.leftOut.map(judgeOut(false)), ...ranking.unfit.map(judgeOut(true))];
+  return { ranking, ranked, all };
+}
+
+/** Who asked for one provider or tier asked for it of the other model. */
+function asFallback(question: Question, fallback: NonNullable<Question["fallback"]>): Question {
+  const { policy, task, unreachable, known } = question;
+  const asked = { ...task, model: fallback.model.id, provider: undefined, gpuTier: undefined };
+  return { policy, ...fallback, task: asked, unreachable, known };
 }

@@ -56,19 +56,29 @@ export interface Forward {
   readonly quote: Quote;
   /** The model that serves: another one than was asked for where a budget degraded it to that. */
   readonly model: string;
-  readonly degraded?: Degraded | undefined;
+  /** Set where a budget sent it elsewhere than it asked for. */
+  readonly degraded: Degraded | undefined;
   readonly claims: readonly Claim[];
   /** Budgets that are over a threshold or, under `warn`, over their limit. */
   readonly warnings: readonly Warning[];
+  /** What would cost less, where a soft_limit budget is critical; cheapest first. */
+  readonly cheaper: readonly Alternative[];
   readonly explanation: Explanation;
 }
 
-/** What would have served, had the budget had what that needs. */
+/** What `on_limit: degrade` changed. */
 export interface Degraded {
+  /** Id of the budget that did. */
   readonly budget: string;
+  readonly from: Place;
+  readonly to: Place;
+}
+
+/** What serves a request, and where. */
+export interface Place {
   readonly model: string;
   readonly upstream: string;
-  readonly estimate: NanoUsd;
+  readonly gpuTier: string | undefined;
 }
 
 export interface Refuse {
@@ -110,8 +120,10 @@ export interface Wait {
   readonly isLastResort: boolean;
   /** None of them can run it earlier. */
   readonly notBefore: DurationUs;
-  readonly money?: MoneyWait | undefined;
-  readonly urgency: Urgency;
+  /** What it would ask of budgets that make work wait, at each upstream that it may run at. */
+  readonly wishes: readonly Wish[];
+  /** Undefined where it waits for a slot. */
+  readonly money: MoneyWait | undefined;
   /** When a client that does not wait may well try again: a guess. */
   readonly retryAfter: DurationUs;
   /** A sentence that says what it waits for and why. */
@@ -119,23 +131,23 @@ export interface Wait {
   readonly explanation: Explanation;
 }
 
-export interface MoneyWait {
-  /** At least one. Nobody who comes later passes it in these. */
-  readonly accounts: readonly AccountKey[];
-  /** Not there even once all that is held has ended: it waits for the turn, and blocks nobody. */
-  readonly isParked: boolean;
-  /** When the first of their periods ends; FOREVER where none does. */
-  readonly turnsAt: Instant;
-  readonly longest: DurationUs;
-  /** What it is refused with once it has waited in vain. */
-  readonly breach: Breach;
-  readonly reason: string;
+/** Alternatives: it takes one of them. */
+export interface Wish {
+  readonly upstream: string;
+  /** Each with its limit. */
+  readonly claims: readonly Claim[];
 }
 
-/** Who goes first from the waiting room: priority, one more with every `step` waited, then age. */
-export interface Urgency {
-  readonly priority: number;
-  readonly step: DurationUs;
+export interface MoneyWait {
+  /** What it is refused with where it waits in vain. */
+  readonly breach: Breach;
+  /** When it was decided: it would not fit even once holds end. The room judges that anew. */
+  readonly isParked: boolean;
+  /** The balance that the breach is about. */
+  readonly account: AccountKey;
+  readonly start: Instant;
+  /** In all. */
+  readonly maxWait: DurationUs;
 }
 
 /** It waited in vain, or could not even wait. */
@@ -147,6 +159,7 @@ export interface TooBusy {
 
 export interface Warning {
   readonly budget: string;
+  /** What is counted: soft_limit once such a budget is critical. */
   readonly action: "warn" | "soft_limit";
   readonly text: string;
 }
@@ -186,6 +199,7 @@ export interface Explanation {
   readonly rule: string;
   /** What would have passed: every candidate whose budgets have the money, whatever the mode says. */
   readonly alternatives: readonly Alternative[];
+  readonly degraded?: Degraded | undefined;
 }
 
 export interface CandidateExplanation {

@@ -6,16 +6,23 @@ import type { Price, PriceSource } from "../metering/price.ts";
 import { FOREVER } from "../metering/time.ts";
 import type { Balances } from "./admission.ts";
 import type { Demand } from "./claims.ts";
-import type { Alternative, BudgetExplanation, CandidateExplanation, Explanation, Quote } from "./decision.ts";
+import type {
+  Alternative,
+  BudgetExplanation,
+  CandidateExplanation,
+  Degraded,
+  Explanation,
+  Quote,
+} from "./decision.ts";
 import { describeSource as describeExpected } from "./expect.ts";
 import { hindranceText } from "./hindrance.ts";
 import type { Policy } from "./policy.ts";
 
 /** A candidate, what its budgets are asked for, and which of them cannot give it. */
 export interface Judged {
-  readonly quote: Quote;
-  /** As which it would serve. */
+  /** Id of the model that it would serve: the one asked for, or its fallback. */
   readonly model: string;
+  readonly quote: Quote;
   readonly demands: readonly Demand[];
   readonly unmet: readonly Demand[];
   /** Why it is not offered. */
@@ -26,30 +33,32 @@ export interface Judged {
 
 export interface Verdict {
   readonly rule: string;
-  readonly chosen: string | undefined;
+  readonly chosen: Judged | undefined;
+  readonly degraded?: Degraded | undefined;
 }
 
 interface Seen {
   readonly policy: Policy;
-  /** Of the request. */
-  readonly model: string;
   readonly view: Balances;
   readonly candidates: readonly Judged[];
+  /** Of the fallback model, where a budget asked for something cheaper. */
+  readonly fallbacks: readonly Judged[];
   readonly verdict: Verdict;
 }
 
-export function explain({ policy, model, view, candidates, verdict }: Seen): Explanation {
+export function explain({ policy, view, candidates, fallbacks, verdict }: Seen): Explanation {
   return {
     at: view.at,
     mode: policy.mode,
     policy: policy.digest,
-    chosen: verdict.chosen,
+    chosen: verdict.chosen?.quote.upstream.id,
     rule: verdict.rule,
     alternatives: alternativesOf(candidates),
-    candidates: candidates.map((one) => ({
-      ...(one.model === model ? {} : { model: one.model }),
-      ...explainCandidate(one, view, verdict.chosen),
-    })),
+    candidates: [
+      ...candidates.map((one) => explainCandidate(one, view, verdict.chosen)),
+      ...fallbacks.map((one) => ({ ...explainCandidate(one, view, verdict.chosen), model: one.model })),
+    ],
+    ...(verdict.degraded && { degraded: verdict.degraded }),
   };
 }
 
@@ -64,12 +73,14 @@ export function alternativesOf(candidates: readonly Judged[]): readonly Alternat
     }));
 }
 
-function explainCandidate(one: Judged, view: Balances, chosen: string | undefined): CandidateExplanation {
+function explainCandidate(one: Judged, view: Balances, chosen: Judged | undefined): CandidateExplanation {
   const { quote } = one;
   const [unmet] = one.unmet;
-  const tooDear = unmet === undefined ? undefined : `budget ${unmet.coverage.ground.budget.id} does not fit`;
-  // As the last resort one is chosen that is ejected.
-  const hindrance = quote.upstream.id === chosen ? undefined : quote.hindrance;
+  // A budget may let one pass that it does not fit, and as the last resort one is chosen that is ejected.
+  const isChosen = quote === chosen?.quote;
+  const tooDear =
+    unmet === undefined || isChosen ? undefined : `budget ${unmet.coverage.ground.budget.id} does not fit`;
+  const hindrance = isChosen ? undefined : quote.hindrance;
   const hindered = hindrance && hindranceText(hindrance);
   return {
     upstream: quote.upstream.id,
@@ -81,7 +92,7 @@ function explainCandidate(one: Judged, view: Balances, chosen: string | undefine
     timeSource: describeTime(quote),
     inFlight: quote.inFlight,
     price: describePrice(quote.upstream.price),
-    leftOut: one.leftOut ?? tooDear ?? hindered,
+    leftOut: (isChosen ? undefined : one.leftOut) ?? tooDear ?? hindered,
     budgets: one.demands
       .filter(({ judges }) => judges)
       .map((demand) => explainBudget(demand, view.balance(demand.coverage.account, demand.period.start))),

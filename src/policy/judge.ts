@@ -1,53 +1,36 @@
-// What each candidate's covering budgets say to it, one by one, and which of them speaks for all. It ranks
-// nobody and chooses nothing.
+// Which budgets cover a candidate, what each would be asked for there, and which of them cannot give it. It
+// knows no action's meaning: choose.ts does.
 
-import { fits } from "../metering/balance.ts";
-import { minus } from "../metering/quantity.ts";
+import { sum } from "../metering/quantity.ts";
 import type { Balances } from "./admission.ts";
-import { type Demand, demandsOn, needOf } from "./claims.ts";
-import type { AccountKey, Breach, Quote } from "./decision.ts";
-import { alternativesOf, type Judged } from "./explain.ts";
+import { claimsOf, type Demand, demandsOn, isDue, needOf } from "./claims.ts";
+import type { Alternative, Quote, Warning, Wish } from "./decision.ts";
+import type { Judged } from "./explain.ts";
 import { covering, factsOf } from "./match.ts";
-import { ACTIONS, isActing, lastAction, type Policy } from "./policy.ts";
+import { ACTIONS, type Action, isActing, lastAction, type Policy } from "./policy.ts";
 import type { Task } from "./task.ts";
+import { warningsOf } from "./warn.ts";
 
-export interface Judge {
-  readonly policy: Policy;
-  readonly view: Balances;
-  /** How many who came earlier wait for money of this account: nobody passes them (MONEY §6). */
-  claimedBefore(account: AccountKey): number;
-}
-
-/** A candidate, everything that its covering budgets would be asked for, and which of it they cannot give. */
-export function judge(by: Judge, task: Task, quote: Quote): Judged {
-  const need = needOf(task, quote, by.view.at);
-  const facts = factsOf(task, quote.upstream);
-  const demands = covering(by.policy, facts).flatMap((coverage) => demandsOn(coverage, need));
-  const unmet = demands.filter((demand) => isDue(by, demand));
-  return { quote, model: task.model, demands, unmet, leftOut: undefined, isUnfit: false };
-}
-
-/** Whether the action of its budget is due: nothing there is left for it, or others came first. */
-function isDue(by: Judge, demand: Demand): boolean {
-  const { coverage, judges, amount } = demand;
-  if (!judges || amount === 0n || !isActing(coverage.ground.budget)) return false;
-  return (
-    !fits(coverage.ground.limit, balanceOf(demand, by.view), amount) || by.claimedBefore(coverage.account) > 0
+/** `task` is of the model that would serve it. */
+export function judge(policy: Policy, task: Task, quote: Quote, view: Balances): Judged {
+  const need = needOf(task, quote, view.at);
+  const demands = covering(policy, factsOf(task, quote.upstream)).flatMap((coverage) =>
+    demandsOn(coverage, need),
   );
+  const unmet = demands.filter((demand) => isDue(demand, leftFor(demand, view)));
+  return { model: task.model, quote, demands, unmet, leftOut: undefined, isUnfit: false };
 }
 
 export function balanceOf(demand: Demand, view: Balances) {
   return view.balance(demand.coverage.account, demand.period.start);
 }
 
-/** More than the whole limit: no waiting helps. */
-export function isBeyond({ coverage, amount }: Demand): boolean {
-  return amount > coverage.ground.limit;
-}
-
-/** It would fit once all that is held has ended. */
-export function fitsOnceFree(demand: Demand, view: Balances): boolean {
-  return demand.amount <= minus(demand.coverage.ground.limit, balanceOf(demand, view).settled);
+/** In a budget that makes work wait, what earlier ones wait for is not there for later ones (MONEY §6). */
+function leftFor(demand: Demand, view: Balances) {
+  const balance = balanceOf(demand, view);
+  if (view.claimed === undefined || lastAction(demand.coverage.ground.budget) !== "queue") return balance;
+  const { amount } = view.claimed(demand.coverage.account, demand.period.start);
+  return { settled: balance.settled, held: sum(balance.held, amount) };
 }
 
 /** Of budgets that do not depend on the candidate. */
@@ -55,12 +38,20 @@ export function sharedOf(unmet: readonly Demand[]): readonly Demand[] {
   return unmet.filter(({ coverage }) => !coverage.ground.dependsOnCandidate);
 }
 
+export function onLimitOf({ coverage }: Demand): Action {
+  return coverage.ground.budget.onLimit;
+}
+
+export function lastActionOf({ coverage }: Demand): Action {
+  return lastAction(coverage.ground.budget);
+}
+
 /** The strictest action wins; among equals the policy's order. */
 export function strictest(
   unmet: readonly Demand[],
-  of = ({ coverage }: Demand) => coverage.ground.budget.onLimit,
-) {
-  const strictness = (demand: Demand) => ACTIONS.indexOf(of(demand));
+  actionOf: (demand: Demand) => Action = onLimitOf,
+): Demand | undefined {
+  const strictness = (demand: Demand) => ACTIONS.indexOf(actionOf(demand));
   let worst: Demand | undefined;
   for (const demand of unmet) {
     if (worst === undefined || strictness(demand) > strictness(worst)) worst = demand;
@@ -68,24 +59,20 @@ export function strictest(
   return worst;
 }
 
-/** By what they do in the end: for degrade that is its `then`. */
-export function strictestInTheEnd(unmet: readonly Demand[]): Demand | undefined {
-  return strictest(unmet, ({ coverage }) => lastAction(coverage.ground.budget));
+/** `cheaper` is named by a soft limit. */
+export function warningsFor(
+  chosen: Judged,
+  view: Balances,
+  cheaper: readonly Alternative[],
+): readonly Warning[] {
+  return chosen.demands.flatMap((demand) => warningsOf(demand, balanceOf(demand, view), cheaper));
 }
 
-export function breachOf(demand: Demand, view: Balances, all: readonly Judged[]): Breach {
-  const { budget, unit, limit, timezone } = demand.coverage.ground;
-  const { settled, held } = balanceOf(demand, view);
-  return {
-    budget: budget.id,
-    action: budget.onLimit,
-    unit,
-    limit,
-    settled,
-    held,
-    needed: demand.amount,
-    resets: demand.period.end < Number.MAX_SAFE_INTEGER ? demand.period.end : undefined,
-    timezone,
-    alternatives: alternativesOf(all),
-  };
+/** What it would ask, running there, of budgets that make work wait. */
+export function wishOf({ quote, demands }: Judged): Wish {
+  const waitedFor = demands.filter((demand) => {
+    const { budget } = demand.coverage.ground;
+    return demand.judges && demand.amount > 0n && isActing(budget) && lastAction(budget) === "queue";
+  });
+  return { upstream: quote.upstream.id, claims: claimsOf(waitedFor) };
 }

@@ -11,6 +11,7 @@ import { checkNetwork } from "./schema/check-network.ts";
 import { noteInactive } from "./schema/inactive.ts";
 import { noteBudgets } from "./schema/note-budgets.ts";
 import { noteChoice } from "./schema/note-choice.ts";
+import { noteFallbacks } from "./schema/note-fallbacks.ts";
 import { noteHosted } from "./schema/note-hosted.ts";
 import { resolvePrices } from "./schema/resolve-price.ts";
 import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
@@ -66,6 +67,7 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
 
   if (found.length > 0) return { kind: "problems", problems: sorted(found as [Note, ...Note[]]) };
   const built = buildPolicy(shape.file, prices, context);
+  noteFallbacks(built, scene.note);
   noteBudgets(built, shape.file.budgets.length, scene.note);
   return { kind: "policy", policy: Object.freeze({ ...built, notes: sorted(notes) }) };
 }

@@ -223,6 +223,6 @@ export function lastAction({ onLimit, then }: Budget): Action {
 }
 
 /** Whether it lets nothing pass: it makes work wait, or refuses it. */
-export function isStrict(action: Action): boolean {
+export function isStrict(action: Action): action is "queue" | "block" {
   return action === "queue" || action === "block";
 }

@@ -25,7 +25,7 @@ export function warningsOf(
   const isSoft = budget.onLimit === "soft_limit" && (used > limit || reaches(used, limit, budget.criticalAt));
   const hint = isSoft && cheaper.length > 0 ? `; cheaper: ${cheaper.map(nameOf).join(", ")}` : "";
   const text = `budget ${budget.id} ${what}: ${state(unit, used, limit)}${hint}`;
-  return [{ budget: budget.id, action: budget.onLimit === "soft_limit" ? "soft_limit" : "warn", text }];
+  return [{ budget: budget.id, action: isSoft ? "soft_limit" : "warn", text }];
 }
 
 function nameOf({ upstream, estimate }: Alternative): string {

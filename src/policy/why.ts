@@ -1,15 +1,48 @@
-// Why a decision fell as it did, in words. It decides nothing.
+// The sentences of a decision: which rule fired, and why the others did not. It decides nothing.
 
+import { durationText } from "../metering/duration-text.ts";
+import type { Demand } from "./claims.ts";
 import type { Question } from "./decide.ts";
-import type { Breach } from "./decision.ts";
+import type { Degraded, Quote } from "./decision.ts";
+import { degradedText } from "./degrade.ts";
 import type { Judged } from "./explain.ts";
+import { hindranceText } from "./hindrance.ts";
 import type { LeftOut, Ranking } from "./rank.ts";
-import { stateOf } from "./slot-wait.ts";
-
-export function ruleOf(breach: Breach): string {
-  return `budget ${breach.budget} does not have what this needs, and its on_limit is ${breach.action}`;
+export function slotReason(model: string, all: readonly Judged[]): string {
+  const states = all.map(({ quote }) => stateOf(quote));
+  return `no upstream of ${model} can take it now: ${states.join("; ")}`;
 }
 
+export function degradeRule(degraded: Degraded, more?: string): string {
+  const rule = `budget ${degraded.budget} does not have what this needs, and its on_limit is degrade`;
+  return `${rule}: ${degradedText(degraded)}${more === undefined ? "" : `; ${more}`}`;
+}
+
+/** `hopeless`: it would wait, but not even the whole limit is enough. */
+export function refusalRule(by: Demand, hopeless?: "hopeless"): string {
+  const limit = hopeless === undefined ? "" : ": more than its limit, so that waiting would not help";
+  return `${breached(by)}${limit}`;
+}
+
+export function waitRule(by: Demand, isParked: boolean, ahead: number): string {
+  const { maxWait } = by.coverage.ground.budget;
+  const ends = by.period.end < Number.MAX_SAFE_INTEGER;
+  const parked = ends ? "until it resets, or is raised" : "until it is raised";
+  const until = isParked ? parked : "until others give back what they hold";
+  const place = `number ${ahead + 1} in line`;
+  return `${breached(by)}: it waits ${until}, at most ${durationText(maxWait)}; ${place}`;
+}
+
+function breached(by: Demand): string {
+  const { id, onLimit, then } = by.coverage.ground.budget;
+  const otherwise = onLimit === "degrade" ? `, nothing cheaper fits, and its then is ${then}` : "";
+  const and = otherwise === "" ? ", and" : ",";
+  return `budget ${id} does not have what this needs${and} its on_limit is ${onLimit}${otherwise}`;
+}
+
+function stateOf({ upstream, hindrance }: Quote): string {
+  return `${upstream.id} is ${hindrance === undefined ? "free" : hindranceText(hindrance)}`;
+}
 export function whyChosen(
   question: Question,
   ranking: Ranking,
@@ -18,7 +51,12 @@ export function whyChosen(
 ): string {
   const { mode } = question.policy;
   if (mode === "manual") return whySelected(question, ranking);
-  const tail = whySkipped(judged.slice(0, judged.indexOf(chosen)));
+  const tail = whySkipped(
+    judged.slice(
+      0,
+      judged.findIndex(({ quote }) => quote === chosen.quote),
+    ),
+  );
   const count = judged.length;
   const unable = ranking.unfit.length === 0 ? "" : `; ${namesOf(ranking.unfit)} cannot serve this request`;
   if (mode === "local")

@@ -2,9 +2,10 @@
 // rounded so that they never contradict the decision: what is left down, what is needed up.
 
 import { available } from "../metering/balance.ts";
+import { durationText } from "../metering/duration-text.ts";
 import { minus, type Quantity, sum, type Unit } from "../metering/quantity.ts";
 import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
-import { type Instant, SECOND } from "../metering/time.ts";
+import type { Instant } from "../metering/time.ts";
 import type { Breach, Stopped } from "../policy/decision.ts";
 
 export function breachMessage(breach: Breach): string {
@@ -16,8 +17,7 @@ export function breachMessage(breach: Breach): string {
       ? `is spent (${short(unit, sum(settled, held), "down")} of ${all})`
       : `has ${short(unit, left, "down")} of ${all} left, this needs about ${short(unit, needed, "up")}`;
   const until = resets === undefined ? "" : `, resets ${localMinute(resets, timezone)} ${timezone}`;
-  const waited =
-    breach.waited === undefined ? "" : `, after a wait of ${Math.ceil(breach.waited / SECOND)} s`;
+  const waited = breach.waited === undefined ? "" : `, after a wait of ${durationText(breach.waited)}`;
   return `budget ${budget} ${what}${waited}${until}`;
 }
 

@@ -2,29 +2,31 @@
 //
 //   candidates ─► admit (decide, slot, hold: one tick) ─► send ─► settle, durable ─► last piece to the client
 //     ▲  ▲          │ └─► refused, no upstream, ledger unavailable
-//     │  └─ woken ──┴─ wait: no slot is free ─► too busy, gone, cancelled
+//     │  └─ woken ──┴─ wait: no slot is free, or no money ─► too busy, refused, gone, cancelled
 //     └── unsent: released, that upstream is out, decide again (bounded by the model's upstreams)
 //
 // Invariant: every admission ends in exactly one settle or release, on every path, and so does its slot: it
 // is free once the upstream's last byte was read or its connection broken, before anything is settled
 // (MONEY §3).
 
-import { formatUsd } from "../metering/money.ts";
-import { type DurationUs, SECOND } from "../metering/time.ts";
-import type { Accounts, Ending, Reservation, Settlement } from "../policy/admission.ts";
-import { decide, modelGone, type Question } from "../policy/decide.ts";
-import type { AccountKey, Breach, Forward, NoUpstream, Stopped } from "../policy/decision.ts";
+import type { DurationUs } from "../metering/time.ts";
+import type { Accounts, Balances, Ending, Reservation, Settlement } from "../policy/admission.ts";
+import { decide, modelGone } from "../policy/decide.ts";
+import type { Decision, Forward, NoUpstream, Stopped } from "../policy/decision.ts";
+import { fallbackFor } from "../policy/degrade.ts";
 import type { Learning } from "../policy/learning.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Sign, Slot } from "../policy/slot.ts";
+import { standingOf } from "../policy/standing.ts";
 import type { Task } from "../policy/task.ts";
 import { keepHeld } from "./holding.ts";
 import type { Relayed, UnsentWhy } from "./relayed.ts";
+import { replyHeaders } from "./reply-headers.ts";
 import type { Timers } from "./timers.ts";
-import type { OnGone, Turn } from "./turn.ts";
+import type { OnGone, Turn, Woken } from "./turn.ts";
 import { isUnwritten, keptOf } from "./unwritten.ts";
-import { giveUp, type TooBusy } from "./vain.ts";
+import { giveUp, type Refused, refused, type TooBusy } from "./vain.ts";
 import { isWell, signOf } from "./vital-sign.ts";
 import type { WaitingRoom } from "./waiting-room.ts";
 
@@ -58,7 +60,7 @@ export interface Gateway {
 
 export type Exchanged =
   | Sent
-  | { readonly kind: "refused"; readonly breach: Breach }
+  | Refused
   | Stopped
   /** `last`: the one that was tried last, where some were; none of them could be connected to. */
   | {
@@ -81,7 +83,7 @@ export interface Unsent {
 export interface Sent {
   readonly kind: "sent";
   readonly decision: Forward;
-  /** For a slot. */
+  /** For a slot, and for money. */
   readonly waited: DurationUs;
   readonly ending: Ending;
   readonly relayed: Extract<Relayed, { kind: "ended" }>;
@@ -99,7 +101,7 @@ export async function exchange(
   signal: AbortSignal,
   onGone: OnGone = () => () => undefined,
 ): Promise<Exchanged> {
-  const turn = gateway.room.enter();
+  const turn = gateway.room.enter(task.id);
   try {
     return await attempts({ task, send, gateway, signal, onGone, turn });
   } finally {
@@ -122,25 +124,16 @@ async function attempts(life: Life): Promise<Exchanged> {
   const unreachable = new Map<string, Unsent>();
   for (;;) {
     const policy = gateway.policy();
-    const model = policy.models.get(task.model);
     const admission = await gateway.accounts.admit(task, (view) => {
-      if (model === undefined) return modelGone(policy, task, view);
-      const all = turn.see(gateway.candidates(policy, model));
-      const candidates = all.filter(({ upstream }) => !unreachable.has(upstream.id));
-      const fallback = fallbackOf(life, policy, model, unreachable);
-      const claimedBefore = (account: AccountKey) => turn.claimedBefore(account);
-      const question = { policy, model, task, candidates, fallback, claimedBefore };
-      const decision = decide(
-        { ...question, unreachable: [...unreachable.keys()], known: gateway.learning },
-        view,
-      );
+      const decision = consider(life, policy, [...unreachable.keys()], view);
       turn.follow(decision);
-      gateway.learning?.follow(task, decision);
+      const served = decision.kind === "forward" ? { ...task, model: decision.model } : task;
+      gateway.learning?.follow(served, decision);
       return decision;
     });
     switch (admission.kind) {
       case "refuse":
-        return { kind: "refused", breach: admission.breach };
+        return refused(admission.breach, turn.waited);
       case "stopped":
         return admission;
       case "no_upstream":
@@ -150,9 +143,9 @@ async function attempts(life: Life): Promise<Exchanged> {
       case "too_busy":
         throw new Error("a decision was that it has waited in vain");
       case "wait": {
-        const woken = await turn.wait(life.signal, life.onGone);
+        const woken = await waitForItsTurn(life);
         if (woken === "again") break;
-        return giveUp(task, gateway, admission, woken, turn.waited);
+        return giveUp({ task, wait: admission, waited: turn.waited }, gateway, woken);
       }
       case "admitted": {
         const { reservation, decision } = admission;
@@ -170,16 +163,45 @@ async function attempts(life: Life): Promise<Exchanged> {
   }
 }
 
-function fallbackOf(
-  { gateway, turn }: Life,
+/** What this request sees of upstreams and balances, decided on: what others wait for is not free for it. */
+function consider(
+  { task, gateway, turn }: Life,
   policy: Policy,
-  { fallbackModel }: Model,
-  unreachable: ReadonlyMap<string, Unsent>,
-): Question["fallback"] {
-  const model = fallbackModel === undefined ? undefined : policy.models.get(fallbackModel);
-  if (model === undefined) return undefined;
-  const all = turn.see(gateway.candidates(policy, model));
-  return { model, candidates: all.filter(({ upstream }) => !unreachable.has(upstream.id)) };
+  unreachable: readonly string[],
+  view: Balances,
+): Decision {
+  const model = policy.models.get(task.model);
+  if (model === undefined) return modelGone(policy, task, view);
+  const all = gateway.candidates(policy, model);
+  turn.stand(() =>
+    standingOf(
+      policy,
+      task,
+      all.map(({ upstream }) => upstream),
+      view.at,
+    ),
+  );
+  const seen = (of: Model) =>
+    turn.see(gateway.candidates(policy, of)).filter(({ upstream }) => !unreachable.includes(upstream.id));
+  const fallback = fallbackFor(policy, model, seen);
+  const question = {
+    policy,
+    model,
+    task,
+    candidates: seen(model),
+    fallback,
+    unreachable,
+    known: gateway.learning,
+  };
+  return decide(question, turn.seeBalances(view));
+}
+
+/**
+ * Until there is something to decide anew, or no use in waiting. A client that prefers not to wait (`Prefer:
+ * respond-async`) waits like any other: jobs, once there are any, begin here.
+ */
+function waitForItsTurn({ turn, signal, onGone }: Life): Promise<Woken> {
+  return turn.wait(signal, onGone);
 }
 
 /** Holds money in slices for as long as the work runs, and cuts it when a budget says so. */
@@ -194,7 +216,7 @@ async function run(
   const onSignal = () => control.abort(signal.reason);
   if (signal.aborted) onSignal();
   signal.addEventListener("abort", onSignal);
-  const letGo = keepHeld(held, gateway.timers, () => control.abort("cut"));
+  const letGo = keepHeld(held, gateway.timers, () => control.abort("cut"), gateway.room);
   try {
     return await inSlot(slot, send, {
       upstream: decision.quote.upstream,
@@ -271,26 +293,4 @@ function noUpstream(
   unreachable: ReadonlyMap<string, Unsent>,
 ): Exchanged {
   return { kind: "no_upstream", reason, cause, last: [...unreachable.values()].at(-1) };
-}
-
-function replyHeaders(
-  held: Reservation,
-  { quote, model, degraded, warnings }: Forward,
-  waited: DurationUs,
-): readonly (readonly [string, string])[] {
-  const headers: [string, string][] = [
-    ["X-BudgetGuard-Request", held.task.id],
-    ["X-BudgetGuard-Upstream", quote.upstream.id],
-    ["X-BudgetGuard-Provider", quote.upstream.provider],
-    ["X-BudgetGuard-Estimate-USD", formatUsd(quote.amount)],
-  ];
-  if (degraded !== undefined) {
-    const from = degraded.model === model ? degraded.upstream : `${degraded.model} at ${degraded.upstream}`;
-    const to = degraded.model === model ? quote.upstream.id : `${model} at ${quote.upstream.id}`;
-    headers.push(["X-BudgetGuard-Degraded", `from ${from} to ${to}, for budget ${degraded.budget}`]);
-  }
-  if (waited > 0) headers.push(["X-BudgetGuard-Waited-Seconds", (waited / SECOND).toFixed(3)]);
-  if (warnings.length > 0)
-    headers.push(["X-BudgetGuard-Warning", warnings.map(({ text }) => text).join("; ")]);
-  return headers;
 }

@@ -13,13 +13,34 @@ const AGAIN = SECOND / 4;
 /** A request that still waits for its connection is given no slice: asked again, but not in every tick. */
 const SOONEST = SECOND / 20;
 
-export function keepHeld(held: Reservation, timers: Timers, cut: () => void): () => void {
+/** Who knows when money is freed: a running request asks in that tick, before anyone who waits. */
+export interface Freeing {
+  isShort(again: () => void): () => void;
+}
+
+export function keepHeld(held: Reservation, timers: Timers, cut: () => void, freeing: Freeing): () => void {
   let isOver = false;
   let forget: () => void = () => undefined;
 
   const left = () => between(timers.now(), held.horizon);
   const later = (delay: number, call: () => void) => {
     forget = timers.after(Math.max(0, delay) as DurationUs, call);
+  };
+  /** Refused: at the latest after `delay`, and as soon as something is freed. */
+  const whenFreed = (delay: number, call: () => void) => {
+    let isAsked = false;
+    const once = () => {
+      if (isAsked) return;
+      isAsked = true;
+      forget();
+      call();
+    };
+    const forgetTime = timers.after(Math.max(0, delay) as DurationUs, once);
+    const forgetFreed = freeing.isShort(once);
+    forget = () => {
+      forgetTime();
+      forgetFreed();
+    };
   };
   const plan = (soonest: number) => {
     if (held.horizon !== FOREVER) later(Math.max(soonest, left() - GUARD - LEAD), ask);
@@ -28,8 +49,8 @@ export function keepHeld(held: Reservation, timers: Timers, cut: () => void): ()
     const answer = await held.extend();
     if (isOver) return;
     if (answer === "extended") plan(SOONEST);
-    else if (held.cuts) later(Math.min(AGAIN, left() - GUARD), askOrCut);
-    else later(LEAD, ask);
+    else if (held.cuts) whenFreed(Math.min(AGAIN, left() - GUARD), askOrCut);
+    else whenFreed(LEAD, ask);
   };
   const askOrCut = () => void (left() > GUARD ? ask() : cut());
 

@@ -6,15 +6,15 @@ import type { ServerResponse } from "node:http";
 import { formatUsd } from "../metering/money.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
 import { formatInstant } from "../metering/time.ts";
-import type { Alternative, Breach, NoUpstream, Stopped } from "../policy/decision.ts";
+import type { Alternative, NoUpstream, Stopped } from "../policy/decision.ts";
 import { breachMessage, stopMessage } from "./breach-message.ts";
 import { breakOff } from "./downstream.ts";
 import type { AddedHeaders } from "./headers.ts";
 import type { Fault, UnsentWhy } from "./relayed.ts";
-import { retrySeconds, type TooBusy } from "./vain.ts";
+import { type Refused, retrySeconds, type TooBusy } from "./vain.ts";
 
 export type Unserved =
-  | { readonly kind: "refused"; readonly breach: Breach }
+  | Refused
   | Omit<Stopped, "explanation">
   | {
       readonly kind: "no_upstream";
@@ -84,7 +84,7 @@ export function send(response: ServerResponse, answer: Answer, added: AddedHeade
 function answerTo(unserved: Unserved): Answer {
   switch (unserved.kind) {
     case "refused":
-      return refusal(unserved.breach);
+      return refusal(unserved);
     case "stopped":
       return stopped(unserved);
     case "no_upstream":
@@ -105,8 +105,8 @@ function answerTo(unserved: Unserved): Answer {
 }
 
 /** The contract of a refusal is fixed (DESIGN §7). */
-function refusal(breach: Breach): Answer {
-  const message = breachMessage(breach);
+function refusal({ breach, why }: Refused): Answer {
+  const message = [breachMessage(breach), why].filter((word) => word !== undefined).join("; ");
   const { unit } = breach;
   const budgetguard = {
     budget: breach.budget,
@@ -116,6 +116,7 @@ function refusal(breach: Breach): Answer {
     [`needed_${unit}`]: formatNumber(unit, breach.needed),
     resets_at: breach.resets === undefined ? null : formatInstant(breach.resets),
     alternatives: breach.alternatives.map(alternativeOf),
+    ...(breach.waited !== undefined && { waited_us: breach.waited }),
   };
   return error(402, "budget_exceeded", message, { headers: [NO_RETRY], budgetguard });
 }

@@ -63,6 +63,7 @@ export class TunnelFront {
           rawHeaders: asked.request.rawHeaders,
           client: asked.socket,
           head: asked.head,
+          rewriteModel: attempt.upstream.model ?? (attempt.model === task.model ? undefined : attempt.model),
           replyHeaders: attempt.headers,
           requestId: task.id,
           secretOf: (ref) => house.secretOf(ref),

@@ -12,6 +12,8 @@ export interface TunnelWanted {
   readonly path: string;
   readonly rawHeaders: readonly string[];
   readonly requestId: string;
+  /** The name by which the upstream knows the model, where it is another than the client's. */
+  readonly rewriteModel: string | undefined;
   readonly secretOf: (ref: SecretRef) => string | undefined;
 }
 
@@ -22,8 +24,7 @@ export interface TunnelRequest {
 }
 
 export function tunnelRequest(wanted: TunnelWanted): TunnelRequest | Error {
-  const { upstream } = wanted;
-  const path = renameModel(wanted.path, upstream.model);
+  const path = renameModel(wanted.path, wanted.rewriteModel);
   const rawHeaders = withoutKeys(wanted.rawHeaders);
   const prepared = prepare({
     ...wanted,

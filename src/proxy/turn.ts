@@ -1,5 +1,6 @@
-// One request's turn at upstreams and money: what it sees as free, the slot it has, and its wait. A slot
-// is taken in the tick of the decision, because what was decided must still be true when it is held.
+// One request's turn at the upstreams: which it sees as free, the slot it has, and its wait for one, or for
+// money. A slot is taken in the tick of the decision, because what was decided must still be true when it is
+// held.
 //
 //   outside ──follow(wait)──► waiting ──handed a slot, or told to decide anew──► deciding
 //     │  ▲                      ▲ └── too late, gone, cancelled ──► deciding        │  │
@@ -9,25 +10,23 @@
 //
 // Invariant: a turn has at most one slot. claim() gives it to the exchange, which frees it; else a later
 // decision or end() gives it back, unused.
+// Invariant: once it has waited for money it keeps its claim to that until it is admitted, or ends: a slot
+// that is taken meanwhile does not cost it its place in the budget.
 
-import { between, DAY, type DurationUs, FOREVER, type Instant, MINUTE, SECOND } from "../metering/time.ts";
-import type { AccountKey, Decision, Wait } from "../policy/decision.ts";
+import { between, type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
+import type { Balances } from "../policy/admission.ts";
+import type { AccountKey, Decision, Wait, Wish } from "../policy/decision.ts";
 import type { Hindrance } from "../policy/hindrance.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Slot } from "../policy/slot.ts";
-import type { WaitingRoom } from "./waiting-room.ts";
+import { ORDINARY, priorityAfter, type Standing, stepOf } from "../policy/standing.ts";
+import type { Left, WaitingRoom } from "./waiting-room.ts";
 
 /**
- * How long a request waits for slots in all; for money it waits as long as the budget says (max_wait). The
- * ComfyUI node would wait for ever; the OpenAI SDK gives up after 600 s and asks again, so it is answered
- * before that.
+ * How long a request waits for slots in all. The ComfyUI node would wait for ever; the OpenAI SDK gives up
+ * after 600 s and asks again, so it is answered before that.
  */
 export const LONGEST_WAIT = (9 * MINUTE + 30 * SECOND) as DurationUs;
-
-/** Timers keep no more than some 24 days: looked at again meanwhile. */
-const LONGEST_TIMER = DAY;
-/** Of whoever waits for nothing. */
-const LEAST = { priority: 0, step: DAY };
 
 /** `again`: decide anew, perhaps with a slot in hand. Any other word ends the request. */
 export type Woken = "again" | Vain | "too_late" | "gone" | "cancelled";
@@ -40,19 +39,23 @@ export type OnGone = (call: () => void) => () => void;
 export class Turn {
   /** Of arrival: the lower one is first. */
   readonly number: number;
+  /** Id of its request. */
+  readonly request: string;
   readonly #room: WaitingRoom;
   #state: "outside" | "waiting" | "deciding" | Vain = "outside";
   #wanted: Wait | undefined;
   #slot: Slot | undefined;
   #waking: PromiseWithResolvers<Woken> | undefined;
   #since: Instant | undefined;
-  #waited = 0;
-  #waitedForSlots = 0;
+  readonly #waited = { slot: 0, money: 0 };
   #hasWaited = false;
+  #hasClaim = false;
+  #standing: Standing | (() => Standing) = ORDINARY;
 
-  constructor(room: WaitingRoom, number: number) {
+  constructor(room: WaitingRoom, number: number, request: string) {
     this.#room = room;
     this.number = number;
+    this.request = request;
   }
 
   get isWaiting(): boolean {
@@ -63,32 +66,49 @@ export class Turn {
     return this.#hasWaited;
   }
 
-  /** In all, until now. */
+  /** For slots and for money, in all, until now. */
   get waited(): DurationUs {
-    const since = this.isWaiting ? between(this.#since ?? this.#now(), this.#now()) : 0;
-    return (this.#waited + since) as DurationUs;
+    const now = this.isWaiting ? this.#sinceThen() : 0;
+    return (this.#waited.slot + this.#waited.money + now) as DurationUs;
   }
 
-  /** The higher one goes first; it grows while the turn waits. */
+  get waitsForMoney(): boolean {
+    return this.#wanted?.money !== undefined;
+  }
+
   get priority(): number {
-    const { priority, step } = this.#wanted?.urgency ?? LEAST;
-    return priority + Math.floor(this.waited / step);
+    return priorityAfter(this.#stands(), this.waited, LONGEST_WAIT);
   }
 
-  /** Whether nobody who comes later may take money there before it. One that is parked claims at the turn. */
-  claims(account: AccountKey): boolean {
-    const money = this.#wanted?.money;
-    if (money === undefined || !money.accounts.includes(account)) return false;
-    return !money.isParked || money.turnsAt <= this.#now();
+  /** How long it takes its priority to grow by one. */
+  get step(): DurationUs {
+    return stepOf(this.#stands(), LONGEST_WAIT);
   }
 
-  /** How many who go first wait for money of this account. */
-  claimedBefore(account: AccountKey): number {
-    return this.#room.claimedBefore(this, account);
+  get upstreams(): readonly string[] {
+    return this.#wanted?.upstreams ?? [];
+  }
+
+  get wishes(): readonly Wish[] {
+    return this.#hasClaim ? (this.#wanted?.wishes ?? []) : [];
   }
 
   wants(upstream: string): boolean {
-    return this.#wanted?.upstreams.includes(upstream) === true;
+    return this.upstreams.includes(upstream);
+  }
+
+  claims(account: AccountKey): boolean {
+    return this.wishes.some(({ claims }) => claims.some((claim) => claim.account === account));
+  }
+
+  sharesWith(other: Turn): boolean {
+    const accounts = other.wishes.flatMap(({ claims }) => claims.map(({ account }) => account));
+    return other.upstreams.some((id) => this.wants(id)) || accounts.some((account) => this.claims(account));
+  }
+
+  /** Before it looks at what is free; asked once, and only where somebody waits. */
+  stand(standing: () => Standing): void {
+    this.#standing = standing;
   }
 
   /** Only who waits to be the next on trial takes what is ejected. */
@@ -106,15 +126,20 @@ export class Turn {
     );
   }
 
+  /** What earlier ones have a claim to is not there for it. */
+  seeBalances(view: Balances): Balances {
+    return this.#room.balancesFor(this, view);
+  }
+
   /** In the tick of the decision, each time it is made: takes what it chose, gives back all else. */
   follow(decision: Decision): void {
-    const { upstreams, accounts } = this.#withdraw();
+    const left = this.#withdraw();
     const upstream = decision.kind === "forward" ? decision.quote.upstream : undefined;
     if (this.#slot?.upstream.id !== upstream?.id) this.#giveBack();
     if (upstream !== undefined) this.#slot ??= this.#room.parts.slots.take(upstream);
     if (decision.kind === "wait") this.#wait(decision);
-    for (const id of upstreams) this.#room.offer(id);
-    this.#room.freed(accounts.filter((account) => !this.claims(account)));
+    else this.#hasClaim = false;
+    this.#room.leave(left);
   }
 
   /** After a decision to wait; resolves at once where there is no room, or no use in it. */
@@ -123,7 +148,7 @@ export class Turn {
     if (state === "full" || state === "too_long" || state === "stopping") return state;
     if (this.#waking === undefined) throw new Error("a turn that was not told to wait waits");
     const onAbort = () => this.wake("cancelled");
-    const forgetTime = this.#plan();
+    const forgetTime = this.#room.parts.timers.after(this.#patience(), () => this.wake("too_late"));
     const forgetClient = onGone(() => this.wake("gone"));
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
@@ -145,10 +170,8 @@ export class Turn {
 
   wake(why: Woken): void {
     if (this.#state !== "waiting") return;
-    const since = between(this.#since ?? this.#now(), this.#now());
     this.#state = "deciding";
-    this.#waited += since;
-    if (this.#wanted?.money === undefined) this.#waitedForSlots += since;
+    this.#waited[this.waitsForMoney ? "money" : "slot"] += this.#sinceThen();
     this.#waking?.resolve(why);
   }
 
@@ -162,10 +185,9 @@ export class Turn {
 
   /** However the request has ended. */
   end(): void {
-    const { upstreams, accounts } = this.#withdraw();
+    const left = this.#withdraw();
     this.#giveBack();
-    for (const id of upstreams) this.#room.offer(id);
-    this.#room.freed(accounts);
+    this.#room.leave(left);
   }
 
   #wait(wait: Wait): void {
@@ -173,7 +195,7 @@ export class Turn {
       this.#state = "stopping";
       return;
     }
-    if (wait.notBefore > LONGEST_WAIT - this.#waitedForSlots) {
+    if (wait.money === undefined && wait.notBefore > LONGEST_WAIT - this.#waited.slot) {
       this.#state = "too_long";
       return;
     }
@@ -181,44 +203,40 @@ export class Turn {
       this.#state = "full";
       return;
     }
-    const isFirst = !this.#hasWaited;
     this.#state = "waiting";
     this.#hasWaited = true;
     this.#wanted = wait;
     this.#since = this.#now();
+    this.#hasClaim ||= wait.money !== undefined;
     this.#waking = Promise.withResolvers();
-    for (const id of wait.upstreams) this.#room.remind(id);
-    if (isFirst && wait.money !== undefined) this.#room.joined(this, wait.money.accounts);
+    this.#room.watch(this);
   }
 
-  /** Ends the wait in time, or looks again at the turn of a period. */
-  #plan(): () => void {
-    const { timers } = this.#room.parts;
+  /** As long as it may still wait for what it waits for now. */
+  #patience(): DurationUs {
     const money = this.#wanted?.money;
-    const most = money?.longest ?? LONGEST_WAIT;
-    const waited = money === undefined ? this.#waitedForSlots : this.#waited;
-    const left = Math.max(0, most - waited) as DurationUs;
-    const forgetEnd = timers.after(Math.min(left, LONGEST_TIMER) as DurationUs, () =>
-      this.wake(left > LONGEST_TIMER ? "again" : "too_late"),
-    );
-    const turn = money === undefined ? FOREVER : money.turnsAt;
-    const until = Math.max(0, between(this.#now(), turn)) as DurationUs;
-    if (turn === FOREVER || until >= left) return forgetEnd;
-    const forgetTurn = timers.after(until, () => this.wake("again"));
-    return () => {
-      forgetEnd();
-      forgetTurn();
-    };
+    const left = money === undefined ? LONGEST_WAIT - this.#waited.slot : money.maxWait - this.#waited.money;
+    return Math.max(0, left) as DurationUs;
   }
 
   /** What it wanted, which others may have now. */
-  #withdraw(): { readonly upstreams: readonly string[]; readonly accounts: readonly AccountKey[] } {
-    const wanted = this.#wanted;
-    if (wanted !== undefined) this.#room.dismiss(this);
+  #withdraw(): Left {
+    const { upstreams } = this;
+    const accounts = this.wishes.flatMap(({ claims }) => claims.map(({ account }) => account));
+    if (this.#wanted !== undefined) this.#room.dismiss(this);
     this.#wanted = undefined;
     this.#waking = undefined;
     this.#state = "outside";
-    return { upstreams: wanted?.upstreams ?? [], accounts: wanted?.money?.accounts ?? [] };
+    return { upstreams, accounts };
+  }
+
+  #stands(): Standing {
+    if (typeof this.#standing === "function") this.#standing = this.#standing();
+    return this.#standing;
+  }
+
+  #sinceThen(): DurationUs {
+    return between(this.#since ?? this.#now(), this.#now());
   }
 
   #giveBack(): void {

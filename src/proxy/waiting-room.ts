@@ -1,21 +1,23 @@
-// Where requests wait for a slot of an upstream, or for the money of a budget that queues them. It keeps the
-// order (priority, which grows with waiting, then age) and hands over what becomes free; what a request does
-// with it, and how long it waits, is its turn's affair (turn.ts). Whoever waits holds nothing, and decides
-// anew when it is woken.
+// Where requests wait for a slot of an upstream, or for money. It keeps the order and hands over what becomes
+// free; what a request does with it, and how long it waits, is its turn's affair (turn.ts). Whoever waits
+// holds nothing, and decides anew when it is woken: money and slot are then taken together.
 //
-// Invariant: nobody, newcomer included, passes an earlier one for an upstream or in an account that this one
-// waits for. Those who wait for different ones are independent.
+// The order is that of priority, which grows with waiting, then of arrival (policy/standing.ts).
+//
+// Invariant: nobody, newcomer included, passes an earlier one for an upstream that this one waits for, or in
+// a budget that it has a claim in. Those who share none are independent.
 // Invariant: no upstream that a waiting turn wants can be taken: what becomes free is taken in that tick, for
 // the first in line, and handed over.
-// Invariant: money that becomes free wakes the first who claims it, and only that one; it wakes the next when
-// it has taken what it needs, or has gone.
 
-import { type DurationUs, type Instant, later } from "../metering/time.ts";
+import type { DurationUs } from "../metering/time.ts";
+import type { Balances } from "../policy/admission.ts";
 import type { AccountKey } from "../policy/decision.ts";
-import { type Hindrance, lastsFor } from "../policy/hindrance.ts";
+import type { Hindrance } from "../policy/hindrance.ts";
 import type { Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Slot } from "../policy/slot.ts";
+import { Alarms } from "./alarms.ts";
+import { claimedBefore, mayHaveIt, nextLook } from "./claimants.ts";
 import type { Timers } from "./timers.ts";
 import { Turn } from "./turn.ts";
 
@@ -29,24 +31,37 @@ export interface RoomParts {
   readonly slots: Slots;
   readonly timers: Timers;
   policy(): Policy;
+  /** The live ones. */
+  balances(): Balances;
+}
+
+/** Where one that waits stands. */
+export interface Place {
+  /** From 1; among those that wait for the same money or slots. */
+  readonly position: number;
+  readonly waited: DurationUs;
 }
 
 export class WaitingRoom {
   readonly parts: RoomParts;
   /** Those that wait, and those that were woken and have not decided yet. */
-  readonly #line: Turn[] = [];
-  /** The next look at an upstream that becomes free without anybody saying so. */
-  readonly #alarms = new Map<string, { readonly at: Instant; forget(): void }>();
+  readonly #line = new Set<Turn>();
+  readonly #alarms: Alarms;
+  /** Running requests that were refused a slice: they come before whoever waits. */
+  readonly #short = new Set<() => void>();
+  #forgetLook: () => void = () => undefined;
+  #isLooking = false;
   #arrivals = 0;
   #isClosed = false;
 
   constructor(parts: RoomParts) {
     this.parts = parts;
+    this.#alarms = new Alarms(parts.timers, (id) => this.offer(id));
   }
 
-  enter(): Turn {
+  enter(request = ""): Turn {
     this.#arrivals += 1;
-    return new Turn(this, this.#arrivals);
+    return new Turn(this, this.#arrivals, request);
   }
 
   get isClosed(): boolean {
@@ -56,59 +71,45 @@ export class WaitingRoom {
   /** The gateway stops: nobody waits any more, and who does is told to ask again. What runs goes on. */
   close(): void {
     this.#isClosed = true;
+    this.#forgetLook();
     for (const turn of this.#inOrder()) turn.wake("stopping");
   }
 
   /** Requests that wait. */
   get size(): number {
-    return this.#line.length;
+    return this.#line.size;
   }
 
   waitingFor(upstream: string): number {
-    return this.#line.filter((turn) => turn.wants(upstream)).length;
+    return this.#inOrder().filter((turn) => turn.wants(upstream)).length;
+  }
+
+  /** Undefined where that request does not wait. */
+  placeOf(request: string): Place | undefined {
+    const line = this.#inOrder();
+    const turn = line.find((one) => one.request === request && one.isWaiting);
+    if (turn === undefined) return undefined;
+    const ahead = line.slice(0, line.indexOf(turn)).filter((other) => other.sharesWith(turn));
+    return { position: ahead.length + 1, waited: turn.waited };
   }
 
   /** The policy has changed, or an upstream has turned: each in its order decides anew. */
   reconsider(upstream?: string): void {
+    if (upstream === undefined) for (const again of [...this.#short]) again();
     for (const turn of this.#inOrder()) {
       if (upstream === undefined || turn.wants(upstream)) turn.wake("again");
     }
   }
 
-  /** Something that was held there is free, or whoever claimed it has gone: the first who claims it looks. */
-  freed(accounts: readonly AccountKey[]): void {
-    if (this.#line.length === 0 || accounts.length === 0) return;
-    const line = this.#inOrder();
-    for (const account of accounts) line.find((turn) => turn.claims(account))?.wake("again");
-  }
-
-  /** One that came in ahead of others in all its accounts: what they wait behind it for may be there. */
-  joined(turn: Turn, accounts: readonly AccountKey[]): void {
-    const isFirst = accounts.every((account) => this.claimedBefore(turn, account) === 0);
-    const others = this.#line.filter((other) => other !== turn);
-    if (isFirst && others.some((other) => accounts.some((account) => other.claims(account))))
-      turn.wake("again");
-  }
-
-  claimedBefore(turn: Turn, account: AccountKey): number {
-    if (this.#line.length === 0) return 0;
-    return this.#line.filter((other) => other !== turn && other.claims(account) && isBefore(other, turn))
-      .length;
-  }
-
-  #inOrder(): readonly Turn[] {
-    return [...this.#line].sort((a, b) => (isBefore(a, b) ? -1 : 1));
-  }
-
   /** Something may have become free there: the first in line gets it. */
   offer(id: string): void {
     const upstream = this.parts.policy().upstreams.get(id);
-    if (upstream === undefined || this.#line.length === 0) return;
+    if (upstream === undefined || this.#line.size === 0) return;
     for (const turn of this.#inOrder()) {
       if (!turn.wants(id)) continue;
       const hindrance = this.parts.slots.hindrance(upstream);
       if (hindrance !== undefined && !turn.takesThough(hindrance)) {
-        this.#remind(id, hindrance);
+        this.#alarms.set(id, hindrance);
         // Whoever waits for a better time is not passed by one who takes it as it is.
         if (hindrance.kind === "ejected") continue;
         return;
@@ -119,14 +120,31 @@ export class WaitingRoom {
     }
   }
 
+  /** These accounts have more left than before: running requests first, then who waits, in its order. */
+  freed(accounts: readonly AccountKey[]): void {
+    for (const again of [...this.#short]) again();
+    if (this.#line.size > 0) this.#offerMoney(accounts);
+  }
+
+  /** A running request that was refused a slice: `again` asks in the tick in which something is freed. */
+  isShort(again: () => void): () => void {
+    this.#short.add(again);
+    return () => void this.#short.delete(again);
+  }
+
+  /** What it wanted it wants no more: others may have that. */
+  leave({ upstreams, accounts }: Pick<Left, "upstreams" | "accounts">): void {
+    for (const id of upstreams) this.offer(id);
+    if (accounts.length > 0) this.#lookSoon();
+  }
+
   /** As this turn may see them: what an earlier one waits for is not free for it. */
   seenBy(turn: Turn, candidates: readonly Candidate[]): readonly Candidate[] {
-    if (this.#line.length === 0) return candidates;
+    if (this.#line.size === 0) return candidates;
+    const ahead = this.#aheadOf(turn);
     return candidates.map((candidate) => {
       const { hindrance, upstream } = candidate;
-      const waiting = this.#line.filter(
-        (other) => other !== turn && other.wants(upstream.id) && isBefore(other, turn),
-      );
+      const waiting = ahead.filter((other) => other.wants(upstream.id));
       if (waiting.length === 0) return candidate;
       if (hindrance === undefined)
         return { ...candidate, hindrance: { kind: "queued", waiting: waiting.length } };
@@ -135,47 +153,85 @@ export class WaitingRoom {
     });
   }
 
+  /** As this turn may see them: beside what earlier ones have a claim to. */
+  balancesFor(turn: Turn, view: Balances): Balances {
+    if (this.#line.size === 0) return view;
+    const ahead = this.#aheadOf(turn);
+    return ahead.length === 0 ? view : claimedBefore(ahead, view);
+  }
+
   /** False where the room is full. One that was in already keeps its place. */
   admit(turn: Turn): boolean {
-    if (!turn.hasWaited && this.#line.length >= this.parts.policy().limits.waiting) return false;
-    this.#line.push(turn);
+    if (!turn.hasWaited && this.#line.size >= this.parts.policy().limits.waiting) return false;
+    this.#line.add(turn);
     return true;
   }
 
+  /** It waits now: whoever frees what it waits for without saying so is looked at in time. */
+  watch(turn: Turn): void {
+    const { slots, policy } = this.parts;
+    for (const id of turn.upstreams) {
+      const upstream = policy().upstreams.get(id);
+      const hindrance = upstream && slots.hindrance(upstream);
+      if (hindrance !== undefined) this.#alarms.set(id, hindrance);
+    }
+    if (turn.waitsForMoney) this.#planLook();
+  }
+
   dismiss(turn: Turn): void {
-    const place = this.#line.indexOf(turn);
-    if (place >= 0) this.#line.splice(place, 1);
+    this.#line.delete(turn);
   }
 
-  /** Looks again in time: a call of a rate becomes free, an ejection ends, and nobody says so. */
-  remind(id: string): void {
-    const upstream = this.parts.policy().upstreams.get(id);
-    const hindrance = upstream && this.parts.slots.hindrance(upstream);
-    if (hindrance !== undefined) this.#remind(id, hindrance);
+  #inOrder(): Turn[] {
+    return [...this.#line].sort((a, b) => (isAhead(a, b) ? -1 : 1));
   }
 
-  #remind(id: string, hindrance: Hindrance): void {
-    const lasts = lastsFor(hindrance);
-    if (lasts === undefined) return;
-    const { timers } = this.parts;
-    const delay = Math.max(lasts, SOONEST) as DurationUs;
-    const at = later(timers.now(), delay);
-    const planned = this.#alarms.get(id);
-    if (planned !== undefined && planned.at <= at) return;
-    planned?.forget();
-    const forget = timers.after(delay, () => {
-      this.#alarms.delete(id);
-      this.offer(id);
+  #aheadOf(turn: Turn): Turn[] {
+    return this.#inOrder().filter((other) => other !== turn && isAhead(other, turn));
+  }
+
+  #offerMoney(accounts?: readonly AccountKey[]): void {
+    const view = this.parts.balances();
+    const ahead: Turn[] = [];
+    for (const turn of this.#inOrder()) {
+      const isAsked = accounts === undefined || accounts.some((account) => turn.claims(account));
+      if (turn.isWaiting && turn.waitsForMoney && isAsked) {
+        if (mayHaveIt(turn, claimedBefore(ahead, view))) turn.wake("again");
+      }
+      ahead.push(turn);
+    }
+  }
+
+  /** Once the hold is taken that this tick has decided on. */
+  #lookSoon(): void {
+    if (this.#isLooking || this.#line.size === 0) return;
+    this.#isLooking = true;
+    queueMicrotask(() => {
+      this.#isLooking = false;
+      this.#offerMoney();
     });
-    this.#alarms.set(id, { at, forget });
+  }
+
+  /** A period turns, or one that waits comes before another now: nobody says so. */
+  #planLook(): void {
+    this.#forgetLook();
+    const waiting = this.#inOrder().filter((turn) => turn.waitsForMoney);
+    if (waiting.length === 0) return;
+    this.#forgetLook = this.parts.timers.after(nextLook(waiting, this.parts.timers.now()), () => {
+      for (const again of [...this.#short]) again();
+      this.#offerMoney();
+      this.#planLook();
+    });
   }
 }
 
-/** A newcomer comes after all who wait. */
-function isBefore(a: Turn, b: Turn): boolean {
-  if (!b.hasWaited) return true;
-  return a.priority === b.priority ? a.number < b.number : a.priority > b.priority;
+/** Of one that left. */
+export interface Left {
+  readonly upstreams: readonly string[];
+  readonly accounts: readonly AccountKey[];
 }
 
-/** A timer may be early by a fraction; it is not asked again in every tick. */
-const SOONEST = 5_000 as DurationUs;
+function isAhead(one: Turn, other: Turn): boolean {
+  const [its, others] = [one.priority, other.priority];
+  return its === others ? one.number < other.number : its > others;
+}

@@ -23,6 +23,7 @@ export const BudgetBefore = z
 export const CandidateQuote = z
   .object({
     upstream: z.string(),
+    model: z.string().nullable().describe("The fallback model that it would serve; null for the one asked."),
     provider: z.string(),
     estimate_usd: usd,
     hold_usd: usd.describe("What is set aside before the request is sent."),
@@ -48,6 +49,15 @@ export const Alternative = z
   .meta({ id: "Alternative" });
 export type Alternative = z.infer<typeof Alternative>;
 
+const Place = z
+  .object({ model: z.string(), upstream: z.string(), gpu_tier: z.string().nullable() })
+  .meta({ id: "Place" });
+
+export const Degraded = z
+  .object({ budget: z.string().describe("Whose on_limit: degrade it was."), from: Place, to: Place })
+  .meta({ id: "Degraded" });
+export type Degraded = z.infer<typeof Degraded>;
+
 export const Explanation = z
   .object({
     at: instant,
@@ -59,6 +69,7 @@ export const Explanation = z
     alternatives: z
       .array(Alternative)
       .describe("What budgets would have let through, whatever the mode says."),
+    degraded: z.union([Degraded, z.null()]).describe("What a budget changed; null where none did."),
   })
   .meta({ id: "Explanation" });
 export type Explanation = z.infer<typeof Explanation>;

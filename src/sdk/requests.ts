@@ -76,6 +76,17 @@ export const RequestDetail = z
     ...summary,
     timezone: z.string().describe("Of the policy in force: what its budgets turn in."),
     explanation: Explanation,
+    waiting: z
+      .union([
+        z.object({
+          position: z.int().describe("From 1, among those that wait for the same money or slots."),
+          waited_us: durationUs,
+        }),
+        z.null(),
+      ])
+      .describe(
+        "Where it stands now; null where it does not wait. What it waits for is the explanation's rule.",
+      ),
     budgets_after: z.array(BudgetAfter).describe("Covering budgets once it ended; empty while it runs."),
   })
   .meta({ id: "RequestDetail" });

@@ -99,6 +99,7 @@ export function requestOf(id: string, changes: Partial<RequestRecord> = {}): Req
     estimate: usd(3_353_334),
     hold: usd(3_353_334),
     charged: usd(3_353_333),
+    waiting: undefined,
     elapsed: durationUs(12_000_000),
     explanation,
     after: [

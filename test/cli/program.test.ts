@@ -104,6 +104,7 @@ test("every example of the help works as it stands", async (t) => {
     ...{ bucket: "u", most: candidate.time, source: { kind: "guess" as const } },
   };
   const forward = {
+    ...{ degraded: undefined, cheaper: [] },
     kind: "forward" as const,
     model: "flux-dev",
     quote,

@@ -84,7 +84,10 @@ test("degrade goes to a cheaper upstream, and says so in headers, record and rul
   const record = await bench.gateway.client.request(String(reply.headers["x-budgetguard-request"]));
   t.is(record.upstream, "cheap");
   t.is(record.charged_usd, "0.01");
-  t.is(record.explanation.rule, "budget day has not what dear needs, and degrades it to cheap");
+  t.is(
+    record.explanation.rule,
+    "budget day does not have what this needs, and its on_limit is degrade: from dear to cheap",
+  );
 });
 
 test("degrade goes to the fallback model, and what it costs counts there", async (t) => {
@@ -129,7 +132,7 @@ test("queue lets wait until what is held is free again, in the order of arrival"
   );
   t.is(waiting.length, 3);
   const record = await bench.gateway.client.request(waiting[0]?.id ?? "");
-  t.regex(record.explanation.rule, /^it waits for budget (one|at-once) .*; 1 who came earlier is before it$/);
+  t.regex(record.explanation.rule, /^budget (one|at-once) .* it waits .*; number 2 in line$/);
   t.is(bench.upstream.running(), 1, "who waits holds nothing and is not sent");
   await bench.gateway.client.cancel(waiting[0]?.id ?? "");
   t.is((await third).status, 499);

@@ -1,198 +1,283 @@
+// What each action does where its budget has not what is asked for, alone and layered (MONEY §5).
+
 import test, { type ExecutionContext } from "ava";
-import { FOREVER, HOUR } from "../../src/metering/time.ts";
-import { decide, type Question } from "../../src/policy/decide.ts";
+import type { Balance } from "../../src/metering/balance.ts";
+import { quantityOf } from "../../src/metering/quantity.ts";
+import { MINUTE, seconds } from "../../src/metering/time.ts";
+import type { Balances } from "../../src/policy/admission.ts";
+import { decide } from "../../src/policy/decide.ts";
 import type { Decided } from "../../src/policy/decision.ts";
-import type { Policy } from "../../src/policy/policy.ts";
+import { fallbackFor } from "../../src/policy/degrade.ts";
+import type { Hindrance } from "../../src/policy/hindrance.ts";
+import type { Action, Budget, Model, Policy } from "../../src/policy/policy.ts";
+import type { Task } from "../../src/policy/task.ts";
 import {
   type BudgetSketch,
   budget,
   model,
   perHour,
+  perRequest,
   policy,
   TEN,
   task,
   upstream,
   usd,
+  ZERO,
 } from "../support/policies.ts";
 
-// A request of 12 s: 1 200 000 nano-dollars of `cheap` for each 0.36 USD/h, ten times as much of `dear`.
-const local = upstream("local", { provider: "local", price: perHour("0") });
-const cheap = upstream("cheap", { provider: "gcp", gpuTier: "t4", price: perHour("0.36") });
-const dear = upstream("dear", { provider: "aws", gpuTier: "a100", price: perHour("3.6") });
-const schnell = upstream("schnell", { provider: "aws", price: perHour("0.036") });
+const near = upstream("near", { provider: "local", price: perHour("0") });
+const small = upstream("small", { price: perRequest("0.10"), gpuTier: "t4" });
+const big = upstream("big", { price: perRequest("0.30"), gpuTier: "a100" });
+const gcp = upstream("gcp", { provider: "gcp", price: perRequest("0.20"), gpuTier: "a100" });
+const BUSY: Hindrance = { kind: "busy", running: 1, concurrency: 1 };
 
-interface Given extends BudgetSketch {
-  readonly mode?: Policy["mode"];
-  readonly spent?: string;
-  readonly held?: string;
-  readonly more?: Policy["budgets"];
-  readonly claimedBefore?: Question["claimedBefore"];
+interface Asked {
+  readonly balance?: Balance;
+  readonly claimed?: bigint;
+  readonly busy?: readonly string[];
+  readonly task?: Task;
 }
 
-function ask({
-  mode = "manual",
-  spent = "0",
-  held = "0",
-  more = [],
-  claimedBefore,
-  ...sketch
-}: Given): Decided {
-  const flux = model("flux-dev", ["dear", "cheap", "local"], {
-    manual: "dear",
-    fallbackModel: "flux-schnell",
-  });
-  const fast = model("flux-schnell", ["schnell"]);
-  const given = policy({
-    upstreams: [dear, cheap, local, schnell],
-    models: [flux, fast],
-    budgets: [budget("b", sketch), ...more],
-    mode,
-  });
-  const candidates = [dear, cheap, local].map((one) => ({ upstream: one, inFlight: 0 }));
-  const fallback = { model: fast, candidates: [{ upstream: schnell, inFlight: 0 }] };
-  const balance = { settled: usd(spent), held: usd(held) };
-  const asked = {
-    policy: given,
-    model: flux,
-    task: task(),
-    candidates,
-    fallback,
-    unreachable: [],
-    claimedBefore,
+function ask(given: Policy, { balance, claimed, busy = [], task: asked = task() }: Asked = {}): Decided {
+  const flux = given.models.get("flux-dev");
+  if (flux === undefined) throw new Error("no flux-dev");
+  const candidatesOf = ({ upstreams }: Model) =>
+    upstreams.flatMap((id) => {
+      const found = given.upstreams.get(id);
+      const hindrance = busy.includes(id) ? BUSY : undefined;
+      return found === undefined ? [] : [{ upstream: found, inFlight: 0, hindrance }];
+    });
+  const view: Balances = {
+    at: TEN,
+    balance: () => balance ?? { settled: ZERO, held: ZERO },
+    ...(claimed !== undefined && { claimed: () => ({ amount: quantityOf(claimed), requests: 1 }) }),
   };
-  return decide(asked, { at: TEN, balance: () => balance });
+  const fallback = fallbackFor(given, flux, candidatesOf);
+  const question = { policy: given, model: flux, task: asked, fallback, unreachable: [] };
+  return decide({ ...question, candidates: candidatesOf(flux) }, view);
 }
 
-function said(decided: Decided): string {
-  switch (decided.kind) {
+/** "forward to near, from big", "wait for money of day", "wait for big", "refuse by day". */
+function sayingOf(decision: Decided): string {
+  switch (decision.kind) {
     case "forward": {
-      const { quote, model: as, degraded, warnings } = decided;
-      const told = warnings.map(({ action }) => action).join(",");
-      return [`${quote.upstream.id} as ${as}`, degraded && `for ${degraded.budget}`, told]
-        .filter(Boolean)
-        .join(" ");
+      const { degraded, quote } = decision;
+      const name = degraded === undefined ? quote.upstream.id : `${degraded.to.upstream}`;
+      const model = degraded?.to.model === degraded?.from.model ? "" : ` as ${degraded?.to.model}`;
+      return `forward to ${name}${model}${degraded === undefined ? "" : `, from ${degraded.from.upstream}`}`;
     }
-    case "refuse":
-      return `refused by ${decided.breach.budget}`;
     case "wait":
-      return decided.money === undefined ? "waits for a slot" : decided.money.isParked ? "parked" : "in line";
-    default:
-      return decided.kind;
+      return decision.money === undefined
+        ? `wait for ${decision.upstreams.join(", ")}`
+        : `wait for money of ${decision.money.breach.budget}`;
+    case "refuse":
+      return `refuse by ${decision.breach.budget}`;
+    case "no_upstream":
+    case "stopped":
+      return decision.kind;
   }
 }
 
-function check(t: ExecutionContext, given: Given, expected: string): void {
-  t.is(said(ask(given)), expected);
+function check(t: ExecutionContext, given: Policy, expected: string, asked?: Asked): Decided {
+  const decision = ask(given, asked);
+  t.is(sayingOf(decision), expected);
+  return decision;
 }
 
-const SPENT = { limit_usd: "0.02", spent: "0.02" };
+const tight = (onLimit: Action, over: Partial<BudgetSketch> = {}) =>
+  budget(`${onLimit}-day`, { limit_usd: "0.15", onLimit, ...over });
+const manual = (budgets: readonly Budget[], upstreams = [big, small]) =>
+  policy({ mode: "manual", upstreams, budgets });
 
-test("at its limit ignore says nothing, warn and soft_limit say so, and all three let it pass", (t) => {
-  check(t, { ...SPENT, onLimit: "ignore" }, "dear as flux-dev");
-  check(t, { ...SPENT, onLimit: "warn" }, "dear as flux-dev warn");
-  check(t, { ...SPENT, onLimit: "soft_limit" }, "dear as flux-dev soft_limit");
+test("ignore counts in silence, warn lets through and says so, soft_limit too", (t) => {
+  const ignored = check(t, manual([tight("ignore")]), "forward to big");
+  t.like(ignored, { kind: "forward", warnings: [] });
+  for (const action of ["warn", "soft_limit"] as const) {
+    const told = check(t, manual([tight(action)]), "forward to big");
+    t.like(told, { warnings: [{ budget: `${action}-day`, action }] });
+  }
 });
 
-test("a soft limit names what is cheaper from critical_at on, and not before", (t) => {
-  const text = (spent: string) => {
-    const decided = ask({ limit_usd: "1", spent, onLimit: "soft_limit" });
-    return decided.kind === "forward" ? (decided.warnings[0]?.text ?? "") : decided.kind;
+test("soft_limit names what would cost less from critical_at on, and not one nano-dollar below", (t) => {
+  const given = manual([budget("soft", { limit_usd: "1", onLimit: "soft_limit", criticalAt: 0.9 })]);
+  const cheaper = (settled: string) => {
+    const decision = check(t, given, "forward to big", { balance: { settled: usd(settled), held: ZERO } });
+    return decision.kind === "forward" ? decision.cheaper.map((one) => one.upstream) : undefined;
   };
-  t.regex(
-    text("0.888"),
-    /runs low: 0\.90 of 1\.00 USD used or held; cheaper: cheap \(0\.0012 USD\), local \(0\.00 USD\)$/,
-  );
-  t.regex(text("0.887999999"), /runs low: [^;]*$/);
+  t.deepEqual(cheaper("0.599999999"), []);
+  t.deepEqual(cheaper("0.6"), ["small"]);
 });
 
-test("degrade goes to the cheapest of its model that fits all budgets", (t) => {
-  check(t, { limit_usd: "0.02", spent: "0.0085", onLimit: "degrade" }, "local as flux-dev for b");
-  const noLocal = budget("no-local", { limits: { seconds: 1 }, when: { provider: "local" } });
-  check(
-    t,
-    { limit_usd: "0.02", spent: "0.0085", onLimit: "degrade", more: [noLocal] },
-    "cheap as flux-dev for b",
-  );
+test("each action alone, at one candidate that is too dear", (t) => {
+  check(t, manual([tight("block")]), "refuse by block-day");
+  check(t, manual([tight("queue", { limit_usd: "0.30" })], [big]), "forward to big");
+  const spent = { balance: { settled: usd("0.10"), held: ZERO } };
+  check(t, manual([tight("queue", { limit_usd: "0.30" })]), "wait for money of queue-day", spent);
+  check(t, manual([tight("degrade")]), "forward to small, from big");
 });
 
-test("degrade goes to the fallback model where its own model has nothing that fits", (t) => {
-  const none = budget("none", { limits: { seconds: 1 }, when: { model: "flux-dev" }, onLimit: "degrade" });
-  check(t, { limit_usd: "1", more: [none] }, "schnell as flux-schnell for none");
+test("of several that are breached the strictest acts", (t) => {
+  const layers = (...actions: readonly Action[]) =>
+    manual(actions.map((action) => tight(action, { limit_usd: "0.35" })));
+  const spent = { balance: { settled: usd("0.20"), held: ZERO } };
+  check(t, layers("warn", "degrade"), "forward to small, from big", spent);
+  check(t, layers("queue", "degrade", "warn"), "wait for money of queue-day", spent);
+  check(t, layers("queue", "block", "degrade"), "refuse by block-day", spent);
 });
 
-test("degrade is not followed into a budget that has nothing left: then decides", (t) => {
-  const all = budget("all", { limits: { seconds: 1 }, onLimit: "degrade", then: "queue" });
-  const seconds = { limits: { seconds: 1 } };
-  check(t, { ...seconds, onLimit: "degrade", then: "block" }, "refused by b");
-  check(t, { ...seconds, onLimit: "degrade", then: "warn" }, "dear as flux-dev warn");
-  check(t, { ...seconds, onLimit: "degrade", then: "warn", more: [all] }, "refused by all");
+test("degrade prefers its own tier, then another, then the fallback model", (t) => {
+  const fast = model("flux-fast", ["small"], { estimate: seconds(3) });
+  const of = (upstreams: readonly (typeof big)[], limit: string) =>
+    policy({
+      mode: "manual",
+      upstreams: [...upstreams, small],
+      models: [
+        model(
+          "flux-dev",
+          upstreams.map(({ id }) => id),
+          { manual: "big", fallbackModel: "flux-fast" },
+        ),
+        fast,
+      ],
+      budgets: [tight("degrade", { limit_usd: limit })],
+    });
+  check(t, of([big, small, gcp], "0.25"), "forward to gcp, from big");
+  check(t, of([big, small, gcp], "0.15"), "forward to small, from big");
+  check(t, of([big, gcp], "0.15"), "forward to small as flux-fast, from big");
+  check(t, of([big, gcp], "0.05"), "refuse by degrade-day");
 });
 
-test("a degrade that may pass in the end still goes to something cheaper first", (t) => {
-  check(t, { ...SPENT, onLimit: "degrade", then: "warn" }, "local as flux-dev for b warn");
+test("degrade goes nowhere that costs as much, and in mode local never out of the house", (t) => {
+  const twin = upstream("twin", { price: perRequest("0.30") });
+  check(t, manual([tight("degrade", { when: { upstream: "big" } })], [big, twin]), "refuse by degrade-day");
+  const dear = upstream("dear", { provider: "local", price: perRequest("0.30") });
+  const local = policy({ mode: "local", upstreams: [dear, small], budgets: [tight("degrade")] });
+  check(t, local, "refuse by degrade-day");
+  check(t, { ...local, mode: "manual" }, "forward to small, from dear");
 });
 
-test("queue waits in line for what is only held, and parks where it is spent until the period turns", (t) => {
-  check(t, { limit_usd: "0.02", held: "0.02", onLimit: "queue" }, "in line");
-  check(t, { limit_usd: "0.02", spent: "0.009", held: "0.01", onLimit: "queue" }, "parked");
-  check(t, { limit_usd: "0.02", spent: "0.008", held: "0.01", onLimit: "queue" }, "in line");
-});
-
-test("what asks for more than the whole limit is refused at once, whatever queues", (t) => {
-  check(t, { limit_usd: "0.011999999", onLimit: "queue" }, "refused by b");
-  check(t, { limit_usd: "0.012", onLimit: "queue" }, "dear as flux-dev warn");
-});
-
-test("a wait says in which accounts it stands, until when, how long at most, and why", (t) => {
-  const decided = ask({ limit_usd: "0.02", spent: "0.02", onLimit: "queue", maxWait: HOUR, priority: 8 });
-  if (decided.kind !== "wait" || decided.money === undefined) throw new Error(decided.kind);
-  t.is(decided.money.accounts.length, 1);
-  t.is(decided.money.turnsAt - TEN, 14 * HOUR, "the day ends at midnight");
-  t.is(decided.money.longest, HOUR);
-  t.deepEqual(decided.urgency, { priority: 8, step: HOUR / 8 });
+test("lowest_price degrades to a local upstream that it leaves out otherwise", (t) => {
+  const given = policy({ upstreams: [near, small], budgets: [tight("degrade", { limit_usd: "0.05" })] });
+  const decision = check(t, given, "forward to near, from small");
   t.is(
-    decided.reason,
-    "it waits for budget b until the period turns or the limit is raised: this needs 0.012 USD of 0.02 USD, " +
-      "0.02 USD settled and 0.00 USD held",
+    decision.explanation.rule,
+    "budget degrade-day does not have what this needs, and its on_limit is degrade: " + "from small to near",
   );
-  const never = ask({ ...SPENT, onLimit: "queue", period: "infinite" });
-  t.is(never.kind === "wait" && never.money?.turnsAt, FOREVER);
+  t.like(decision.explanation, { chosen: "near", degraded: { budget: "degrade-day" } });
 });
 
-test("who comes later waits behind who came earlier, though there is enough for it", (t) => {
-  check(t, { limit_usd: "1", onLimit: "queue", claimedBefore: () => 1 }, "in line");
-  check(t, { limit_usd: "1", onLimit: "warn", claimedBefore: () => 1 }, "dear as flux-dev");
+test("a degraded quote must fit all of its own budgets, and is not degraded again", (t) => {
+  const own = (onLimit: Action) =>
+    budget("small-day", { limit_usd: "0.05", when: { upstream: "small" }, onLimit });
+  check(t, manual([tight("degrade"), own("block")]), "refuse by degrade-day");
+  const chain = policy({
+    mode: "manual",
+    upstreams: [big, small, near],
+    models: [
+      model("flux-dev", ["big"], { fallbackModel: "b" }),
+      model("b", ["small"], { fallbackModel: "c" }),
+      model("c", ["near"]),
+    ],
+    budgets: [tight("degrade"), own("degrade")],
+  });
+  check(t, chain, "refuse by degrade-day");
 });
 
-test("the strictest action on one candidate wins", (t) => {
-  const tight = (onLimit: "block" | "queue" | "degrade") => budget(onLimit, { ...SPENT, onLimit });
-  check(t, { ...SPENT, onLimit: "degrade", more: [tight("queue")] }, "parked");
-  check(t, { ...SPENT, onLimit: "queue", more: [tight("block")] }, "refused by block");
+test("where nothing cheaper fits, degrade does its then", (t) => {
+  const of = (then: Action) => manual([tight("degrade", { limit_usd: "0.35", then })], [big]);
+  const spent = { balance: { settled: usd("0.10"), held: ZERO } };
+  check(t, of("block"), "refuse by degrade-day", spent);
+  check(t, of("queue"), "wait for money of degrade-day", spent);
+  const passed = check(t, of("warn"), "forward to big", spent);
+  t.like(passed, { claims: [{ limit: undefined }], warnings: [{ budget: "degrade-day" }] });
+});
+
+test("of several thens the strictest is done", (t) => {
+  const of = (...thens: readonly Action[]) =>
+    manual(
+      thens.map((then) => budget(then, { limit_usd: "0.35", onLimit: "degrade", then })),
+      [big],
+    );
+  const spent = { balance: { settled: usd("0.10"), held: ZERO } };
+  check(t, of("warn", "block", "queue"), "refuse by block", spent);
+  check(t, of("warn", "queue"), "wait for money of queue", spent);
+  check(t, of("ignore", "warn"), "forward to big", spent);
+});
+
+test("a candidate's own block or queue drops it in lowest_price, its degrade is followed", (t) => {
+  const of = (onLimit: Action) =>
+    policy({
+      upstreams: [near, small, gcp],
+      budgets: [budget("aws", { limit_usd: "0.05", when: { provider: "aws" }, onLimit })],
+    });
+  check(t, of("block"), "forward to gcp");
+  check(t, of("queue"), "forward to gcp");
+  check(t, of("degrade"), "forward to near, from small");
   check(
     t,
-    { ...SPENT, onLimit: "warn", more: [tight("degrade")] },
-    "local as flux-dev for degrade warn,warn",
+    { ...of("queue"), mode: "manual", models: new Map([["flux-dev", model("flux-dev", ["small"])]]) },
+    "refuse by aws",
   );
 });
 
-test("in lowest_price a candidate that does not fit drops out, whatever its budget would do", (t) => {
-  const both = { mode: "lowest_price", ...SPENT, when: { provider: "gcp" } } as const;
-  for (const onLimit of ["block", "queue", "degrade"] as const) {
-    check(t, { ...both, onLimit }, "dear as flux-dev");
-  }
+test("in lowest_price the first-ranked one's strictest action is what is left", (t) => {
+  const budgets = [
+    budget("aws", { limit_usd: "0.15", when: { provider: "aws" }, onLimit: "queue" }),
+    budget("gcp", { limit_usd: "0.15", when: { provider: "gcp" }, onLimit: "block" }),
+  ];
+  const spent = { balance: { settled: usd("0.10"), held: ZERO } };
+  check(t, policy({ upstreams: [small, gcp], budgets }), "wait for money of aws", spent);
+});
+
+test("a shared queue decides alone only where not even the smallest need fits", (t) => {
+  const given = policy({
+    mode: "local",
+    upstreams: ["0.30", "0.10"].map((price) =>
+      upstream(`at-${price}`, { provider: "local", price: perRequest(price) }),
+    ),
+    budgets: [tight("queue", { limit_usd: "0.30" })],
+  });
+  check(t, given, "forward to at-0.10", { balance: { settled: usd("0.20"), held: ZERO } });
+  check(t, given, "wait for money of queue-day", { balance: { settled: usd("0.21"), held: ZERO } });
+});
+
+test("more than the limit is refused at once: it would wait for ever", (t) => {
+  const given = manual([tight("queue", { limit_usd: "0.299999999" })], [big]);
+  const decision = check(t, given, "refuse by queue-day");
+  t.regex(decision.explanation.rule, /more than its limit, so that waiting would not help$/);
+});
+
+test("who waits for money says until what, and what it would ask of whom", (t) => {
+  const given = manual([tight("queue", { limit_usd: "0.30", maxWait: MINUTE })], [big]);
+  const held = check(t, given, "wait for money of queue-day", {
+    balance: { settled: ZERO, held: usd("0.1") },
+  });
+  t.regex(
+    held.explanation.rule,
+    /it waits until others give back what they hold, at most 1 min; number 1 in/,
+  );
+  t.like(held, { upstreams: [], wishes: [{ upstream: "big", claims: [{ amount: usd("0.30") }] }] });
+  const parked = check(t, given, "wait for money of queue-day", {
+    balance: { settled: usd("0.1"), held: ZERO },
+  });
+  t.regex(parked.explanation.rule, /it waits until it resets, or is raised/);
+});
+
+test("what earlier ones have a claim to is not there in a budget that makes work wait, and is in one that blocks", (t) => {
+  const of = (onLimit: Action) => manual([tight(onLimit, { limit_usd: "0.50" })], [big]);
+  const claimed = { claimed: 200_000_001n };
+  const decision = check(t, of("queue"), "wait for money of queue-day", claimed);
+  t.regex(decision.explanation.rule, /number 2 in line$/);
+  check(t, of("queue"), "forward to big", { claimed: 200_000_000n });
+  check(t, of("block"), "forward to big", claimed);
 });
 
 test("a shadow budget is told and changes nothing", (t) => {
-  const decided = ask({ ...SPENT, onLimit: "block", shadow: true });
-  t.is(decided.kind, "forward");
-  const [seen] = decided.explanation.candidates[0]?.budgets ?? [];
-  t.like(seen, { budget: "b", shadow: true, fits: false });
+  const decision = check(t, manual([tight("block", { shadow: true })]), "forward to big");
+  const [seen] = decision.explanation.candidates[0]?.budgets ?? [];
+  t.like(seen, { budget: "block-day", shadow: true, fits: false });
 });
 
-test("layers: a daily warn, a block on one provider and a warn on a component act together", (t) => {
-  const more = [
-    budget("aws-day", { limit_usd: "10", when: { provider: "aws" } }),
-    budget("codex", { limit_usd: "0.001", when: { tag: "codex" }, onLimit: "warn" }),
-  ];
-  check(t, { limit_usd: "0.001", onLimit: "warn", more }, "dear as flux-dev warn");
+test("a cheaper one that is busy is waited for", (t) => {
+  check(t, manual([tight("degrade")]), "wait for small", { busy: ["small"] });
 });

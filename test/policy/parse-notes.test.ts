@@ -14,9 +14,10 @@ test("a policy of active keys has no notes", (t) => {
   check(t, file(`mode: local\nhosts: [a]\nidentity: token\nbudgets: [${budget}]\n`), []);
 });
 
-test("every action is active", (t) => {
+test("every action is active, in a budget and by default", (t) => {
   for (const action of ["ignore", "warn", "soft_limit", "degrade", "queue", "block", "hard_limit"]) {
-    check(t, file(`budgets: [{id: a, limit_usd: 1, on_limit: ${action}}]`), []);
+    check(t, file(`budgets: [{id: a, limit_usd: 1, on_limit: ${action}, priority: high}]`), []);
+    check(t, file(`defaults: {on_limit: ${action}}`), []);
   }
 });
 
@@ -35,10 +36,30 @@ test("a value that is already what happens is not told", (t) => {
 test("a key that does nothing beside the action says so", (t) => {
   const of = (more: string) => file(`budgets: [{id: a, limit_usd: 1, ${more}}]`);
   const idle = /\.then: does nothing: it is for on_limit: degrade, and this is warn/;
+  const lenient = /\.then: warn lets work pass beyond the limit where nothing cheaper fits: it is no limit/;
   check(t, of("then: warn"), [idle]);
-  check(t, of("on_limit: degrade, then: warn"), []);
-  check(t, of("on_limit: block, max_wait: 1h"), [/max_wait: does nothing: it is for on_limit: queue/]);
+  check(t, of("on_limit: degrade, then: warn"), [lenient]);
+  check(t, of("on_limit: degrade, then: queue, max_wait: 1h"), []);
+  const unwaited = /max_wait: does nothing: it is for on_limit: queue/;
+  check(t, of("on_limit: block, max_wait: 1h"), [unwaited]);
+  check(t, of("on_limit: degrade, max_wait: 1h"), [unwaited]);
   check(t, of("on_limit: queue, max_wait: 1h"), []);
+});
+
+test("a fallback of another API is told where prices or addresses give it away, and nowhere else", (t) => {
+  const of = (price: string) =>
+    `version: 1
+timezone: UTC
+mode: lowest_price
+upstreams:
+  a: { provider: other, url: "http://a", price: { usd_per_image: 1 } }
+  b: { provider: other, url: "http://b", price: { ${price} } }
+models: { x: { upstreams: [a], fallback_model: y }, y: { upstreams: [b] } }
+`;
+  const told = /models\.x\.fallback_model: y seems to be a model of language, and x one of images/;
+  check(t, of("usd_per_million_tokens: { input: 1, output: 1 }"), [told]);
+  check(t, of("usd_per_image: 0.5"), []);
+  check(t, of("usd_per_hour: 1"), []);
 });
 
 test("a user's budget is advisory while anyone can claim a name", (t) => {

@@ -16,6 +16,7 @@ const SETTLEMENT = { charged: usd("0.01"), elapsed: seconds(1) };
 const FULL = new StoreError("the disk is full", false);
 const BUG = new TypeError("a bug in the ledger");
 
+const EMPTY = { at: TEN, balance: () => ({ settled: ZERO, held: ZERO }) };
 const TIMERS = { now: () => TEN, after: () => () => undefined };
 
 /** Admits whatever is asked with one reservation, and notes what becomes of it and of the client. */
@@ -31,7 +32,12 @@ function bench(ledger: Partial<Reservation>) {
     release: async () => void told.push("released"),
     ...ledger,
   } as unknown as Reservation;
-  const decision = { kind: "forward", quote: { ...quote, rank: ZERO, inFlight: 0 }, warnings: [] };
+  const decision = {
+    kind: "forward",
+    quote: { ...quote, rank: ZERO, inFlight: 0 },
+    warnings: [],
+    cheaper: [],
+  };
   const slots = {
     hindrance: () => undefined,
     take: () => ({ upstream: UP, answers: () => undefined, free: () => void told.push("left") }),
@@ -47,7 +53,7 @@ function bench(ledger: Partial<Reservation>) {
       },
     },
     candidates: () => [{ upstream: UP, inFlight: 0 }],
-    room: new WaitingRoom({ slots, timers: TIMERS, policy: () => POLICY }),
+    room: new WaitingRoom({ slots, timers: TIMERS, policy: () => POLICY, balances: () => EMPTY }),
     timers: TIMERS,
   };
   const relayed: Relayed = {

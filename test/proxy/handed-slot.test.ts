@@ -40,7 +40,12 @@ type Moment = "a slot is free" | "it was handed over" | "it is admitted, and not
 
 function house(at: (moment: Moment) => void) {
   const fleet = new Fleet({ monotonic: () => 0 as DurationUs, random: () => 0.5, turned: () => undefined });
-  const room = new WaitingRoom({ slots: fleet, timers: TIMERS, policy: () => POLICY });
+  const room = new WaitingRoom({
+    slots: fleet,
+    timers: TIMERS,
+    policy: () => POLICY,
+    balances: () => ({ at: TEN, balance: () => ({ settled: ZERO, held: ZERO }) }),
+  });
   fleet.onChange((id) => {
     at("a slot is free");
     room.offer(id);

@@ -38,9 +38,14 @@ async function run(seconds: number, answer: () => { answer: Answer; adds: number
       return said;
     },
   };
-  const end = keepHeld(held as unknown as Reservation, timers, () => {
-    seen.cutAt = now / SECOND;
-  });
+  const end = keepHeld(
+    held as unknown as Reservation,
+    timers,
+    () => {
+      seen.cutAt = now / SECOND;
+    },
+    { isShort: () => () => undefined },
+  );
   for (
     let due = next;
     due !== undefined && due.at <= seconds * SECOND && seen.asked.length < MOST;

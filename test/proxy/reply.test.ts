@@ -41,8 +41,10 @@ const BREACH: Breach = {
   alternatives: [{ upstream: "flux-local", provider: "local", estimate: usd("0") }],
 };
 
+const AT_ONCE = { kind: "refused" } as const;
+
 test("a refusal is the 402 that the design fixes, byte for byte", async (t) => {
-  const got = await said(t, (response) => reply(response, { kind: "refused", breach: BREACH }));
+  const got = await said(t, (response) => reply(response, { ...AT_ONCE, breach: BREACH }));
   const message = "budget studio-day is spent (20.00 of 20.00 USD), resets 2026-11-23 00:00 Europe/Berlin";
   t.is(got.status, `HTTP/1.1 402 BudgetGuard: ${message}`);
   t.true(got.headers.includes("x-should-retry: false"));
@@ -88,14 +90,14 @@ const phrases: [changes: Partial<Breach>, phrase: string][] = [
 test("the figures of a refusal never contradict it", async (t) => {
   for (const [changes, phrase] of phrases) {
     const got = await said(t, (response) =>
-      reply(response, { kind: "refused", breach: { ...BREACH, ...changes } }),
+      reply(response, { ...AT_ONCE, breach: { ...BREACH, ...changes } }),
     );
     t.true(got.status.includes(phrase), got.status);
   }
 });
 
 test("a budget that never turns has no reset to name", async (t) => {
-  const got = await said(t, (r) => reply(r, { kind: "refused", breach: { ...BREACH, resets: undefined } }));
+  const got = await said(t, (r) => reply(r, { ...AT_ONCE, breach: { ...BREACH, resets: undefined } }));
   t.true(got.status.endsWith("(20.00 of 20.00 USD)"));
   t.is(JSON.parse(got.body).budgetguard.resets_at, null);
 });

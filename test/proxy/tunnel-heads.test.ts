@@ -11,6 +11,7 @@ function asked(rawHeaders: readonly string[], changes: Partial<Upstream> = {}, p
     path,
     rawHeaders,
     requestId: "r-test",
+    rewriteModel: changes.model,
     secretOf: () => "upstream-secret",
   });
 }

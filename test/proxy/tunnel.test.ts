@@ -121,7 +121,13 @@ test("a tunnel that is called off while its connection opens leaves none", async
   const { socket } = await rawClient(portOf(server));
   t.teardown(() => void socket.destroy());
   const control = new AbortController();
-  const job = { path: "/v1/realtime", rawHeaders: [], requestId: "r-test", replyHeaders: [] };
+  const job = {
+    path: "/v1/realtime",
+    rawHeaders: [],
+    requestId: "r-test",
+    rewriteModel: undefined,
+    replyHeaders: [],
+  };
   const opening = tunnel({
     ...{ ...job, upstream: upstreamAt(nim.url), client: socket, head: Buffer.alloc(0) },
     held: { begin: () => t.fail("its clock was started"), stop: () => {} },

@@ -1,20 +1,9 @@
 // The policy of one simulated run: tight budgets of every reach, over upstreams priced by time and by piece.
 
-import { DAY, type DurationUs, SECOND } from "../../src/metering/time.ts";
+import { type DurationUs, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Budget, Policy, Upstream } from "../../src/policy/policy.ts";
-import { budget, perHour, perRequest, policy, upstream } from "../support/policies.ts";
+import { budget, model, perHour, perRequest, policy, upstream } from "../support/policies.ts";
 import type { Random } from "./random.ts";
-
-/** The same policy, with some of its budgets making wait or degrading where they would refuse. */
-export function withActions(policy: Policy, random: Random): Policy {
-  const maxWait = random.pick([DAY, DAY, 5 * SECOND, 60 * SECOND]) as DurationUs;
-  const budgets = policy.budgets.map((one): Budget => {
-    if (one.onLimit !== "block" || one.period === "per_task") return one;
-    const onLimit = random.pick(["block", "queue", "queue", "degrade", "soft_limit"] as const);
-    return { ...one, onLimit, maxWait, then: random.pick(["block", "queue"] as const) };
-  });
-  return { ...policy, budgets };
-}
 
 export function simulatedPolicy(random: Random): Policy {
   const overrun = "cut" as const;
@@ -57,6 +46,25 @@ export function withSlots(policy: Policy, random: Random): Policy {
   });
   const limits = { ...policy.limits, waiting: random.pick([0, 4, 256]) };
   return { ...policy, limits, upstreams: new Map(limited.map((one) => [one.id, one])) };
+}
+
+/** Some budgets make work wait, or send it somewhere cheaper; and there is a faster model to fall back to. */
+export function withActions(given: Policy, random: Random): Policy {
+  const budgets = given.budgets.map((one): Budget => {
+    if (one.onLimit !== "block" || random.chance(0.4)) return one;
+    return {
+      ...one,
+      onLimit: random.pick(["queue", "queue", "degrade", "soft_limit"]),
+      then: random.pick(["block", "queue", "warn"]),
+      maxWait: (random.whole(20, 90) * SECOND) as DurationUs,
+      priority: random.pick([1, 5, 5, 8]),
+    };
+  });
+  const ids = [...given.upstreams.keys()].filter(() => random.chance(0.7));
+  const [flux] = given.models.values();
+  if (flux === undefined || random.chance(0.5)) return { ...given, budgets };
+  const models = [{ ...flux, fallbackModel: "flux-fast" }, model("flux-fast", ids, { estimate: seconds(4) })];
+  return { ...given, budgets, models: new Map(models.map((one) => [one.id, one])) };
 }
 
 function rateOf(random: Random): Pick<Upstream, "rateLimit"> {

@@ -15,7 +15,7 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
 import { checkBook, checkLimits, checkRecord } from "./checks.ts";
 import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
-import { MoneyQueues } from "./money-queues.ts";
+import { MoneyLine } from "./money-line.ts";
 import { simulatedPolicy, withActions, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
 import { WatchedLearning } from "./trials.ts";
@@ -62,8 +62,8 @@ class Simulation {
   readonly #outcomes = new Map<string, number>();
   readonly #bugs: unknown[] = [];
   #upstreams: UpstreamLoad;
+  #line: MoneyLine;
   readonly #idle = new IdleSlots();
-  #queues = new MoneyQueues();
   #disk: FakeDisk;
   #accounts: LocalAccounts;
   #running = 0;
@@ -83,6 +83,7 @@ class Simulation {
     this.#disk = this.#newDisk();
     this.#accounts = this.#start(this.#disk);
     this.#upstreams = new UpstreamLoad(this.#world);
+    this.#line = this.#newLine();
     this.#fleet = this.#newFleet();
     this.#room = this.#openRoom();
   }
@@ -122,7 +123,7 @@ class Simulation {
     if (this.#bugs.length > 0) throw this.#bugs[0];
     checkLimits(this.#accounts, this.#policy);
     this.#upstreams.check(this.#policy);
-    this.#queues.check(this.#accounts, this.#world.now());
+    this.#line.check(this.#accounts.view());
     this.#idle.check(this.#policy, this.#fleet, this.#room, this.#world.monotonic());
   }
 
@@ -157,7 +158,7 @@ class Simulation {
     });
     const gateway = {
       policy: () => this.#policy,
-      accounts: this.#queues.watch(this.#accounts, () => this.#world.now()),
+      accounts: this.#line.watch(this.#accounts),
       candidates: this.#fleet.candidates.bind(this.#fleet),
       room: this.#room,
       timers: this.#timers(),
@@ -178,10 +179,12 @@ class Simulation {
   #ended(task: string, exchanged: Exchanged): void {
     this.#learning?.ended(task);
     this.#running -= 1;
-    this.#queues.ended(task);
+    this.#line.ended(task);
     const outcome = exchanged.kind === "sent" ? exchanged.ending.outcome : exchanged.kind;
     this.#count(outcome);
     if (exchanged.kind === "sent" && exchanged.waited > 0) this.#count("waited");
+    if (exchanged.kind === "sent" && exchanged.decision.degraded !== undefined) this.#count("degraded");
+    if (exchanged.kind === "refused" && exchanged.breach.waited !== undefined) this.#count("waited in vain");
   }
 
   /** What was not acknowledged is lost; what was is recovered, and the house goes on. */
@@ -196,8 +199,8 @@ class Simulation {
     for (const write of recover(crash)) this.#disk.writeNow(write);
     this.#accounts = this.#start(this.#disk);
     this.#upstreams = new UpstreamLoad(this.#world);
+    this.#line = this.#newLine();
     this.#fleet = this.#newFleet();
-    this.#queues = new MoneyQueues();
     this.#room = this.#openRoom();
     this.#beat(this.#life);
     this.#plan(pending, 60);
@@ -205,6 +208,11 @@ class Simulation {
 
   #timers() {
     return { now: () => this.#accounts.now(), after: this.#world.after.bind(this.#world) };
+  }
+
+  #newLine(): MoneyLine {
+    const isIn = (request: string) => this.#room.placeOf(request) !== undefined;
+    return new MoneyLine(this.#policy, () => this.#accounts.now(), isIn);
   }
 
   #newFleet(): Fleet {
@@ -221,6 +229,7 @@ class Simulation {
       slots: this.#upstreams.watch(fleet),
       timers: this.#timers(),
       policy: () => this.#policy,
+      balances: () => this.#accounts.view(),
     });
     this.#accounts.watchFreed((accounts) => room.freed(accounts));
     fleet.onChange((id, turned) => {

@@ -4,6 +4,7 @@
 import { setImmediate as turnOfLoop } from "node:timers/promises";
 import { Fleet } from "../../src/cloud/fleet.ts";
 import type { DurationUs } from "../../src/metering/time.ts";
+import type { Balances } from "../../src/policy/admission.ts";
 import type { Decision } from "../../src/policy/decision.ts";
 import { lastsFor } from "../../src/policy/hindrance.ts";
 import type { Model, Policy, Upstream } from "../../src/policy/policy.ts";
@@ -11,7 +12,7 @@ import type { Sign, Slot } from "../../src/policy/slot.ts";
 import type { Turn, Woken } from "../../src/proxy/turn.ts";
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import { World } from "../sim/world.ts";
-import { model, policy, TEN, upstream } from "./policies.ts";
+import { model, policy, TEN, upstream, ZERO } from "./policies.ts";
 
 export interface Asker {
   readonly name: string;
@@ -46,11 +47,20 @@ export class RoomRig {
   constructor(upstreams: readonly Partial<Upstream>[], waiting = 256) {
     this.policy = policyOf(upstreams, waiting);
     const timers = { now: () => this.world.now(), after: this.world.after.bind(this.world) };
-    this.room = new WaitingRoom({ slots: this.fleet, timers, policy: () => this.policy });
+    this.room = new WaitingRoom({
+      slots: this.fleet,
+      timers,
+      policy: () => this.policy,
+      balances: () => this.balances(),
+    });
     this.fleet.onChange((id, turned) => {
       if (turned?.kind === "ejected") this.room.reconsider(id);
       else this.room.offer(id);
     });
+  }
+
+  balances(): Balances {
+    return { at: this.world.now(), balance: () => ({ settled: ZERO, held: ZERO }) };
   }
 
   /** As the daemon does it when the file has changed. */
@@ -139,6 +149,8 @@ export class RoomRig {
     return {
       kind: "wait",
       upstreams: candidates.map((one) => one.upstream.id),
+      wishes: [],
+      money: undefined,
       isLastResort: isOut,
       notBefore: Math.min(...lasting),
     } as unknown as Decision;

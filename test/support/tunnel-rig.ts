@@ -45,6 +45,7 @@ export async function tunnelRig(
           head,
           replyHeaders: [["X-BudgetGuard-Upstream", "up"]],
           requestId: "r-test",
+          rewriteModel: changes?.model,
           secretOf: () => "upstream-secret",
           signal: control.signal,
         });

@@ -37,7 +37,8 @@ function noteIdleKeys(budget: BudgetEntry, index: number, file: PolicyFile, scen
   const tell = (key: string, needs: string) =>
     scene.note(["budgets", index, key], `does nothing: it is for on_limit: ${needs}, and this is ${action}`);
   if (budget.otherwise !== undefined && action !== "degrade") tell("then", "degrade");
-  if (budget.max_wait !== undefined && action !== "queue") tell("max_wait", "queue");
+  const waits = action === "queue" || (action === "degrade" && budget.otherwise === "queue");
+  if (budget.max_wait !== undefined && !waits) tell("max_wait", "queue");
 }
 
 function periodOf(budget: BudgetEntry, file: PolicyFile): PeriodKind {

@@ -2,7 +2,16 @@
 
 import { isFree } from "../../metering/price.ts";
 import { replacementOf } from "../match.ts";
-import { type Budget, type Policy, PROVIDERS, SCOPES, type Scope, type Upstream } from "../policy.ts";
+import {
+  type Budget,
+  isActing,
+  isEnforcing,
+  type Policy,
+  PROVIDERS,
+  SCOPES,
+  type Scope,
+  type Upstream,
+} from "../policy.ts";
 import { didYouMean, listed } from "./near.ts";
 import type { Path } from "./source.ts";
 
@@ -22,6 +31,7 @@ export function noteBudgets(policy: Built, written: number, tell: Tell): void {
     noteTiers(budget, policy, tellOf);
     noteFold(budget, tellOf);
     noteIdle(budget, policy, tellOf);
+    noteLenient(budget, tellOf);
   }
 }
 
@@ -73,6 +83,12 @@ function noteFold({ period, enabled }: Budget, tell: Tell): void {
   if (!enabled || (period !== "per_session" && period !== "per_task")) return;
   const one = period === "per_task" ? "task" : "session";
   tell(["period"], `when this budget is new, what a ${one} spent more than a day before does not count`);
+}
+
+function noteLenient(budget: Budget, tell: Tell): void {
+  if (budget.onLimit !== "degrade" || !isActing(budget) || isEnforcing(budget)) return;
+  const text = `${budget.then} lets work pass beyond the limit where nothing cheaper fits: it is no limit`;
+  tell(["then"], text);
 }
 
 /** Scopes that idle and start-up nobody waits for cannot be told by (MONEY §2, container money). */
