@@ -11,6 +11,7 @@ import type { Outbox } from "../ledger/outbox.ts";
 import { between, type Instant, MINUTE } from "../metering/time.ts";
 import { type Alert, onceKey } from "../policy/alert.ts";
 import type { Webhook } from "../policy/settings.ts";
+import type { Logger } from "./log.ts";
 import type { WebhookDesk } from "./webhook-desk.ts";
 import { webhookName } from "./webhook-post.ts";
 
@@ -18,6 +19,7 @@ export interface DeskParts {
   readonly outbox: Pick<Outbox, "write">;
   readonly webhooks: Pick<WebhookDesk, "send">;
   readonly metrics: Pick<Metrics, "alert">;
+  readonly log: Pick<Logger, "warn">;
   /** Of the policy in force. */
   configured(): readonly Webhook[];
   now(): Instant;
@@ -45,7 +47,7 @@ export class AlertDesk {
 
   /** False where it was told before, or where too many are told already: raise it again later. */
   raise(alert: Alert): boolean {
-    const { outbox, webhooks, metrics, configured, now } = this.#parts;
+    const { outbox, webhooks, metrics, log, configured, now } = this.#parts;
     const once = onceKey(alert);
     const at = now();
     if (this.#told.has(once) || !this.#mayTell(at)) return false;
@@ -55,6 +57,7 @@ export class AlertDesk {
     const id = `a-${randomBytes(16).toString("hex")}`;
     const row: AlertRow = { ...alert, id, at, version: 1, deliveries };
     metrics.alert(alert.event);
+    log.warn({ alert: id, event: alert.event, subject: alert.subject }, alert.text);
     // A disk that refuses it is tried again by the outbox; whoever should know of it is told all the same.
     const send = () => webhooks.send(row);
     outbox.write({ alerts: [row] }).then(send, send);

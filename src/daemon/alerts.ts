@@ -51,8 +51,12 @@ export class Alerts {
     const secretOf: Secrets["of"] = (ref) => secrets.of(ref);
     const random = Math.random;
     this.#webhooks = new WebhookDesk({ outbox, metrics, log, configured, secretOf, now, random });
-    this.#desk = new AlertDesk({ outbox, webhooks: this.#webhooks, metrics, configured, now }, memory.told);
+    this.#desk = new AlertDesk(
+      { outbox, webhooks: this.#webhooks, metrics, log, configured, now },
+      memory.told,
+    );
     this.#watch = new AlertWatch({ accounts: books.accounts, desk: this.#desk, policy, now });
+    books.hooks.onOutage = () => this.#ledgerFails();
     for (const row of memory.pending) this.#webhooks.send(row);
     this.#timer = setInterval(() => this.sweep(), SWEEP_MS).unref();
     this.sweep();
@@ -83,6 +87,19 @@ export class Alerts {
     });
   }
 
+  /** Of a policy that is in force: ports that another program has. */
+  policyHalf(problems: readonly string[]): void {
+    const { policy, now } = this.#parts;
+    const { timezone } = policy();
+    this.raise({
+      ...{ event: "policy", severity: "critical", topic: "policy", subject: "listeners" },
+      ...{ value: undefined, unit: undefined, timezone, period: periodOf("hourly", timezone, 1, now()) },
+      text: `the new policy is in force, but ${problems[0] ?? "not all of it works"}`,
+      advice: "put it right, then save the file again or send a SIGHUP",
+      figures: { problems: String(problems.length) },
+    });
+  }
+
   async list({ limit, before, where }: AlertsAsked): Promise<AlertsFound> {
     const found = await this.#parts.books.reader.alerts({ limit, before, where });
     return { rows: found.slice(0, limit), more: found.length > limit };
@@ -101,6 +118,19 @@ export class Alerts {
     clearInterval(this.#timer);
     await this.#webhooks.close();
     await this.#rules;
+  }
+
+  /** Once an hour: a disk that comes and goes is one story. */
+  #ledgerFails(): void {
+    const { policy, now } = this.#parts;
+    const { timezone } = policy();
+    this.raise({
+      ...{ event: "ledger", severity: "critical", topic: "ledger", subject: "disk" },
+      ...{ value: undefined, unit: undefined, timezone, period: periodOf("hourly", timezone, 1, now()) },
+      text: "the ledger cannot be written, so work that costs money is refused",
+      advice: "look at the log and at the disk that the data folder is on",
+      figures: {},
+    });
   }
 
   async #lookAtRules(): Promise<void> {

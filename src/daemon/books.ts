@@ -26,9 +26,16 @@ export interface Books {
   readonly reader: LedgerReader;
   readonly stored: Stored;
   readonly learning: Learning;
+  readonly hooks: BookHooks;
   /** Resolves when it must not go on. */
   readonly died: Promise<unknown>;
   close(): Promise<void>;
+}
+
+/** Set by the room that wants to know, once it is open. */
+export interface BookHooks {
+  /** The first write of an outage was refused. */
+  onOutage?: () => void;
 }
 
 /** Throws with a sentence when the ledger cannot be opened. */
@@ -41,12 +48,16 @@ export async function openBooks(
   const { clock, stored, recovered, learning } = openStored(folder, systemClock, policy);
   if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
   const death = Promise.withResolvers<unknown>();
+  const hooks: BookHooks = {};
   let refused = 0;
   const onTrouble = (error: unknown) => {
     metrics.ledgerError();
     refused += 1;
     // One line an outage: the disk that is full may be the one that the log goes to.
-    if (refused === 1) log.error({ err: error }, "the ledger cannot be written");
+    if (refused === 1) {
+      log.error({ err: error }, "the ledger cannot be written");
+      hooks.onOutage?.();
+    }
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
@@ -78,5 +89,5 @@ export async function openBooks(
     await reader.close();
     await store.close();
   };
-  return { accounts, clock, store, reader, stored, learning, died: death.promise, close };
+  return { accounts, clock, store, reader, stored, learning, hooks, died: death.promise, close };
 }

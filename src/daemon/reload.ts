@@ -24,7 +24,7 @@ export interface ReloadParts {
   /** Forgets the stored mode switch: else a restart would bring it back. */
   endSwitch(): Promise<void>;
   readonly record: ReloadRecord;
-  readonly alerts: Pick<Alerts, "sweep" | "policyRefused">;
+  readonly alerts: Pick<Alerts, "sweep" | "policyRefused" | "policyHalf">;
 }
 
 export class Reload implements PolicyListener {
@@ -54,6 +54,7 @@ export class Reload implements PolicyListener {
     this.#parts.alerts.sweep();
     const problems = await plane.follow(read.policy);
     for (const text of problems) log.error(text);
+    if (problems.length > 0) this.#parts.alerts.policyHalf(problems);
     inForce.refuse(problems.map((text) => ({ line: 1, column: 1, path: "models", text })));
   }
 

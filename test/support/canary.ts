@@ -37,7 +37,16 @@ export function assertNoCanaryIn(folder: string): void {
 }
 
 const PATHS = ["/metrics", "/healthz", "/readyz", "/api/openapi.json"];
-const API = ["status", "requests?limit=100", "usage", "spend", "mode", "policy", "health"];
+const API = [
+  "status",
+  "requests?limit=100",
+  "alerts?limit=100",
+  "usage",
+  "spend",
+  "mode",
+  "policy",
+  "health",
+];
 /** Explanations are many and alike; the newest are read. */
 const MOST_EXPLAINED = 30;
 
