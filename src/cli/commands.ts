@@ -64,6 +64,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import("./explain.ts")).defineExplain,
   },
   {
+    name: "alerts",
+    summary: "what was told, and who has seen to it",
+    load: async () => (await import("./alerts.ts")).defineAlerts,
+  },
+  {
     name: "ledger",
     summary: "the record of all money",
     load: async () => (await import("./ledger.ts")).defineLedger,
@@ -83,7 +88,7 @@ export const COMMANDS: readonly Listed[] = [
 /** Names that are fixed already and whose rooms are not built yet. */
 export const LATER: ReadonlySet<string> = new Set([
   ...["statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
-  ...["alerts", "nodes", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
+  ...["alerts test", "nodes", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
   ...["completion", "doctor", "dashboard", "token list", "token revoke"],
   ...["ledger reconcile", "ledger adjust", "ledger backup", "ledger tail"],
 ]);
