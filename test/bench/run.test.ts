@@ -107,10 +107,14 @@ test("CPU time is what was spent, and a thread that ended is not forgotten", (t)
   const own = treeOf(process.pid);
   t.true(own.includes(process.pid));
   const began = readCpu(own);
-  for (const from = performance.now(); performance.now() - from < 30; );
-  t.true(spentBetween(began, readCpu(own)).ns > 1_000_000);
+  // A machine that is busy elsewhere may give this thread nothing for a while: it works until it was counted.
+  for (const from = performance.now(); performance.now() - from < 10_000; ) {
+    if (spentBetween(began, readCpu(own)).ns > 1_000_000) break;
+  }
+  t.true(spentBetween(began, readCpu(own)).ns > 1_000_000, "no work was counted in 10 s");
+  t.true(residentMb(own) > 10, `${residentMb(own)} MB are resident`);
   forgetPeak(own);
-  t.true(residentMb(own) > 10 && peakMb(own) >= residentMb(own) * 0.5);
+  t.true(peakMb(own) > 10, `the peak is ${peakMb(own)} MB`);
 });
 
 test("each step of the gateway's own work is timed", async (t) => {
