@@ -127,7 +127,7 @@ async function makeSteps(policy: Policy, write: (text: string) => void) {
 /** The decision is made once, so that only what follows it is timed. */
 async function makeAccounts(policy: Policy, question: Question) {
   const accounts = new LocalAccounts({
-    store: { write: async () => undefined, fold: async () => [] },
+    store: { write: async () => undefined, fold: async () => [], track: async () => undefined },
     clock: new LedgerClock(systemClock, EPOCH),
     policy,
     balances: [],
@@ -135,6 +135,7 @@ async function makeAccounts(policy: Policy, question: Question) {
     onTrouble: (error) => {
       throw error;
     },
+    learn: () => undefined,
   });
   (await accounts.prepare(policy))();
   const decision = decide(question, accounts.view());

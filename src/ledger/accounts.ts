@@ -25,7 +25,7 @@ import { placeHolds } from "./placing.ts";
 import { rebase } from "./rebase.ts";
 import { LocalReservation, type Till } from "./reservation.ts";
 import { decisionRow, reservedEntry } from "./rows.ts";
-import { type Store, StoreError, type Unstamped } from "./store.ts";
+import type { Store, Unstamped } from "./store.ts";
 
 export interface AccountsOptions {
   readonly store: Store;
@@ -37,7 +37,7 @@ export interface AccountsOptions {
   /** Told of every write that failed. */
   readonly onTrouble: (error: unknown) => void;
   /** Told of every ending that says how long such work takes. */
-  readonly learn?: (lesson: Lesson) => void;
+  readonly learn: (lesson: Lesson) => void;
 }
 
 export class LocalAccounts implements Accounts, Till {
@@ -93,12 +93,7 @@ export class LocalAccounts implements Accounts, Till {
   async prepare(policy: Policy): Promise<() => void> {
     // A fold counts what is on disk, and would miss these for ever.
     if (this.outbox.kept > 0) await this.heartbeat();
-    const refusals = this.outbox.refusals;
-    const done = await this.#folding.run(policy, this.now());
-    if (this.outbox.refusals !== refusals) {
-      this.#folding.giveUp();
-      throw new StoreError("the ledger could not be written meanwhile: save the policy again", false);
-    }
+    const done = await this.#folding.run(policy, this.now(), () => this.outbox.refusals);
     return () => {
       const before = new Set(groundsOf(this.#policy).map(({ key }) => key));
       this.#policy = policy;
@@ -176,7 +171,7 @@ export class LocalAccounts implements Accounts, Till {
   }
 
   learn(lesson: Lesson | undefined): void {
-    if (lesson !== undefined) this.#learn?.(lesson);
+    if (lesson !== undefined) this.#learn(lesson);
   }
 
   take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[] {

@@ -7,7 +7,7 @@ import { DAY, EPOCH, earlier, type Instant, latest } from "../metering/time.ts";
 import { type Coverage, covering, type Facts, type Ground, groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Book } from "./book.ts";
-import type { FoldQuestion, Store } from "./store.ts";
+import { type FoldQuestion, type Store, StoreError } from "./store.ts";
 
 export class Folding {
   readonly #store: Store;
@@ -22,8 +22,11 @@ export class Folding {
     this.#tracked = new Set(tracked);
   }
 
-  /** Resolves to the call that makes the new grounds the ones in force. Rejects: nothing has changed. */
-  async run(policy: Policy, at: Instant): Promise<() => void> {
+  /**
+   * Resolves to the call that makes the new grounds the ones in force. Rejects: nothing has changed, on disk
+   * neither. `refusals` counts the writes that the disk has refused so far.
+   */
+  async run(policy: Policy, at: Instant, refusals: () => number): Promise<() => void> {
     const grounds = groundsOf(policy);
     const keys = new Set(grounds.map((ground) => ground.key));
     const isSame = keys.size === this.#tracked.size && [...keys].every((key) => this.#tracked.has(key));
@@ -32,9 +35,15 @@ export class Folding {
     const questions = new Map(missing.map((ground) => [ground.key, questionOf(ground, at)]));
     this.#preparing = policy;
     for (const { key } of missing) this.#book.unsettle(key);
+    const before = refusals();
     try {
-      const changes = await this.#store.fold([...questions.values()], [...keys]);
+      const changes = await this.#store.fold([...questions.values()]);
+      // A write that was on its way when counting began is in no fold once it was refused.
+      if (refusals() !== before) {
+        throw new StoreError("the ledger could not be written meanwhile: save the policy again", false);
+      }
       for (const change of changes) this.#book.load(change);
+      await this.#store.track([...keys]);
     } catch (error) {
       this.#preparing = undefined;
       throw error;
@@ -43,11 +52,6 @@ export class Folding {
       this.#tracked = keys;
       this.#preparing = undefined;
     };
-  }
-
-  /** What was folded is not to be trusted: it is asked for again with the next policy. */
-  giveUp(): void {
-    this.#preparing = undefined;
   }
 
   /** The accounts that only the policy in preparation has. */

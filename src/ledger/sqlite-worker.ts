@@ -13,11 +13,8 @@ import type { FoldQuestion } from "./store.ts";
 
 export type Operation =
   | { readonly kind: "write"; readonly packed: Packed }
-  | {
-      readonly kind: "fold";
-      readonly questions: readonly FoldQuestion[];
-      readonly tracked: readonly string[];
-    }
+  | { readonly kind: "fold"; readonly questions: readonly FoldQuestion[] }
+  | { readonly kind: "track"; readonly keys: readonly string[] }
   | {
       readonly kind: "switch";
       readonly name: string;
@@ -129,7 +126,10 @@ function apply(operation: Operation): readonly BalanceChange[] {
       writer.take(operation.packed);
       return [];
     case "fold":
-      return fold(operation.questions, operation.tracked);
+      return fold(operation.questions);
+    case "track":
+      track(operation.keys);
+      return [];
     case "switch":
       database
         .prepare(
@@ -153,7 +153,7 @@ function apply(operation: Operation): readonly BalanceChange[] {
   }
 }
 
-function fold(questions: readonly FoldQuestion[], tracked: readonly string[]): readonly BalanceChange[] {
+function fold(questions: readonly FoldQuestion[]): readonly BalanceChange[] {
   // It counts what was written, and that is all of what came before it.
   writer.flush();
   const changes = questions.flatMap((question) => {
@@ -164,11 +164,14 @@ function fold(questions: readonly FoldQuestion[], tracked: readonly string[]): r
   for (const { account, start, end, settled, held } of changes) {
     writer.balance(account, start, end, settled, held);
   }
+  return changes;
+}
+
+function track(keys: readonly string[]): void {
   database.exec("DELETE FROM grounds");
   const keep = database.prepare("INSERT INTO grounds VALUES (?)");
-  for (const key of tracked) keep.run(key);
+  for (const key of keys) keep.run(key);
   database.exec("DELETE FROM folds WHERE key NOT IN (SELECT key FROM grounds)");
-  return changes;
 }
 
 function describe(error: unknown): Failure {

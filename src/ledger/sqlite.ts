@@ -71,8 +71,12 @@ export class SqliteStore implements Store {
     await this.#enqueue({ kind: "write", packed: pack(write) }, write, when);
   }
 
-  fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {
-    return this.#enqueue({ kind: "fold", questions, tracked });
+  fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]> {
+    return this.#enqueue({ kind: "fold", questions });
+  }
+
+  async track(keys: readonly string[]): Promise<void> {
+    await this.#enqueue({ kind: "track", keys });
   }
 
   async setSwitch(name: string, value: string, author: string, at: number): Promise<void> {

@@ -125,8 +125,10 @@ export interface Store {
    * go with what others write within 10 ms (MONEY §7).
    */
   write(write: Write, when?: "now" | "soon"): Promise<void>;
-  /** Counts, stores and returns the balances of these budgets; also marks exactly `tracked` as kept. */
-  fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]>;
+  /** Counts, stores and returns the balances of these budgets, from what was handed over before. */
+  fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]>;
+  /** Marks exactly these balances as complete: a restart believes them. */
+  track(keys: readonly string[]): Promise<void>;
 }
 
 /** `fatal`: what is on disk can no longer be trusted to be what was written; stop rather than be wrong. */

@@ -238,6 +238,26 @@ test("a fold that the disk refuses changes nothing, and the next reload folds it
   check(t, house, "||", "0.015");
 });
 
+test("a fold that came out wrong is believed by no restart", async (t) => {
+  const house = await houseOf(t, paid(all));
+  await spend(house, "alice", 10);
+  const reservation = await begun(house, task({ labels: { user: "alice" } }));
+  house.clock.pass(4 * SECOND);
+  // This settlement is on its way when counting begins, and refused: no fold has it.
+  house.disk.shut(writesOf("entries"));
+  const settled = reservation.settle(RELAYED);
+  const adopted = house.adopt(paid(all, alice));
+  house.disk.refuses = writesOf("entries");
+  await house.disk.open();
+  await Promise.allSettled([settled]);
+  await t.throwsAsync(adopted, { message: /save the policy again/ });
+  house.disk.refuses = () => false;
+  await house.accounts.heartbeat();
+  await spend(house, "alice", 5);
+  house.policy = paid(all, alice);
+  check(t, await restarted(t, house), 'user:["alice"]|', "0.019");
+});
+
 test("a restart under another policy folds what is new in it", async (t) => {
   const house = await houseOf(t, paid(all));
   await spend(house, "alice", 10);

@@ -47,9 +47,14 @@ export class FakeDisk implements Store {
     return this.#inTurn(() => this.#put(write));
   }
 
-  fold(questions: readonly FoldQuestion[], tracked: readonly string[]): Promise<readonly BalanceChange[]> {
+  async track(keys: readonly string[]): Promise<void> {
+    await this.#inTurn(() => {
+      this.tracked = keys;
+    });
+  }
+
+  fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]> {
     return this.#inTurn(() => {
-      this.tracked = tracked;
       const changes = questions.flatMap((question) => this.#fold(question));
       for (const change of changes) this.#move(change);
       return changes;

@@ -58,7 +58,7 @@ export class HandClock implements Clock {
 }
 
 /** What the disk is asked to do: a write, or the fold for a new policy. */
-export type Asked = Write | "fold";
+export type Asked = Write | "fold" | "track";
 
 /** The store behind a gate: what is asked of it can be refused, or wait until the gate is opened. */
 export class Gate implements Store {
@@ -87,9 +87,14 @@ export class Gate implements Store {
     await this.store.write(write);
   }
 
-  async fold(questions: readonly FoldQuestion[], tracked: readonly string[]) {
+  async fold(questions: readonly FoldQuestion[]) {
     await this.#pass("fold");
-    return this.store.fold(questions, tracked);
+    return this.store.fold(questions);
+  }
+
+  async track(keys: readonly string[]) {
+    await this.#pass("track");
+    return this.store.track(keys);
   }
 
   async #pass(asked: Asked): Promise<void> {
@@ -100,7 +105,7 @@ export class Gate implements Store {
 
 /** Writes that say so; no fold. */
 export function writesOf(kind: keyof Write): (asked: Asked) => boolean {
-  return (asked) => asked !== "fold" && asked[kind] !== undefined;
+  return (asked) => typeof asked !== "string" && asked[kind] !== undefined;
 }
 
 export interface House {

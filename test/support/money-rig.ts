@@ -50,6 +50,7 @@ export class MoneyRig {
       balances: [],
       tracked: [],
       onTrouble: () => undefined,
+      learn: () => undefined,
     });
     const balances = () => this.accounts.view();
     this.room = new WaitingRoom({
