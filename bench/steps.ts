@@ -129,6 +129,7 @@ async function makeAccounts(policy: Policy, question: Question) {
   const accounts = new LocalAccounts({
     store: { write: async () => undefined, fold: async () => [], track: async () => undefined },
     clock: new LedgerClock(systemClock, EPOCH),
+    owner: { name: "bench", epoch: 1 },
     policy,
     balances: [],
     tracked: [],

@@ -45,7 +45,7 @@ export async function openBooks(
   metrics: Metrics,
   log: Logger,
 ): Promise<Books> {
-  const { clock, stored, recovered, learning } = openStored(folder, systemClock, policy);
+  const { clock, owner, stored, recovered, learning } = openStored(folder, systemClock, policy);
   if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
   const death = Promise.withResolvers<unknown>();
   const hooks: BookHooks = {};
@@ -63,7 +63,7 @@ export async function openBooks(
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
   const { balances, tracked } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const accounts = new LocalAccounts({ store, clock, policy, balances, tracked, onTrouble, learn });
+  const accounts = new LocalAccounts({ store, clock, owner, policy, balances, tracked, onTrouble, learn });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);

@@ -18,7 +18,7 @@ import { type BalanceChange, Book, freedBy } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
 import { Folding } from "./folding.ts";
-import { type HeldRow, heldChange, OpenHold } from "./held.ts";
+import { type HeldRow, heldChange, OpenHold, type Owner } from "./held.ts";
 import { Leases } from "./leases.ts";
 import { Outbox } from "./outbox.ts";
 import { placeHolds } from "./placing.ts";
@@ -30,6 +30,8 @@ import type { Store, Unstamped } from "./store.ts";
 export interface AccountsOptions {
   readonly store: Store;
   readonly clock: LedgerClock;
+  /** Stands in every hold. */
+  readonly owner: Owner;
   readonly policy: Policy;
   /** What restart read; recovery has settled its open holds by then. */
   readonly balances: readonly BalanceChange[];
@@ -49,6 +51,7 @@ export class LocalAccounts implements Accounts, Till {
   /** Told of what is not sent, in the tick of the decision: it must only take note. */
   onUnsent: (task: Task, decision: Decision) => void = () => undefined;
   readonly #clock: LedgerClock;
+  readonly #owner: Owner;
   readonly #onTrouble: (error: unknown) => void;
   readonly #open = new Map<string, OpenHold>();
   readonly #folding: Folding;
@@ -61,6 +64,7 @@ export class LocalAccounts implements Accounts, Till {
 
   constructor(options: AccountsOptions) {
     this.#clock = options.clock;
+    this.#owner = options.owner;
     this.#policy = options.policy;
     this.#onTrouble = options.onTrouble;
     this.#learn = options.learn;
@@ -222,6 +226,7 @@ export class LocalAccounts implements Accounts, Till {
     const hold = new OpenHold(
       {
         id: `${task.id}.${this.#holds}`,
+        owner: this.#owner,
         request: task.id,
         version: 0,
         at,

@@ -17,10 +17,23 @@ import type { Facts } from "../policy/match.ts";
 import type { BalanceChange } from "./book.ts";
 import type { Unstamped } from "./store.ts";
 
+/**
+ * Who answers for holds: one process, from its start to its end. A hold expires with its owner: the next
+ * start of the ledger settles what an earlier epoch left (recovery.ts).
+ */
+export interface Owner {
+  /** The host's name and the process id, for whoever looks into it. */
+  readonly name: string;
+  /** Counts the starts of this ledger. */
+  readonly epoch: number;
+}
+
 /** As it is stored; enough to settle it without the policy that made it. */
 export interface HeldRow {
   /** Of this hold: a request that is sent elsewhere after all has a new one. */
   readonly id: string;
+  /** Absent in ledgers of before 2026-11-28. */
+  readonly owner?: Owner;
   readonly request: string;
   /** Counts its changes: an older version never overwrites a later one. */
   readonly version: number;

@@ -1,10 +1,13 @@
 // Opens the ledger of a data folder: makes it where there is none, settles what a crash left open, and
 // hands over what the accounts start from.
 
+import { hostname } from "node:os";
+import type { DatabaseSync } from "node:sqlite";
 import { type Clock, EPOCH } from "../metering/time.ts";
 import { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
 import { LedgerClock } from "./clock.ts";
+import type { Owner } from "./held.ts";
 import { remember } from "./lessons.ts";
 import { recover } from "./recovery.ts";
 import { openLedger } from "./sqlite-open.ts";
@@ -13,6 +16,7 @@ import { SqliteWriter } from "./sqlite-writer.ts";
 
 export interface OpenedLedger {
   readonly clock: LedgerClock;
+  readonly owner: Owner;
   readonly stored: Stored;
   /** Holds that a crash had left open; they are settled now. */
   readonly recovered: number;
@@ -34,14 +38,27 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     // What has no outcome by now was never sent: it waited for a slot, or for its next attempt.
     database.exec(
       "DELETE FROM leases; UPDATE balances SET held = 0 WHERE held <> 0; " +
-        "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL; COMMIT",
+        "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL",
     );
+    const owner = newOwner(database);
+    database.exec("COMMIT");
     const ledgerClock = new LedgerClock(clock, left.highWater);
     const now = ledgerClock.now();
     const learning = new Learning();
     remember(database, learning, now);
-    return { clock: ledgerClock, stored: readStored(database, now), recovered: writes.length, learning };
+    const stored = readStored(database, now);
+    return { clock: ledgerClock, owner, stored, recovered: writes.length, learning };
   } finally {
     database.close();
   }
+}
+
+function newOwner(database: DatabaseSync): Owner {
+  const row = database
+    .prepare(
+      `INSERT INTO meta VALUES ('epoch', '1')
+         ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING value`,
+    )
+    .get();
+  return { name: `${hostname()} ${process.pid}`, epoch: Number(row?.value) };
 }

@@ -42,6 +42,13 @@ export function verifyHolds(database: DatabaseSync): Checked {
     const what = outcome === null ? "a hold without a record" : `a hold of one that ended as ${outcome}`;
     add(what, id, 0n, 1n, RESTART);
   }
+  const late = rowsOf(
+    database,
+    `SELECT id, json_extract(held, '$.owner.name') AS owner FROM reservations
+     WHERE json_extract(held, '$.owner.epoch')
+       <> (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch')`,
+  );
+  for (const { id, owner } of late) add(`a hold that outlived its owner, ${owner}`, id, 0n, 1n, RESTART);
   return { name: "holds", of: "requests", counted: rows.length, notes: [], findings };
 }
 

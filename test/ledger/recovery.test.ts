@@ -211,6 +211,18 @@ test("a second start finds nothing to settle", async (t) => {
   t.is(again.recovered, 0);
 });
 
+test("each start is a new owner, and no hold outlives the one that made it", async (t) => {
+  const house = await houseOf(t, paid());
+  await begun(house, task());
+  const owners = (folder: string) =>
+    rows(folder, "SELECT held FROM reservations").map(({ held }) => JSON.parse(String(held)).owner.epoch);
+  t.deepEqual(owners(house.folder), [1]);
+  const next = await restarted(t, house);
+  t.deepEqual(owners(next.folder), []);
+  await begun(next, task({ id: "r-later" }));
+  t.deepEqual(owners(next.folder), [2]);
+});
+
 test("a crash in the middle of recovery doubles nothing", async (t) => {
   const house = await houseOf(t, paid());
   await begun(house, task());

@@ -125,6 +125,11 @@ const damages: readonly [claim: string, sql: string, expected: RegExp][] = [
     /^holds: a hold of one that ended as relayed \| request r-\d+\.\d+ \| 0 1$/,
   ],
   [
+    "a hold that outlived its owner",
+    "UPDATE meta SET value = '7' WHERE key = 'epoch'",
+    /^holds: a hold that outlived its owner, \S+ \d+ \| request r-\d+\.\d+ \| 0 1$/,
+  ],
+  [
     "a sum by model that was edited",
     "UPDATE rollups SET images = images + 1 WHERE dimension = 'model'",
     /^rollups: the sum of images by model .* \| model flux-dev, quarter-hour of 2026-11-22T10:00Z \| 2 3$/,

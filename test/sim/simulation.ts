@@ -250,6 +250,7 @@ class Simulation {
     return this.#make({
       store: disk,
       clock: new LedgerClock(this.#world, stored.highWater),
+      owner: { name: "simulation", epoch: this.#life },
       policy: this.#policy,
       balances: stored.balances,
       tracked: stored.tracked,

@@ -128,13 +128,13 @@ export interface House {
 }
 
 export async function openHouse(folder: string, clock: HandClock, policy: Policy): Promise<House> {
-  const { clock: ledgerClock, stored, recovered, learning } = openStored(folder, clock, policy);
+  const { clock: ledgerClock, owner, stored, recovered, learning } = openStored(folder, clock, policy);
   const disk = new Gate(await SqliteStore.open(folder, { committed: () => undefined }));
   const troubles: unknown[] = [];
   const { balances, tracked } = stored;
   const onTrouble = (error: unknown) => void troubles.push(error);
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const options = { store: disk, clock: ledgerClock, policy, balances, tracked, onTrouble, learn };
+  const options = { store: disk, clock: ledgerClock, owner, policy, balances, tracked, onTrouble, learn };
   const accounts = new LocalAccounts(options);
   (await accounts.prepare(policy))();
   const house: House = {

@@ -46,6 +46,7 @@ export class MoneyRig {
     this.accounts = new LocalAccounts({
       store: this.disk,
       clock: new LedgerClock(this.world, EPOCH),
+      owner: { name: "rig", epoch: 1 },
       policy,
       balances: [],
       tracked: [],
