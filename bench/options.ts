@@ -19,6 +19,7 @@ export interface Options {
   readonly modules: string;
   readonly json: boolean;
   readonly steps: boolean;
+  readonly decision: boolean;
 }
 
 export type Parsed =
@@ -37,6 +38,7 @@ export const USAGE = `npm run bench -- [options]
   --modules FOLDER   where http-proxy, httpxy and Portkey are installed (bench/peers)
   --json             one line of JSON instead of tables
   --steps            what each step of the gateway's own work costs, in one process, and nothing else
+  --decision         what a decision with its reservation costs as policies grow, and nothing else
 
 npm ci --prefix bench/peers --ignore-scripts   installs http-proxy, httpxy and Portkey
 apt-get install nginx haproxy                  installs the others`;
@@ -62,10 +64,13 @@ export function parseOptions(args: readonly string[]): Parsed {
     return usage("--connections is 1 or more");
   }
   const inOrder = PEER_NAMES.filter((name) => peers.includes(name));
-  const { modules, json, steps } = read;
+  const { modules, json, steps, decision } = read;
   return {
     kind: "options",
-    options: { scenes, peers: inOrder, rounds, seconds, minutes, settle, connections, modules, json, steps },
+    options: {
+      ...{ scenes, peers: inOrder, rounds, seconds, minutes, settle, connections },
+      ...{ modules, json, steps, decision },
+    },
   };
 }
 
@@ -84,6 +89,7 @@ function readArgs(args: readonly string[]) {
         modules: { type: "string", default: "bench/peers" },
         json: { type: "boolean", default: false },
         steps: { type: "boolean", default: false },
+        decision: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     }).values;

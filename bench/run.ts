@@ -4,6 +4,7 @@
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { arch, cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
+import { decisionsText, measureDecisions } from "./decision.ts";
 import { parseOptions } from "./options.ts";
 import { findPinning } from "./pinning.ts";
 import { play, type Row } from "./play.ts";
@@ -23,6 +24,9 @@ if (parsed.kind === "usage") {
 } else if (parsed.options.steps) {
   const steps = await measureSteps();
   console.log(parsed.options.json ? JSON.stringify({ steps }) : stepsText(steps));
+} else if (parsed.options.decision) {
+  const decisions = await measureDecisions();
+  console.log(parsed.options.json ? JSON.stringify({ decisions }) : decisionsText(decisions));
 } else if (!existsSync("/proc/self/status")) {
   console.error("npm run bench reads CPU and memory from /proc: run it on Linux");
   process.exitCode = 1;

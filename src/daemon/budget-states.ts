@@ -28,6 +28,8 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
       // Tasks and sessions never end by themselves: those that do nothing now would only pile up here.
       if (isPassing && balance.held === 0n) continue;
       if (isTask && isOwnTask(value)) continue;
+      // Another budget of the policy shows it, under its own limit.
+      if (ground.replaced.has(value)) continue;
       states.push({ budget, value, period, unit, limit, ...balance });
     }
     return states.sort(mostUsedFirst).slice(0, MOST_VALUES);

@@ -10,7 +10,7 @@ import { isFree } from "../metering/price.ts";
 import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
 import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
 import type { AccountKey, Claim, Decision, Forward } from "../policy/decision.ts";
-import { type Coverage, covering, enforcedLimit, type Facts, factsOf, groundsOf } from "../policy/match.ts";
+import { type Coverage, counting, covering, enforcedLimit, type Facts, factsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
@@ -99,7 +99,7 @@ export class LocalAccounts implements Accounts, Till {
     if (this.outbox.kept > 0) await this.heartbeat();
     const done = await this.#folding.run(policy, this.now(), () => this.outbox.refusals);
     return () => {
-      const before = new Set(groundsOf(this.#policy).map(({ key }) => key));
+      const before = this.#policy;
       this.#policy = policy;
       done();
       this.leases.follow(policy, this.now());
@@ -152,7 +152,7 @@ export class LocalAccounts implements Accounts, Till {
 
   /** Accounts that count an entry: also those of a policy whose fold is under way. */
   counting(facts: Facts): readonly Coverage[] {
-    return [...this.coverage(facts), ...this.#folding.counting(facts)];
+    return [...counting(this.#policy, facts), ...this.#folding.counting(facts)];
   }
 
   /** Returns everything that a hold has taken. */
@@ -267,9 +267,12 @@ export class LocalAccounts implements Accounts, Till {
   }
 
   /** Holds of open requests lie also, unconditionally, in budgets that newly cover them (MONEY §4). */
-  #placeOpenHolds(before: ReadonlySet<string>): void {
-    const coverage = (facts: Facts) => this.coverage(facts).filter(({ ground }) => !before.has(ground.key));
-    const { balances, placed } = placeHolds(this.#open.values(), this.book, coverage);
+  #placeOpenHolds(before: Policy): void {
+    const newly = (facts: Facts) => {
+      const known = new Set(covering(before, facts).map(({ account }) => account));
+      return this.coverage(facts).filter(({ account }) => !known.has(account));
+    };
+    const { balances, placed } = placeHolds(this.#open.values(), this.book, newly);
     if (balances.length === 0) return;
     const rehold = placed.map((one) => one.toRow());
     // A failure is kept for the next heartbeat and reported by the outbox.

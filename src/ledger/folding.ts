@@ -4,7 +4,7 @@
 
 import { type Period, periodOf } from "../metering/period.ts";
 import { DAY, EPOCH, earlier, type Instant, latest } from "../metering/time.ts";
-import { type Coverage, covering, type Facts, type Ground, groundsOf } from "../policy/match.ts";
+import { type Coverage, counting, type Facts, type Ground, groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Book } from "./book.ts";
 import { type FoldQuestion, type Store, StoreError } from "./store.ts";
@@ -57,7 +57,7 @@ export class Folding {
   /** The accounts that only the policy in preparation has. */
   counting(facts: Facts): readonly Coverage[] {
     if (this.#preparing === undefined) return [];
-    return covering(this.#preparing, facts).filter(({ ground }) => !this.#tracked.has(ground.key));
+    return counting(this.#preparing, facts).filter(({ ground }) => !this.#tracked.has(ground.key));
   }
 }
 

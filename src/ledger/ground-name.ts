@@ -10,8 +10,6 @@ export interface GroundName {
   readonly when: readonly (readonly [scope: string, values: readonly string[]])[];
   /** The scope that it is split by. */
   readonly per: string | undefined;
-  /** Values of it that are counted elsewhere. */
-  readonly replaced: readonly string[];
 }
 
 /** Undefined for what is no such name. */
@@ -21,16 +19,14 @@ export function readGround(key: string): GroundName | undefined {
   const [start, unit = "", period = "", idle] = head;
   const when = readWhen(key, start.length);
   if (when === undefined) return undefined;
-  const tail = /^([a-z_]*)(?:!(.*))?$/s.exec(key.slice(when.end));
-  if (tail === null) return undefined;
-  const [, per = "", replaced = "[]"] = tail;
+  const per = key.slice(when.end);
+  if (!/^[a-z_]*$/.test(per)) return undefined;
   return {
     unit,
     period,
     requestsOnly: idle === "requests",
     when: when.pairs,
     per: per === "" ? undefined : per,
-    replaced: JSON.parse(replaced) as string[],
   };
 }
 

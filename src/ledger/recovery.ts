@@ -7,7 +7,7 @@ import { PERIODS, type Period, periodOf } from "../metering/period.ts";
 import { minus, NOTHING } from "../metering/quantity.ts";
 import { type DurationUs, earliest, type Instant, later, latest, SECOND } from "../metering/time.ts";
 import type { Claim } from "../policy/decision.ts";
-import { covering, unitOf } from "../policy/match.ts";
+import { counting, unitOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { BalanceChange } from "./book.ts";
 import { chargeOf } from "./charge.ts";
@@ -78,7 +78,7 @@ function unheld(claim: Claim): BalanceChange {
 
 /** Those that it was held in, and those that count it under the policy to come: each once. */
 function accountsOf(row: HeldRow, policy: Policy | undefined): ReadonlySet<string> {
-  const covered = policy === undefined ? [] : covering(policy, row.facts);
+  const covered = policy === undefined ? [] : counting(policy, row.facts);
   return new Set([...row.claims, ...covered].map(({ account }) => account));
 }
 

@@ -47,20 +47,21 @@ export function sliceNeed(from: Instant, time: DurationUs, amount: NanoUsd, rate
 }
 
 export function demandsOn(coverage: Coverage, need: Need): readonly Demand[] {
-  const first = periodFor(coverage.ground, need.from);
+  const { ground } = coverage;
+  const first = periodFor(ground, need.from);
   const end = later(need.from, need.time);
-  const judges = (at: Instant) => isActive(coverage.ground, at);
-  const spread = spreadOf(coverage.ground.unit, need);
-  if (spread === undefined || end <= first.end) {
-    const amount = wholeOf(coverage.ground.unit, need);
-    return [{ coverage, period: first, amount, judges: judges(need.from) }];
+  const spread = end <= first.end ? undefined : spreadOf(ground.unit, need);
+  if (spread === undefined) {
+    const amount = wholeOf(ground.unit, need);
+    return [{ coverage, period: first, amount, judges: isActive(ground, need.from) }];
   }
   const demands: Demand[] = [];
   let at = need.from;
   while (at < end) {
-    const period = periodFor(coverage.ground, at);
+    const period = periodFor(ground, at);
     const until = earliest(end, period.end);
-    demands.push({ coverage, period, amount: minus(spread(until), spread(at)), judges: judges(at) });
+    const amount = minus(spread(until), spread(at));
+    demands.push({ coverage, period, amount, judges: isActive(ground, at) });
     at = until;
   }
   return demands;

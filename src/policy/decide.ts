@@ -11,6 +11,7 @@ import { type Known, NOTHING_KNOWN } from "./expect.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
 import { lastsFor } from "./hindrance.ts";
 import { judge, warningsFor, wishOf } from "./judge.ts";
+import { coveringAt } from "./match.ts";
 import type { Model, Policy } from "./policy.ts";
 import { type Candidate, type LeftOut, quotesOf, type Ranking, rank } from "./rank.ts";
 import { decideStopped } from "./spending.ts";
@@ -158,9 +159,10 @@ function slotWait(
 function fieldOf({ policy, model, task, candidates, known }: Question, view: Balances): Field {
   const quotes = quotesOf(task, model, candidates, known ?? NOTHING_KNOWN, view.at);
   const ranking = rank(policy, model, task, quotes);
-  const ranked = ranking.quotes.map((quote) => judge(policy, task, quote, view));
+  const covering = coveringAt(policy, task);
+  const ranked = ranking.quotes.map((quote) => judge(covering, task, quote, view));
   const judgeOut = (isUnfit: boolean) => (out: LeftOut) => ({
-    ...judge(policy, task, out.quote, view),
+    ...judge(covering, task, out.quote, view),
     leftOut: out.why,
     isUnfit,
   });

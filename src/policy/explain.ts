@@ -124,9 +124,16 @@ export function explainBudget(demand: Demand, { settled, held }: Balance): Budge
   };
 }
 
+/** A price is told with every decision. */
+const described = new WeakMap<Price, string>();
+
 /** "1.006 USD/h, rate card aws/us-east-1/g5.xlarge of 2026-07-20" */
 export function describePrice(price: Price): string {
-  return `${describeAmount(price)}, ${describeSource(price.source)}`;
+  const known = described.get(price);
+  if (known !== undefined) return known;
+  const text = `${describeAmount(price)}, ${describeSource(price.source)}`;
+  described.set(price, text);
+  return text;
 }
 
 function describeAmount(price: Price): string {

@@ -6,17 +6,20 @@ import type { Balances } from "./admission.ts";
 import { claimsOf, type Demand, demandsOn, isDue, needOf } from "./claims.ts";
 import type { Alternative, Quote, Warning, Wish } from "./decision.ts";
 import type { Judged } from "./explain.ts";
-import { covering, factsOf } from "./match.ts";
-import { ACTIONS, type Action, isActing, lastAction, type Policy } from "./policy.ts";
+import type { Coverage } from "./match.ts";
+import { ACTIONS, type Action, isActing, lastAction, type Upstream } from "./policy.ts";
 import type { Task } from "./task.ts";
 import { warningsOf } from "./warn.ts";
 
-/** `task` is of the model that would serve it. */
-export function judge(policy: Policy, task: Task, quote: Quote, view: Balances): Judged {
+/** `task` is of the model that would serve it, and so is what covers it at each upstream. */
+export function judge(
+  covering: (upstream: Upstream) => readonly Coverage[],
+  task: Task,
+  quote: Quote,
+  view: Balances,
+): Judged {
   const need = needOf(task, quote, view.at);
-  const demands = covering(policy, factsOf(task, quote.upstream)).flatMap((coverage) =>
-    demandsOn(coverage, need),
-  );
+  const demands = covering(quote.upstream).flatMap((coverage) => demandsOn(coverage, need));
   const unmet = demands.filter((demand) => isDue(demand, leftFor(demand, view)));
   return { model: task.model, quote, demands, unmet, leftOut: undefined, isUnfit: false };
 }

@@ -5,6 +5,7 @@ import { dayRange, type Period, periodOf } from "../metering/period.ts";
 import { type Quantity, UNITS, type Unit } from "../metering/quantity.ts";
 import { EPOCH, FOREVER, type Instant } from "../metering/time.ts";
 import type { AccountKey } from "./decision.ts";
+import { GroundIndex } from "./ground-index.ts";
 import {
   type Budget,
   CANDIDATE_SCOPES,
@@ -31,7 +32,7 @@ export interface Ground {
   /** Whether its balance can differ from candidate to candidate. */
   readonly dependsOnCandidate: boolean;
   readonly active: Period;
-  /** Values of `per` that have a budget of their own instead (MONEY §4). */
+  /** Values of `per` that have a budget of their own instead (MONEY §4): counted here too, and not judged. */
   readonly replaced: ReadonlySet<string>;
 }
 
@@ -59,28 +60,94 @@ export function factsOf(task: Task, upstream: Upstream): Facts {
   };
 }
 
-const compiled = new WeakMap<Policy, readonly Ground[]>();
+interface Compiled {
+  readonly grounds: readonly Ground[];
+  /** Those whose balance is the same at every candidate, and the others. */
+  readonly shared: GroundIndex;
+  readonly dependent: GroundIndex;
+  /** By what the candidates differ for these others. */
+  readonly differing: readonly Scope[];
+}
+
+const compiled = new WeakMap<Policy, Compiled>();
 
 /** Of the enabled budgets of a policy, in its order. */
 export function groundsOf(policy: Policy): readonly Ground[] {
-  let grounds = compiled.get(policy);
-  if (grounds === undefined) {
-    grounds = policy.budgets
-      .filter(({ enabled }) => enabled)
-      .flatMap((budget) => [...budget.limits].map(([unit, limit]) => ground(policy, budget, unit, limit)));
-    compiled.set(policy, grounds);
-  }
-  return grounds;
+  return compiledOf(policy).grounds;
+}
+
+function compiledOf(policy: Policy): Compiled {
+  const known = compiled.get(policy);
+  if (known !== undefined) return known;
+  const grounds = policy.budgets
+    .filter(({ enabled }) => enabled)
+    .flatMap((budget) => [...budget.limits].map(([unit, limit]) => ground(policy, budget, unit, limit)));
+  const filed = grounds.map((each, place) => ({ ground: each, place }));
+  const dependent = filed.filter(({ ground: { dependsOnCandidate } }) => dependsOnCandidate);
+  const asked = new Set(dependent.flatMap(({ ground: { budget, per } }) => [...budget.when.keys(), per]));
+  const made = {
+    grounds,
+    shared: new GroundIndex(filed.filter(({ ground: { dependsOnCandidate } }) => !dependsOnCandidate)),
+    dependent: new GroundIndex(dependent),
+    differing: CANDIDATE_SCOPES.filter((scope) => asked.has(scope)),
+  };
+  compiled.set(policy, made);
+  return made;
 }
 
 /** Also those outside their `from` and `until`: they count all the same, and judge only inside. */
 export function covering(policy: Policy, facts: Facts): readonly Coverage[] {
-  const found: Coverage[] = [];
-  for (const candidate of groundsOf(policy)) {
-    const account = accountFor(candidate, facts);
-    if (account !== undefined) found.push({ ground: candidate, account });
+  return counting(policy, facts).filter((one) => !isReplaced(one, facts));
+}
+
+/**
+ * Every balance that counts a request, also a `per` balance that another budget stands in for: it is right
+ * from the first moment on when that one goes.
+ */
+export function counting(policy: Policy, facts: Facts): readonly Coverage[] {
+  const { shared, dependent } = compiledOf(policy);
+  return inOrder([...placedIn(shared, facts), ...placedIn(dependent, facts)]);
+}
+
+function isReplaced({ ground: { per, replaced } }: Coverage, facts: Facts): boolean {
+  // Who does not say is not who says "unknown": only the latter has a budget of that name.
+  return per !== undefined && facts[per] !== undefined && replaced.has(perValue(per, facts));
+}
+
+/** The same for one request at each of its candidates: it looks once for all that no budget tells apart. */
+export function coveringAt(policy: Policy, task: Task): (upstream: Upstream) => readonly Coverage[] {
+  const { shared, dependent, differing } = compiledOf(policy);
+  const found = new Map<string, readonly Coverage[]>();
+  let always: readonly Placed[] | undefined;
+  return (upstream) => {
+    const facts = factsOf(task, upstream);
+    const alike = JSON.stringify(differing.map((scope) => facts[scope] ?? null));
+    const known = found.get(alike);
+    if (known !== undefined) return known;
+    always ??= placedIn(shared, facts);
+    const all = inOrder([...always, ...placedIn(dependent, facts)]).filter((one) => !isReplaced(one, facts));
+    found.set(alike, all);
+    return all;
+  };
+}
+
+interface Placed {
+  readonly place: number;
+  readonly coverage: Coverage;
+}
+
+function placedIn(index: GroundIndex, facts: Facts): readonly Placed[] {
+  const placed: Placed[] = [];
+  for (const { ground, place } of index.find(facts)) {
+    const account = accountFor(ground, facts);
+    if (account !== undefined) placed.push({ place, coverage: { ground, account } });
   }
-  return found;
+  return placed;
+}
+
+/** In the policy's. */
+function inOrder(placed: readonly Placed[]): readonly Coverage[] {
+  return [...placed].sort((a, b) => a.place - b.place).map(({ coverage }) => coverage);
 }
 
 export function periodFor(on: Ground, at: Instant): Period {
@@ -113,11 +180,7 @@ function accountFor(on: Ground, facts: Facts): AccountKey | undefined {
     const value = facts[scope];
     if (value === undefined || !values.includes(value)) return undefined;
   }
-  if (on.per === undefined) return on.key;
-  const value = perValue(on.per, facts);
-  // Who does not say is not who says "unknown": only the latter has a budget of that name.
-  const isReplaced = facts[on.per] !== undefined && on.replaced.has(value);
-  return isReplaced ? undefined : accountOf(on.key, value);
+  return on.per === undefined ? on.key : accountOf(on.key, perValue(on.per, facts));
 }
 
 /** A session is one of its user: nobody spends another's by naming it. */
@@ -142,9 +205,9 @@ export function accountOf(groundKey: string, value: string): AccountKey {
 function ground(policy: Policy, budget: Budget, unit: Unit, limit: Quantity): Ground {
   const per = perOf(budget);
   const scopes = [...budget.when.keys(), ...(per === undefined ? [] : [per])];
-  const replaced = per === undefined ? new Set<string>() : replacedValues(policy, budget, per, unit);
+  const replaced = per === undefined ? NOBODY : replacedValues(policy, budget, per, unit);
   return {
-    key: groundKey(policy.timezone, budget, unit, per, replaced),
+    key: groundKey(policy.timezone, budget, unit, per),
     budget,
     unit,
     limit,
@@ -163,23 +226,15 @@ function perOf(budget: Budget): Scope | undefined {
   return budget.per;
 }
 
-/** Values that are counted elsewhere are part of it: one that is no more is counted here, from the start. */
-function groundKey(
-  timezone: string,
-  budget: Budget,
-  unit: Unit,
-  per: Scope | undefined,
-  replaced: ReadonlySet<string>,
-): string {
+function groundKey(timezone: string, budget: Budget, unit: Unit, per: Scope | undefined): string {
   const when = [...budget.when]
     .map(([scope, values]) => `${scope}:${JSON.stringify([...values].sort())}`)
     .sort()
     .join(";");
-  const others = replaced.size === 0 ? "" : `!${JSON.stringify([...replaced].sort())}`;
   const period = `${budget.period}/${budget.resetDay}/${timezone}`;
   // Containers cost money; they make no requests, pictures or tokens, and their seconds are nobody's.
   const whose = unit === "usd" && budget.includeIdle ? "all" : "requests";
-  return `${unit}|${period}|${whose}|${when}|${per ?? ""}${others}`;
+  return `${unit}|${period}|${whose}|${when}|${per ?? ""}`;
 }
 
 function activeOf(timezone: string, { from, until }: Budget): Period {
@@ -188,6 +243,8 @@ function activeOf(timezone: string, { from, until }: Budget): Period {
     end: until === undefined ? FOREVER : dayRange(timezone, until, until).end,
   };
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 function replacedValues(policy: Policy, budget: Budget, per: Scope, unit: Unit): ReadonlySet<string> {
   return new Set(policy.budgets.flatMap((other) => replacedValue(other, budget, per, unit) ?? []));

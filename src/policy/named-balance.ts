@@ -7,14 +7,15 @@ import type { Policy } from "./policy.ts";
 
 const indexed = new WeakMap<Policy, ReadonlyMap<string, readonly Ground[]>>();
 
-/** The budgets of a policy that look at this balance; two may look at the same one. */
+/** The budgets of a policy that judge by this balance; two may look at the same one. */
 export function coveragesOf(policy: Policy, account: AccountKey): readonly Coverage[] {
   const grounds = indexOf(policy);
   const found = (grounds.get(account) ?? []).filter(({ per }) => per === undefined);
   // A value of `per` may hold any sign, and so may the values of `when` before it.
   for (let at = account.indexOf("="); at >= 0; at = account.indexOf("=", at + 1)) {
-    const named = grounds.get(account.slice(0, at)) ?? [];
-    found.push(...named.filter(({ per }) => per !== undefined));
+    const [name, value] = [account.slice(0, at), account.slice(at + 1)];
+    const named = grounds.get(name) ?? [];
+    found.push(...named.filter(({ per, replaced }) => per !== undefined && !replaced.has(value)));
   }
   return found.map((ground) => ({ ground, account }));
 }

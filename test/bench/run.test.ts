@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import test from "ava";
+import { measureDecisions } from "../../bench/decision.ts";
 import { parseOptions } from "../../bench/options.ts";
 import { PEER_NAMES } from "../../bench/peers.ts";
 import { coresOf, pinningOn } from "../../bench/pinning.ts";
@@ -115,6 +116,13 @@ test("CPU time is what was spent, and a thread that ended is not forgotten", (t)
   t.true(residentMb(own) > 10, `${residentMb(own)} MB are resident`);
   forgetPeak(own);
   t.true(peakMb(own) > 10, `the peak is ${peakMb(own)} MB`);
+});
+
+test("a decision is timed under a policy of each size", async (t) => {
+  const size = { budgets: 20, upstreams: 5, serving: 3, balances: 4 };
+  const [cost] = await measureDecisions([size], 10);
+  t.is(cost?.covering, 6);
+  t.true(cost !== undefined && cost.p50 > 0 && cost.p99 >= cost.p50);
 });
 
 test("each step of the gateway's own work is timed", async (t) => {

@@ -276,6 +276,17 @@ test("a value whose own budget is removed keeps what it has spent", async (t) =>
   t.is((await house.admit(task({ labels: { user: "alice" } }))).kind, "refuse");
 });
 
+test("what a value's own budget held is held in the one that counts it once that is removed", async (t) => {
+  const house = await houseOf(t, paid(all, each, alice));
+  const reservation = await begun(house, task({ labels: { user: "alice" } }));
+  await house.adopt(paid(all, each));
+  await house.accounts.heartbeat();
+  check(t, house, "||user=alice", "0", "0.012");
+  house.clock.pass(4 * SECOND);
+  await reservation.settle(RELAYED);
+  check(t, house, "||user=alice", "0.004");
+});
+
 test("a slice taken while a budget was away is held in it when it comes back", async (t) => {
   const house = await houseOf(t, paid(all, alice));
   const reservation = await begun(house, task({ labels: { user: "alice" } }));
