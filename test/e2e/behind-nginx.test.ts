@@ -203,7 +203,8 @@ test(
       step.resolve();
       await eventually(`event ${index}`, () => seen.includes(`data: ${index}\n\n`));
     }
-    await once(response, "end");
+    // Not `once`: the end may have come with the last event, before anybody listens for it.
+    await eventually("the end", () => response.readableEnded);
     t.true(response.complete);
   }),
 );
