@@ -7,7 +7,7 @@ import { closed, count, durationUs, filter, instant, usd } from "./scalars.ts";
 export const SPEND_PERIODS = ["today", "hourly", "daily", "weekly", "monthly", "yearly"] as const;
 export type SpendPeriod = (typeof SPEND_PERIODS)[number];
 
-export const DIMENSIONS = ["total", "provider", "model", "user", "workflow", "upstream"] as const;
+export const DIMENSIONS = ["total", "provider", "model", "user", "workflow", "upstream", "tag"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
 const period = z.enum(SPEND_PERIODS).default("today");
