@@ -5,7 +5,7 @@ import { available } from "../metering/balance.ts";
 import { durationText } from "../metering/duration-text.ts";
 import { minus, type Quantity, sum, type Unit } from "../metering/quantity.ts";
 import { formatNumber, formatQuantity } from "../metering/quantity-text.ts";
-import type { Instant } from "../metering/time.ts";
+import { type Instant, SECOND, seconds } from "../metering/time.ts";
 import type { Breach, Stopped } from "../policy/decision.ts";
 
 export function breachMessage(breach: Breach): string {
@@ -17,7 +17,9 @@ export function breachMessage(breach: Breach): string {
       ? `is spent (${short(unit, sum(settled, held), "down")} of ${all})`
       : `has ${short(unit, left, "down")} of ${all} left, this needs about ${short(unit, needed, "up")}`;
   const until = resets === undefined ? "" : `, resets ${localMinute(resets, timezone)} ${timezone}`;
-  const waited = breach.waited === undefined ? "" : `, after a wait of ${durationText(breach.waited)}`;
+  // To the nearest second: a timer that rings a moment early makes no other wait of what the policy says.
+  const nearest = breach.waited === undefined ? undefined : seconds(Math.round(breach.waited / SECOND));
+  const waited = nearest === undefined ? "" : `, after a wait of ${durationText(nearest)}`;
   return `budget ${budget} ${what}${waited}${until}`;
 }
 
