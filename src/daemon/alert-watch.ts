@@ -65,13 +65,14 @@ export class AlertWatch {
     const at = now();
     const balanceOf = (account: AccountKey, start: Instant) => accounts.book.balance(account, start);
     const isTold = (once: string) => desk.isTold(once);
+    const reliefOf = accounts.book.relief;
     let left = MOST_AT_ONCE;
     for (const account of this.#moved) {
       if (left === 0) break;
       left -= 1;
       this.#moved.delete(account);
       for (const coverage of coveragesOf(policy(), account)) {
-        for (const alert of thresholdAlerts(coverage, balanceOf, at, isTold)) desk.raise(alert);
+        for (const alert of thresholdAlerts(coverage, balanceOf, at, isTold, reliefOf)) desk.raise(alert);
       }
     }
     if (this.#moved.size > 0) this.#lookSoon();

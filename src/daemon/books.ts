@@ -61,9 +61,11 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const { balances, tracked } = stored;
+  const { balances, adjustments, tracked } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const accounts = new LocalAccounts({ store, clock, owner, policy, balances, tracked, onTrouble, learn });
+  const accounts = new LocalAccounts({
+    ...{ store, clock, owner, policy, balances, adjustments, tracked, onTrouble, learn },
+  });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);

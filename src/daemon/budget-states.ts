@@ -6,6 +6,7 @@ import type { Book } from "../ledger/book.ts";
 import type { Instant } from "../metering/time.ts";
 import { groundsOf, periodFor } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
+import { relieved } from "../policy/relief.ts";
 import { isOwnTask } from "../policy/task.ts";
 
 /** Of one `per` budget at most this many balances are shown: those that hold or have spent most. */
@@ -15,8 +16,10 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
   return groundsOf(policy).flatMap((ground): readonly BudgetState[] => {
     const period = periodFor(ground, at);
     const { budget, unit, limit } = ground;
+    const seen = (account: string) =>
+      relieved(book.balance(account, period.start), book.relief(ground, account, period));
     if (ground.per === undefined) {
-      return [{ budget, value: undefined, period, unit, limit, ...book.balance(ground.key, period.start) }];
+      return [{ budget, value: undefined, period, unit, limit, ...seen(ground.key) }];
     }
     const isTask = ground.per === "task";
     const isPassing = isTask || budget.period === "per_session";
@@ -30,7 +33,7 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
       if (isTask && isOwnTask(value)) continue;
       // Another budget of the policy shows it, under its own limit.
       if (ground.replaced.has(value)) continue;
-      states.push({ budget, value, period, unit, limit, ...balance });
+      states.push({ budget, value, period, unit, limit, ...seen(account) });
     }
     return states.sort(mostUsedFirst).slice(0, MOST_VALUES);
   });

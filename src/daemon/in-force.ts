@@ -1,8 +1,10 @@
-// The one policy that is in force, with the operator's mode switch laid over it. The switch is workstation
-// state in the ledger: it survives restarts and wins until the file's own mode next changes (DESIGN §5).
+// The one policy that is in force, with the operator's mode switch and the raises laid over it. Both are
+// workstation state in the ledger and survive restarts; the switch wins until the file's own mode next changes
+// (DESIGN §5).
 
 import type { Instant } from "../metering/time.ts";
 import { MODES, type Mode, type Note, type Policy } from "../policy/policy.ts";
+import { type Raise, withRaises } from "../policy/raise.ts";
 import type { ReadPolicy } from "./policy-text.ts";
 
 /** The mode that was switched to, and what the file said then. */
@@ -18,6 +20,7 @@ export class InForce {
   #switch: ModeSwitch | undefined;
   #loadedAt: Instant;
   #problems: readonly Note[] = [];
+  #raises: readonly Raise[] = [];
 
   constructor(read: ReadPolicy, modeSwitch: ModeSwitch | undefined, at: Instant) {
     this.#read = read;
@@ -60,6 +63,17 @@ export class InForce {
     return before !== undefined && this.#switch === undefined;
   }
 
+  /** The raises in force. */
+  get raises(): readonly Raise[] {
+    return this.#raises;
+  }
+
+  /** Whoever reads a limit from now on reads it with these. */
+  lay(raises: readonly Raise[]): void {
+    this.#raises = raises;
+    this.#effective = this.#overlay();
+  }
+
   refuse(problems: readonly Note[]): void {
     this.#problems = problems;
   }
@@ -75,7 +89,8 @@ export class InForce {
   #overlay(): Policy {
     const { policy } = this.#read;
     if (this.#switch !== undefined && this.#switch.fileMode !== policy.mode) this.#switch = undefined;
-    return this.#switch === undefined ? policy : Object.freeze({ ...policy, mode: this.#switch.mode });
+    const raised = withRaises(policy, this.#raises);
+    return this.#switch === undefined ? raised : Object.freeze({ ...raised, mode: this.#switch.mode });
   }
 }
 

@@ -1,6 +1,7 @@
 // What a daemon is started with, and what comes of starting it.
 
 import type { Policy } from "../policy/policy.ts";
+import type { BudgetEdit, Edited } from "./budget-edits.ts";
 
 export interface DaemonOptions {
   readonly policyPath: string;
@@ -39,6 +40,7 @@ export interface Daemon {
   readonly admin: string;
   readonly adminToken: string;
   policy(): Policy;
+  editBudget(change: BudgetEdit, by: string, reason: string): Promise<Edited>;
   /** Reads the policy file again; resolves when it is in force or refused. */
   reload(): Promise<void>;
   /** Takes no more requests, lets those under way end for `graceMs` (30 s if not said), settles, closes. */

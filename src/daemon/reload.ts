@@ -1,8 +1,8 @@
 // Puts a new policy in force: what its new budgets would have counted is folded first, then limits, texts
 // and routing change in one tick, and the listeners follow. What changed is logged in words.
 
+import type { LocalAccounts } from "../ledger/accounts.ts";
 import type { Instant } from "../metering/time.ts";
-import type { Accounts } from "../policy/admission.ts";
 import { diffPolicies } from "../policy/diff.ts";
 import { formatNote } from "../policy/parse.ts";
 import type { Note, Policy } from "../policy/policy.ts";
@@ -16,7 +16,7 @@ import type { ReloadRecord } from "./reload-record.ts";
 
 export interface ReloadParts {
   readonly inForce: InForce;
-  readonly accounts: Accounts;
+  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit">;
   readonly plane: DataPlane;
   readonly log: Logger;
   readonly path: string;
@@ -47,6 +47,7 @@ export class Reload implements PolicyListener {
     // Limits and routing turn in the same tick: no request is decided by one and held by the other.
     putInForce();
     const hasSwitchEnded = inForce.adopt(read, now());
+    accounts.relimit(inForce.policy);
     plane.turn();
     if (hasSwitchEnded) await this.#parts.endSwitch();
     log.info({ changes: diffPolicies(before, read.policy) }, "the new policy is in force");

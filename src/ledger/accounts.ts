@@ -14,6 +14,7 @@ import { type Coverage, counting, covering, enforcedLimit, type Facts, factsOf }
 import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
+import type { Adjustment } from "./adjustments.ts";
 import { type BalanceChange, Book, freedBy } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
@@ -35,6 +36,7 @@ export interface AccountsOptions {
   readonly policy: Policy;
   /** What restart read; recovery has settled its open holds by then. */
   readonly balances: readonly BalanceChange[];
+  readonly adjustments?: readonly Adjustment[];
   readonly tracked: readonly string[];
   /** Told of every write that failed. */
   readonly onTrouble: (error: unknown) => void;
@@ -71,6 +73,7 @@ export class LocalAccounts implements Accounts, Till {
     this.outbox = new Outbox(options.store, options.clock, options.onTrouble);
     this.#folding = new Folding(options.store, this.book, options.tracked);
     for (const change of options.balances) this.book.load(change);
+    for (const one of options.adjustments ?? []) this.book.adjust(one);
   }
 
   async admit(task: Task, decide: (view: Balances) => Decision): Promise<Admission> {
@@ -107,6 +110,11 @@ export class LocalAccounts implements Accounts, Till {
     };
   }
 
+  /** The policy in force with other limits: what is counted stays as it is. */
+  relimit(policy: Policy): void {
+    this.#policy = policy;
+  }
+
   /** Once a second: joins and leases go to disk, failed endings are tried again, old periods forgotten. */
   async heartbeat(): Promise<void> {
     // While a request is metered, time is what the monotonic clock says and nothing else.
@@ -125,7 +133,7 @@ export class LocalAccounts implements Accounts, Till {
 
   view(): Balances {
     const balance: Balances["balance"] = (account, start) => this.book.balance(account, start);
-    return { at: this.now(), stopped: this.stopped, balance };
+    return { at: this.now(), stopped: this.stopped, relief: this.book.relief, balance };
   }
 
   now(): Instant {

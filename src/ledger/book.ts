@@ -5,6 +5,8 @@ import { type Balance, EMPTY_BALANCE, type Movement, move } from "../metering/ba
 import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import type { Instant } from "../metering/time.ts";
 import type { AccountKey } from "../policy/decision.ts";
+import type { ReliefOf } from "../policy/relief.ts";
+import { type Adjustment, Reliefs } from "./adjustments.ts";
 
 /** A movement of one balance, as it is written to disk beside the entry that caused it. */
 export interface BalanceChange {
@@ -22,6 +24,9 @@ interface Page {
 
 export class Book {
   readonly #accounts = new Map<AccountKey, Map<Instant, Page>>();
+  readonly #reliefs = new Reliefs();
+  /** What adjustments have taken off what one budget sees of a balance. */
+  readonly relief: ReliefOf = (on, account, period) => this.#reliefs.of(on, account, period);
   #onMove: (account: AccountKey) => void = () => undefined;
 
   /** Told of each movement once it is made; it must only take note. */
@@ -50,6 +55,12 @@ export class Book {
     };
   }
 
+  /** No balance moves: it counts for one budget only. */
+  adjust(adjustment: Adjustment): void {
+    this.#reliefs.add(adjustment);
+    this.#onMove(adjustment.account);
+  }
+
   /** Forgets a balance that nobody will look at again. */
   drop(account: AccountKey): void {
     this.#accounts.delete(account);
@@ -65,6 +76,7 @@ export class Book {
 
   /** Forgets periods that are over and hold nothing, so that memory follows what is in use. */
   forget(before: Instant): void {
+    this.#reliefs.forget(before);
     for (const [account, pages] of this.#accounts) {
       for (const [start, page] of pages) {
         if (page.end <= before && page.balance.held === 0n) pages.delete(start);

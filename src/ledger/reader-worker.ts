@@ -3,6 +3,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import type { Instant } from "../metering/time.ts";
+import { adjustmentsOf } from "./adjustments.ts";
 import { type AlertsQuestion, alert, alertMemory, alerts } from "./alert-rows.ts";
 import { hours, type RecordsQuestion, record, records, type SumsQuestion, sums, turns } from "./queries.ts";
 import { type SpentQuestion, spent } from "./spent.ts";
@@ -17,6 +18,7 @@ export type Question =
   | { readonly kind: "hours"; readonly from: Instant; readonly to: Instant }
   | { readonly kind: "alerts"; readonly question: AlertsQuestion }
   | { readonly kind: "alert"; readonly id: string }
+  | { readonly kind: "adjustments"; readonly budget: string; readonly from: Instant }
   | { readonly kind: "alertMemory"; readonly at: Instant; readonly since: Instant };
 
 export interface Asked {
@@ -64,6 +66,8 @@ function answer(question: Question): unknown {
       return alerts(database, question.question);
     case "alert":
       return alert(database, question.id);
+    case "adjustments":
+      return adjustmentsOf(database, question.budget, question.from);
     case "alertMemory":
       return alertMemory(database, question.at, question.since);
   }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { Instant } from "../metering/time.ts";
 import type { HourSpend } from "../policy/anomaly.ts";
+import type { Adjustment } from "./adjustments.ts";
 import type { AlertMemory, AlertsQuestion, StoredAlert } from "./alert-rows.ts";
 import type { FullRecord, RecordRow, RecordsQuestion, SumsQuestion, SumsRow, TurnRow } from "./queries.ts";
 import type { Answer, Asked, Question } from "./reader-worker.ts";
@@ -81,6 +82,11 @@ export class LedgerReader {
 
   alert(id: string): Promise<StoredAlert | undefined> {
     return this.#ask({ kind: "alert", id }) as Promise<StoredAlert | undefined>;
+  }
+
+  /** Of one budget in the periods that are open at `from`, newest first. */
+  adjustments(budget: string, from: Instant): Promise<readonly Adjustment[]> {
+    return this.#ask({ kind: "adjustments", budget, from }) as Promise<readonly Adjustment[]>;
   }
 
   alertMemory(at: Instant, since: Instant): Promise<AlertMemory> {

@@ -8,7 +8,7 @@ import { NOTHING } from "../metering/quantity.ts";
 import { sliceOf } from "../metering/quote.ts";
 import { between, type DurationUs, type Instant, later } from "../metering/time.ts";
 import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
-import { claimsOf, type Demand, demandsOn, satisfied, sliceNeed } from "../policy/claims.ts";
+import { claimsOf, type Demand, demandsOn, satisfied, seenBy, sliceNeed } from "../policy/claims.ts";
 import type { BudgetExplanation, Claim, Forward, Quote } from "../policy/decision.ts";
 import { explainBudget } from "../policy/explain.ts";
 import { type Coverage, enforcedLimit, type Facts, isActive, periodFor } from "../policy/match.ts";
@@ -106,7 +106,9 @@ export class LocalReservation implements Reservation {
     }
     const amount = this.#sliceAmount(until);
     const demands = this.#coverage().flatMap((coverage) =>
-      demandsOn(coverage, sliceNeed(hold.horizon, time, amount, rate)).filter(({ amount }) => amount > 0n),
+      demandsOn(coverage, sliceNeed(hold.horizon, time, amount, rate), this.#accounts.book.relief).filter(
+        ({ amount }) => amount > 0n,
+      ),
     );
     const unmet = demands.filter((demand) => !this.#fits(demand));
     if (unmet.some(({ coverage }) => coverage.ground.budget.overrun === "cut")) return "refused";
@@ -215,7 +217,8 @@ export class LocalReservation implements Reservation {
   }
 
   #fits(demand: Demand): boolean {
-    return satisfied(demand, this.#accounts.book.balance(demand.coverage.account, demand.period.start));
+    const { book } = this.#accounts;
+    return satisfied(demand, seenBy(demand, book.balance(demand.coverage.account, demand.period.start)));
   }
 
   /** By difference of running totals from the start of the hold: slices add up to the whole. */
@@ -266,12 +269,14 @@ export class LocalReservation implements Reservation {
   /** The covering budgets as they stand now: the second half of the explanation. */
   #after(): readonly BudgetExplanation[] {
     const at = this.#accounts.now();
+    const { book } = this.#accounts;
     return this.#coverage()
       .filter(({ ground }) => isActive(ground, at))
       .map((coverage) => {
         const period = periodFor(coverage.ground, at);
-        const balance = this.#accounts.book.balance(coverage.account, period.start);
-        return explainBudget({ coverage, period, amount: NOTHING, judges: true }, balance);
+        const relief = book.relief(coverage.ground, coverage.account, period);
+        const demand = { coverage, period, amount: NOTHING, relief, judges: true };
+        return explainBudget(demand, seenBy(demand, book.balance(coverage.account, period.start)));
       });
   }
 }

@@ -5,6 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Join, LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import { type Instant, instantUs } from "../metering/time.ts";
+import { type Adjustment, openAdjustments } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import type { HeldRow } from "./held.ts";
 import { heldOf } from "./stored.ts";
@@ -15,6 +16,8 @@ export interface Stored {
   /** The latest moment at which all leases, and all joins, were written. */
   readonly heartbeat: Instant;
   readonly balances: readonly BalanceChange[];
+  /** Of periods that are open. */
+  readonly adjustments: readonly Adjustment[];
   readonly tracked: readonly string[];
   readonly leases: ReadonlyMap<string, { readonly at: Instant; readonly state: LeaseState }>;
   readonly holds: readonly HeldRow[];
@@ -37,6 +40,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
       settled: row.settled as NanoUsd,
       held: row.held as NanoUsd,
     })),
+    adjustments: openAdjustments(database, instantUs(Math.min(from, highWater))),
     tracked: database
       .prepare("SELECT key FROM grounds")
       .all()

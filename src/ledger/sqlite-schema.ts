@@ -150,6 +150,23 @@ CREATE TABLE IF NOT EXISTS alerts (
   acknowledged_by TEXT
 ) STRICT;
 
+-- Of one budget: no balance counts them. Nothing here is ever edited.
+CREATE TABLE IF NOT EXISTS adjustments (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  budget TEXT NOT NULL,
+  unit TEXT NOT NULL,
+  value TEXT,
+  account TEXT NOT NULL,
+  start INTEGER NOT NULL,
+  end INTEGER NOT NULL,
+  amount INTEGER NOT NULL,
+  author TEXT NOT NULL,
+  reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS adjustments_budget ON adjustments (budget, end);
+
 CREATE TABLE IF NOT EXISTS switches (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL,

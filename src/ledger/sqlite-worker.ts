@@ -3,6 +3,7 @@
 // message once it is durable, or with why not.
 
 import { parentPort, workerData } from "node:worker_threads";
+import { type Adjustment, writeAdjustment } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import { foldEntries, noteFold, unsettle } from "./fold.ts";
 import type { Packed, PackedShares } from "./packing.ts";
@@ -29,6 +30,7 @@ export type Operation =
       readonly role: string;
       readonly at: number;
     }
+  | { readonly kind: "adjust"; readonly adjustments: readonly Adjustment[] }
   | { readonly kind: "acknowledge"; readonly id: string; readonly author: string; readonly at: number };
 
 export interface Batch {
@@ -146,6 +148,9 @@ function apply(operation: Operation): readonly BalanceChange[] {
       database
         .prepare("INSERT INTO tokens VALUES (?, ?, ?, ?)")
         .run(operation.sha256, operation.id, operation.role, operation.at);
+      return [];
+    case "adjust":
+      for (const one of operation.adjustments) writeAdjustment(database, one);
       return [];
     case "acknowledge":
       database.prepare(ACKNOWLEDGE).run(operation.at, operation.author, operation.id);

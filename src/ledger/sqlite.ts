@@ -3,6 +3,7 @@
 
 import { Worker } from "node:worker_threads";
 import type { Join } from "../metering/lease.ts";
+import type { Adjustment } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import { pack, packShares } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
@@ -85,6 +86,11 @@ export class SqliteStore implements Store {
 
   async addToken(sha256: string, id: string, role: string, at: number): Promise<void> {
     await this.#enqueue({ kind: "token", sha256, id, role, at });
+  }
+
+  /** All of them or none. */
+  async adjust(adjustments: readonly Adjustment[]): Promise<void> {
+    await this.#enqueue({ kind: "adjust", adjustments });
   }
 
   /** Who acknowledged it first stays. */

@@ -23,6 +23,7 @@ import type {
   Wait,
 } from "./decision.ts";
 import type { Policy } from "./policy.ts";
+import type { ReliefOf } from "./relief.ts";
 import type { SpendingStop } from "./spending.ts";
 import type { Task } from "./task.ts";
 
@@ -32,6 +33,8 @@ export interface Balances {
   /** While all spending is stopped: then nothing paid may be decided. */
   readonly stopped?: SpendingStop | undefined;
   balance(account: AccountKey, periodStart: Instant): Balance;
+  /** What adjustments have taken off what one budget sees of a balance; absent where there are none. */
+  readonly relief?: ReliefOf;
   /** What those who wait and come earlier have a claim to there; absent where nobody waits. */
   claimed?(account: AccountKey, periodStart: Instant): Claimed;
 }

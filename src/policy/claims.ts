@@ -4,11 +4,12 @@
 import { type Balance, fits } from "../metering/balance.ts";
 import { costCeil, type HourlyRate, type NanoUsd } from "../metering/money.ts";
 import type { Period } from "../metering/period.ts";
-import { minus, type Quantity, quantityOf, type Unit } from "../metering/quantity.ts";
+import { minus, type Quantity, quantityOf, sum, type Unit } from "../metering/quantity.ts";
 import { between, type DurationUs, earliest, type Instant, later } from "../metering/time.ts";
 import type { AccountKey, Claim, Quote } from "./decision.ts";
 import { type Coverage, enforcedLimit, isActive, periodFor } from "./match.ts";
 import { isActing } from "./policy.ts";
+import { NO_RELIEF, type ReliefOf, relieved } from "./relief.ts";
 import type { Task } from "./task.ts";
 
 /** What one request, or a further slice of it, asks for in every unit. */
@@ -29,6 +30,8 @@ export interface Demand {
   readonly coverage: Coverage;
   readonly period: Period;
   readonly amount: Quantity;
+  /** What adjustments have taken off the balance for this budget. */
+  readonly relief: Quantity;
   /** Whether the budget judges then; outside its `from` and `until` it only counts. */
   readonly judges: boolean;
 }
@@ -46,14 +49,15 @@ export function sliceNeed(from: Instant, time: DurationUs, amount: NanoUsd, rate
   return { from, time, rate, amount, requests: 0, images: 0, tokens: 0 };
 }
 
-export function demandsOn(coverage: Coverage, need: Need): readonly Demand[] {
-  const { ground } = coverage;
+export function demandsOn(coverage: Coverage, need: Need, reliefOf: ReliefOf = NO_RELIEF): readonly Demand[] {
+  const { ground, account } = coverage;
   const first = periodFor(ground, need.from);
   const end = later(need.from, need.time);
   const spread = end <= first.end ? undefined : spreadOf(ground.unit, need);
   if (spread === undefined) {
     const amount = wholeOf(ground.unit, need);
-    return [{ coverage, period: first, amount, judges: isActive(ground, need.from) }];
+    const relief = reliefOf(ground, account, first);
+    return [{ coverage, period: first, amount, relief, judges: isActive(ground, need.from) }];
   }
   const demands: Demand[] = [];
   let at = need.from;
@@ -61,7 +65,8 @@ export function demandsOn(coverage: Coverage, need: Need): readonly Demand[] {
     const period = periodFor(ground, at);
     const until = earliest(end, period.end);
     const amount = minus(spread(until), spread(at));
-    demands.push({ coverage, period, amount, judges: isActive(ground, at) });
+    const relief = reliefOf(ground, account, period);
+    demands.push({ coverage, period, amount, relief, judges: isActive(ground, at) });
     at = until;
   }
   return demands;
@@ -90,15 +95,20 @@ function spreadOf(unit: Unit, { from, rate }: Need): ((to: Instant) => Quantity)
   return undefined;
 }
 
-/** Whether it fits an enforcing budget; one that only watches is always content. */
-export function satisfied(demand: Demand, balance: Balance): boolean {
-  const limit = refusesBeyond(demand);
-  return limit === undefined || fits(limit, balance, demand.amount);
+/** The balance as the budget sees it: beside what adjustments have taken off it. */
+export function seenBy({ relief }: Demand, balance: Balance): Balance {
+  return relieved(balance, relief);
+}
+
+/** Whether it fits an enforcing budget, as that sees the balance; one that only watches is always content. */
+export function satisfied(demand: Demand, seen: Balance): boolean {
+  const limit = demand.judges ? enforcedLimit(demand.coverage.ground) : undefined;
+  return limit === undefined || fits(limit, seen, demand.amount);
 }
 
 /** Whether the action of its budget is due: there is not that much left, whatever it would do about it. */
-export function isDue({ coverage, judges, amount }: Demand, balance: Balance): boolean {
-  return judges && isActing(coverage.ground.budget) && !fits(coverage.ground.limit, balance, amount);
+export function isDue({ coverage, judges, amount }: Demand, seen: Balance): boolean {
+  return judges && isActing(coverage.ground.budget) && !fits(coverage.ground.limit, seen, amount);
 }
 
 /** The demands of one hold as claims, one per balance and period, under the lowest enforcing limit. */
@@ -113,8 +123,10 @@ export function claimsOf(demands: readonly Demand[]): readonly Claim[] {
   return [...claims.values()];
 }
 
-function refusesBeyond({ coverage, judges }: Demand): Quantity | undefined {
-  return judges ? enforcedLimit(coverage.ground) : undefined;
+/** In terms of the balance itself, which knows no adjustment. */
+function refusesBeyond({ coverage, judges, relief }: Demand): Quantity | undefined {
+  const limit = judges ? enforcedLimit(coverage.ground) : undefined;
+  return limit === undefined ? undefined : sum(limit, relief);
 }
 
 export function claimKey(account: AccountKey, start: Instant): string {

@@ -4,6 +4,7 @@
 import type { NanoUsd } from "../metering/money.ts";
 import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
+import type { Demand } from "./claims.ts";
 import type { Expected } from "./expect.ts";
 import type { Hindrance } from "./hindrance.ts";
 import type { Action, Mode, Upstream } from "./policy.ts";
@@ -146,6 +147,8 @@ export interface MoneyWait {
   /** The balance that the breach is about. */
   readonly account: AccountKey;
   readonly start: Instant;
+  /** What that balance was asked for. */
+  readonly by: Demand;
   /** In all. */
   readonly maxWait: DurationUs;
 }

@@ -5,7 +5,7 @@ import { formatUsd } from "../metering/money.ts";
 import type { Price, PriceSource } from "../metering/price.ts";
 import { FOREVER } from "../metering/time.ts";
 import type { Balances } from "./admission.ts";
-import type { Demand } from "./claims.ts";
+import { type Demand, seenBy } from "./claims.ts";
 import type {
   Alternative,
   BudgetExplanation,
@@ -95,7 +95,10 @@ function explainCandidate(one: Judged, view: Balances, chosen: Judged | undefine
     leftOut: (isChosen ? undefined : one.leftOut) ?? tooDear ?? hindered,
     budgets: one.demands
       .filter(({ judges }) => judges)
-      .map((demand) => explainBudget(demand, view.balance(demand.coverage.account, demand.period.start))),
+      .map((demand) => {
+        const { coverage, period } = demand;
+        return explainBudget(demand, seenBy(demand, view.balance(coverage.account, period.start)));
+      }),
   };
 }
 
@@ -107,7 +110,7 @@ function describeTime({ source, standing }: Quote): string {
   return told;
 }
 
-/** A budget as it stands; `fits` says whether what is asked for is left, whatever its action. */
+/** By the balance as the budget sees it; `fits`: what is asked for is left, whatever its action. */
 export function explainBudget(demand: Demand, { settled, held }: Balance): BudgetExplanation {
   const { budget, unit, limit } = demand.coverage.ground;
   return {

@@ -3,7 +3,7 @@
 
 import { sum } from "../metering/quantity.ts";
 import type { Balances } from "./admission.ts";
-import { claimsOf, type Demand, demandsOn, isDue, needOf } from "./claims.ts";
+import { claimsOf, type Demand, demandsOn, isDue, needOf, seenBy } from "./claims.ts";
 import type { Alternative, Quote, Warning, Wish } from "./decision.ts";
 import type { Judged } from "./explain.ts";
 import type { Coverage } from "./match.ts";
@@ -19,17 +19,18 @@ export function judge(
   view: Balances,
 ): Judged {
   const need = needOf(task, quote, view.at);
-  const demands = covering(quote.upstream).flatMap((coverage) => demandsOn(coverage, need));
+  const demands = covering(quote.upstream).flatMap((coverage) => demandsOn(coverage, need, view.relief));
   const unmet = demands.filter((demand) => isDue(demand, leftFor(demand, view)));
   return { model: task.model, quote, demands, unmet, leftOut: undefined, isUnfit: false };
 }
 
+/** As its budget sees it. */
 export function balanceOf(demand: Demand, view: Balances) {
-  return view.balance(demand.coverage.account, demand.period.start);
+  return seenBy(demand, view.balance(demand.coverage.account, demand.period.start));
 }
 
 /** In a budget that makes work wait, what earlier ones wait for is not there for later ones (MONEY §6). */
-function leftFor(demand: Demand, view: Balances) {
+export function leftFor(demand: Demand, view: Balances) {
   const balance = balanceOf(demand, view);
   if (view.claimed === undefined || lastAction(demand.coverage.ground.budget) !== "queue") return balance;
   const { amount } = view.claimed(demand.coverage.account, demand.period.start);
@@ -72,10 +73,18 @@ export function warningsFor(
 }
 
 /** What it would ask, running there, of budgets that make work wait. */
-export function wishOf({ quote, demands }: Judged): Wish {
-  const waitedFor = demands.filter((demand) => {
+export function wishOf(judged: Judged): Wish {
+  return { upstream: judged.quote.upstream.id, claims: claimsOf(waitedFor(judged)) };
+}
+
+/** It asks for more than there will ever be: nobody waits for that (MONEY §6). */
+export function isHopeless(judged: Judged): boolean {
+  return waitedFor(judged).some(({ coverage, amount }) => amount > coverage.ground.limit);
+}
+
+function waitedFor({ demands }: Judged): readonly Demand[] {
+  return demands.filter((demand) => {
     const { budget } = demand.coverage.ground;
     return demand.judges && demand.amount > 0n && isActing(budget) && lastAction(budget) === "queue";
   });
-  return { upstream: quote.upstream.id, claims: claimsOf(waitedFor) };
 }

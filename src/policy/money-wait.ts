@@ -1,15 +1,10 @@
-// Waiting for money (MONEY §6): whether a wish can come true at all, whether it has a claim, and whether it
+// Waiting for money (MONEY §6): whether a wish has a claim, and whether it
 // fits now. Pure arithmetic on balances; the order of those who wait is the waiting room's.
 
 import { fits } from "../metering/balance.ts";
 import { minus, sum } from "../metering/quantity.ts";
 import type { Balances } from "./admission.ts";
 import type { Claim, Wish } from "./decision.ts";
-
-/** It asks for more than there will ever be: nobody waits for that. */
-export function isHopeless({ claims }: Wish): boolean {
-  return claims.some(({ limit, amount }) => limit !== undefined && amount > limit);
-}
 
 /**
  * Whether it fits once holds end. What does not is parked until the period turns, or the limit is raised, or

@@ -6,8 +6,8 @@ import type { Stopped } from "./choose.ts";
 import type { Demand } from "./claims.ts";
 import type { Breach, Decided, MoneyWait, Wish } from "./decision.ts";
 import { alternativesOf, type Judged } from "./explain.ts";
-import { balanceOf, lastActionOf, sharedOf, strictest, wishOf } from "./judge.ts";
-import { hasClaim, isHopeless } from "./money-wait.ts";
+import { balanceOf, isHopeless, lastActionOf, sharedOf, strictest, wishOf } from "./judge.ts";
+import { hasClaim } from "./money-wait.ts";
 import { refusalRule, waitRule } from "./why.ts";
 
 /** All that was judged, and how it is explained. */
@@ -21,15 +21,14 @@ export function stopped(deciding: Deciding, { action, by, all }: Stopped): Decid
   const { candidates, view, told } = deciding;
   const breach = breachOf(by, view, candidates);
   if (action === "block") return { kind: "refuse", breach, explanation: told(refusalRule(by)) };
-  const wishes = wishesOf(all, by).filter((wish) => !isHopeless(wish));
-  // More than the limit will never be there: nobody waits for it (MONEY §6).
+  const wishes = wishesOf(all, by);
   if (wishes.length === 0) return { kind: "refuse", breach, explanation: told(refusalRule(by, "hopeless")) };
   const isParked = wishes.every((wish) => !hasClaim(wish, view));
   const { account } = by.coverage;
   const { start } = by.period;
   const reason = waitRule(by, isParked, view.claimed?.(account, start).requests ?? 0);
   const { maxWait } = by.coverage.ground.budget;
-  const money: MoneyWait = { breach, isParked, account, start, maxWait };
+  const money: MoneyWait = { breach, isParked, account, start, by, maxWait };
   return {
     kind: "wait",
     upstreams: [],
@@ -45,15 +44,19 @@ export function stopped(deciding: Deciding, { action, by, all }: Stopped): Decid
 
 const NO_TIME = 0 as MoneyWait["maxWait"];
 
-/** Of those that nothing stricter keeps out; if there are none, what `by` itself is asked for. */
+/**
+ * Of those that nothing stricter keeps out; if there are none, what `by` itself is asked for. More than the
+ * limit will never be there: nobody waits for that (MONEY §6).
+ */
 function wishesOf(all: readonly Judged[], by: Demand): readonly Wish[] {
   const waiting = all.filter(({ unmet }) => {
     const worst = strictest(unmet, lastActionOf);
     return worst !== undefined && lastActionOf(worst) === "queue";
   });
-  if (waiting.length > 0) return waiting.map(wishOf);
+  if (waiting.length > 0) return waiting.filter((one) => !isHopeless(one)).map(wishOf);
   const asking = all.filter(({ unmet }) => unmet.includes(by));
-  return asking.map((one) => wishOf({ ...one, demands: sharedOf(one.unmet) }));
+  const asked = asking.map((one) => ({ ...one, demands: sharedOf(one.unmet) }));
+  return asked.filter((one) => !isHopeless(one)).map(wishOf);
 }
 
 function breachOf(demand: Demand, view: Balances, candidates: readonly Judged[]): Breach {

@@ -10,6 +10,7 @@ import { type Alert, onceKey } from "./alert.ts";
 import type { Breach } from "./decision.ts";
 import { type Coverage, type Ground, isActive, periodFor } from "./match.ts";
 import type { Action } from "./policy.ts";
+import { NO_RELIEF, perValueOf, type ReliefOf, relieved } from "./relief.ts";
 import { isOwnTask } from "./task.ts";
 import { reaches } from "./warn.ts";
 
@@ -24,11 +25,12 @@ export function thresholdAlerts(
   balanceOf: BalanceOf,
   at: Instant,
   isTold: (once: string) => boolean,
+  reliefOf: ReliefOf = NO_RELIEF,
 ): readonly Alert[] {
   const { budget, limit } = ground;
   if (budget.onLimit === "ignore" || !isActive(ground, at)) return [];
   const period = periodFor(ground, at);
-  const balance = balanceOf(account, period.start);
+  const balance = relieved(balanceOf(account, period.start), reliefOf(ground, account, period));
   const used = sum(balance.settled, balance.held);
   // Nothing has reached nothing: a budget of 0 is no news until something is spent in spite of it.
   if (used <= 0n) return [];
@@ -126,8 +128,4 @@ function standing({ ground, period, balance }: State): string {
     balance.held === 0n ? "" : `, ${formatNumber(unit, balance.held)} of it held for work under way`;
   const until = period.end === FOREVER ? "" : `, until ${formatLocal(period.end, timezone)}`;
   return `${used} of ${formatQuantity(unit, limit)}${held}${until}`;
-}
-
-function perValueOf({ key, per }: Ground, account: string): string | undefined {
-  return per === undefined ? undefined : account.slice(key.length + 1);
 }

@@ -23,8 +23,7 @@ export interface Claimant {
 export function claimedBefore(ahead: readonly Claimant[], view: Balances): Balances {
   const claiming = ahead.map((one) => liveWishes(one, view)).filter((wishes) => wishes.length > 0);
   return {
-    at: view.at,
-    balance: (account, start) => view.balance(account, start),
+    ...view,
     claimed: (account, start): Claimed => {
       const amounts = claiming.map((wishes) => mostOf(wishes, account, start, view));
       const asked = amounts.filter((amount) => amount > 0n);

@@ -6,6 +6,7 @@ import type { DurationUs } from "../metering/time.ts";
 import { MINUTE, SECOND } from "../metering/time.ts";
 import type { Accounts, Balances } from "../policy/admission.ts";
 import type { Breach, Decision, MoneyWait, Wait } from "../policy/decision.ts";
+import { balanceOf } from "../policy/judge.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Task } from "../policy/task.ts";
 import type { Unsent } from "./exchange.ts";
@@ -73,7 +74,7 @@ async function refuse(
 ): Promise<Refused> {
   let { breach } = money;
   await accounts.admit(task, (view: Balances): Decision => {
-    breach = { ...money.breach, ...view.balance(money.account, money.start) };
+    breach = { ...money.breach, ...balanceOf(money.by, view) };
     return { kind: "refuse", breach, explanation: { ...wait.explanation, rule: `${wait.reason}: ${why}` } };
   });
   return refused(breach, waited);

@@ -1,0 +1,259 @@
+// Changes a budget by hand, through one function: `set` rewrites the policy file, `reset` is an adjustment in
+// the ledger, `raise` lifts a limit for a while. Who did it and why is kept, and logged. What lets more pass
+// counts once it is durable, and wakes whoever waits for it in that tick. Edits are made one after another.
+
+import { randomUUID } from "node:crypto";
+import type { LocalAccounts } from "../ledger/accounts.ts";
+import type { Adjustment } from "../ledger/adjustments.ts";
+import type { SqliteStore } from "../ledger/sqlite.ts";
+import { StoreError } from "../ledger/store.ts";
+import { minus, NOTHING, type Quantity, type Unit } from "../metering/quantity.ts";
+import { formatQuantity } from "../metering/quantity-text.ts";
+import {
+  between,
+  DAY,
+  type DurationUs,
+  formatInstant,
+  type Instant,
+  later,
+  MINUTE,
+} from "../metering/time.ts";
+import { groundsOf, periodFor } from "../policy/match.ts";
+import type { Raise } from "../policy/raise.ts";
+import { perValueOf, relieved } from "../policy/relief.ts";
+import { isOwnTask } from "../policy/task.ts";
+import type { InForce } from "./in-force.ts";
+import type { Logger } from "./log.ts";
+import type { Rewritten } from "./policy-rewrite.ts";
+import { inForceAt, kept, MOST_IN_FORCE, RAISES, raisesText } from "./raises.ts";
+
+export type BudgetEdit =
+  /** Keys of the budget in the policy file, as they are written there. */
+  | { readonly kind: "set"; readonly budget: string; readonly to: Readonly<Record<string, string>> }
+  /** What it has settled in this period counts no more; of a `per` budget that of one value, or of all. */
+  | { readonly kind: "reset"; readonly budget: string; readonly value?: string }
+  | {
+      readonly kind: "raise";
+      readonly budget: string;
+      readonly unit: Unit;
+      readonly amount: Quantity;
+      readonly until: Instant;
+    }
+  | { readonly kind: "end_raise"; readonly id: string };
+
+export type Edited =
+  | Rewritten
+  | { readonly kind: "reset"; readonly adjustments: readonly Adjustment[] }
+  | { readonly kind: "raised"; readonly raise: Raise }
+  | { readonly kind: "raise_ended"; readonly raise: Raise }
+  /** Nothing has changed; `why` says what to do about it. */
+  | { readonly kind: "refused"; readonly why: string }
+  /** The disk refused it, and nothing has changed. */
+  | { readonly kind: "unwritten"; readonly why: string };
+
+export interface EditParts {
+  readonly inForce: InForce;
+  readonly accounts: Pick<LocalAccounts, "book" | "relimit">;
+  readonly store: Pick<SqliteStore, "adjust" | "setSwitch">;
+  readonly log: Pick<Logger, "info">;
+  now(): Instant;
+  after(delay: DurationUs, call: () => void): () => void;
+  /** Limits or balances have changed: whoever waits decides anew. */
+  turn(): void;
+  /** Rewrites the policy file and puts it in force. */
+  rewrite(budget: string, to: Readonly<Record<string, string>>): Promise<Rewritten>;
+}
+
+/** Clocks step: the end of a raise is looked for at least this often. */
+const LONGEST_LOOK = MINUTE;
+const LONGEST_RAISE = (366 * DAY) as DurationUs;
+const LONGEST_TEXT = 500;
+
+export class BudgetEdits {
+  readonly #parts: EditParts;
+  #raises: readonly Raise[];
+  #work: Promise<unknown> = Promise.resolve();
+  #forgetLook: () => void = () => undefined;
+
+  /** `raises`: what the ledger has of them. */
+  constructor(parts: EditParts, raises: readonly Raise[]) {
+    this.#parts = parts;
+    this.#raises = raises;
+    this.#lay();
+  }
+
+  /** Oldest first, also the latest of those that are over. */
+  get raises(): readonly Raise[] {
+    return this.#raises;
+  }
+
+  edit(change: BudgetEdit, by: string, reason: string): Promise<Edited> {
+    const done = this.#work.then(() => this.#edit(change, by.trim(), reason.trim()));
+    this.#work = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The raises stay in force; nobody looks any more. */
+  async close(): Promise<void> {
+    this.#forgetLook();
+    await this.#work;
+  }
+
+  async #edit(change: BudgetEdit, by: string, reason: string): Promise<Edited> {
+    if (by === "" || reason === "") return refused("an edit has an author and a reason: say both");
+    if (by.length > LONGEST_TEXT || reason.length > LONGEST_TEXT)
+      return refused(`author and reason have at most ${LONGEST_TEXT} characters each`);
+    try {
+      const done = await this.#make(change, by, reason);
+      if (!["refused", "unwritten", "problems", "read_only"].includes(done.kind))
+        this.#parts.log.info({ by, reason, ...toldOf(change, done) }, "a budget was edited");
+      return done;
+    } catch (error) {
+      if (error instanceof StoreError) return { kind: "unwritten", why: error.message };
+      throw error;
+    }
+  }
+
+  #make(change: BudgetEdit, by: string, reason: string): Promise<Edited> | Edited {
+    if (change.kind === "end_raise") return this.#endRaise(change.id, by);
+    const { policy } = this.#parts.inForce;
+    const budget = policy.budgets.find(({ id }) => id === change.budget);
+    if (budget === undefined) {
+      const known = policy.budgets.map(({ id }) => id).join(", ");
+      return refused(`there is no budget ${change.budget}; there are: ${known === "" ? "none" : known}`);
+    }
+    if (change.kind === "set") return this.#parts.rewrite(change.budget, change.to);
+    if (!budget.enabled) return refused(`budget ${change.budget} is not enabled: it counts nothing`);
+    return change.kind === "reset" ? this.#reset(change, by, reason) : this.#raise(change, by, reason);
+  }
+
+  /** An adjustment for each balance, of as much as its budget sees settled there. Holds stay. */
+  async #reset(
+    { budget, value }: BudgetEdit & { kind: "reset" },
+    by: string,
+    reason: string,
+  ): Promise<Edited> {
+    const { accounts, inForce, store, now, turn } = this.#parts;
+    const { book } = accounts;
+    const at = now();
+    const adjustments: Adjustment[] = [];
+    for (const ground of groundsOf(inForce.policy).filter((one) => one.budget.id === budget)) {
+      const period = periodFor(ground, at);
+      for (const { account, start, balance } of book.all()) {
+        const isIts =
+          ground.per === undefined ? account === ground.key : account.startsWith(`${ground.key}=`);
+        if (!isIts || start !== period.start) continue;
+        const own = perValueOf(ground, account);
+        if (value !== undefined && own !== value) continue;
+        // A request that is a task of its own is gone with its balance.
+        if (ground.per === "task" && isOwnTask(own ?? "")) continue;
+        const { settled } = relieved(balance, book.relief(ground, account, period));
+        if (settled <= 0n) continue;
+        const amount = minus(NOTHING, settled);
+        const what = { budget, unit: ground.unit, value: own, account, period, amount };
+        adjustments.push({ at, kind: "reset", ...what, by, reason });
+      }
+    }
+    if (adjustments.length > 0) await store.adjust(adjustments);
+    for (const adjustment of adjustments) book.adjust(adjustment);
+    turn();
+    return { kind: "reset", adjustments };
+  }
+
+  async #raise(
+    { budget, unit, amount, until }: BudgetEdit & { kind: "raise" },
+    by: string,
+    reason: string,
+  ): Promise<Edited> {
+    const { inForce, now } = this.#parts;
+    const from = now();
+    const limits = inForce.policy.budgets.find(({ id }) => id === budget)?.limits;
+    if (limits?.has(unit) !== true) return refused(`budget ${budget} has no limit in ${unit} to raise`);
+    if (amount <= 0n) return refused("a raise adds to the limit: an amount above 0 (to lower it, set it)");
+    if (until <= from) return refused(`the raise would have ended already, at ${formatInstant(until)}`);
+    if (until > later(from, LONGEST_RAISE))
+      return refused("a raise ends within a year: set the limit instead");
+    if (inForceAt(this.#raises, from).length >= MOST_IN_FORCE)
+      return refused(`${MOST_IN_FORCE} raises are in force: end some, or set the limits`);
+    const raise: Raise = { id: randomUUID(), budget, unit, amount, from, until, by, reason };
+    await this.#keep([...this.#raises, raise], by);
+    return { kind: "raised", raise };
+  }
+
+  async #endRaise(id: string, by: string): Promise<Edited> {
+    const until = this.#parts.now();
+    const raise = inForceAt(this.#raises, until).find((one) => one.id === id);
+    if (raise === undefined) return refused(`no raise ${id} is in force`);
+    const ended = { ...raise, until };
+    await this.#keep(
+      this.#raises.map((one) => (one === raise ? ended : one)),
+      by,
+    );
+    return { kind: "raise_ended", raise: ended };
+  }
+
+  /** Durable before it counts: a restart must not undo what an operator was told. */
+  async #keep(raises: readonly Raise[], by: string): Promise<void> {
+    const at = this.#parts.now();
+    const all = kept(raises, at);
+    await this.#parts.store.setSwitch(RAISES, raisesText(all), by, at);
+    this.#raises = all;
+    this.#lay();
+  }
+
+  /** Limits turn in one tick, and whoever waits decides anew in it. */
+  #lay(): void {
+    const { inForce, accounts, turn, log, now } = this.#parts;
+    const before = inForce.raises;
+    const raises = inForceAt(this.#raises, now());
+    this.#planLook(raises);
+    if (before.length === raises.length && before.every((one) => raises.includes(one))) return;
+    inForce.lay(raises);
+    accounts.relimit(inForce.policy);
+    turn();
+    const ended = this.#raises.filter(
+      ({ id, until }) => until <= now() && before.some((one) => one.id === id),
+    );
+    for (const { budget, unit, amount, id } of ended) {
+      log.info({ budget, raise: id, amount: formatQuantity(unit, amount) }, "a raise has ended");
+    }
+  }
+
+  #planLook(raises: readonly Raise[]): void {
+    this.#forgetLook();
+    if (raises.length === 0) return;
+    const { now, after } = this.#parts;
+    const next = Math.min(LONGEST_LOOK, ...raises.map(({ until }) => between(now(), until)));
+    this.#forgetLook = after(Math.max(SOONEST, next) as DurationUs, () => this.#lay());
+  }
+}
+
+/** A timer may be a little early by the ledger's clock. */
+const SOONEST = 1000;
+
+/** In words, for the log: amounts are no numbers of JSON. */
+function toldOf(change: BudgetEdit, done: Edited): Record<string, unknown> {
+  switch (done.kind) {
+    case "reset":
+      return {
+        kind: done.kind,
+        budget: done.adjustments[0]?.budget ?? ("budget" in change ? change.budget : ""),
+        adjusted: done.adjustments.map(({ value, unit, amount }) => ({
+          ...(value !== undefined && { value }),
+          amount: formatQuantity(unit, amount),
+        })),
+      };
+    case "raised":
+    case "raise_ended": {
+      const { id, budget, unit, amount, until } = done.raise;
+      const what = { budget, raise: id, amount: formatQuantity(unit, amount), until: formatInstant(until) };
+      return { kind: done.kind, ...what };
+    }
+    default:
+      return change.kind === "set" ? { kind: change.kind, budget: change.budget, to: change.to } : {};
+  }
+}
+
+function refused(why: string): Edited {
+  return { kind: "refused", why };
+}

@@ -1,0 +1,222 @@
+// Edits of a budget through a running gateway: what they let pass, whom they wake, what survives a restart.
+
+import { chmodSync, readFileSync } from "node:fs";
+import test, { type ExecutionContext } from "ava";
+import type { BudgetEdit, Edited } from "../../src/daemon/budget-edits.ts";
+import { openLedgerToRead } from "../../src/ledger/sqlite-open.ts";
+import { verify } from "../../src/ledger/verify.ts";
+import { quantityOf } from "../../src/metering/quantity.ts";
+import type { Instant } from "../../src/metering/time.ts";
+import { type Gateway, startGateway } from "../support/gateway.ts";
+import { askImage, eventually } from "../support/gateway-client.ts";
+import { makeFolder } from "../support/gateway-folder.ts";
+import { slowUpstream } from "../support/slow-upstream.ts";
+
+async function begin(t: ExecutionContext, budgets: string) {
+  const upstream = await slowUpstream();
+  upstream.release("all");
+  const folder = makeFolder(`version: 1
+timezone: UTC
+upstreams:
+  flux-dear: { provider: aws, url: "${upstream.url}", price: { usd_per_request: 0.04 } }
+models:
+  flux-dev: { upstreams: [flux-dear] }
+budgets:
+${budgets}`);
+  let gateway: Gateway | undefined = await startGateway(undefined, { folder });
+  t.teardown(async () => {
+    await gateway?.stop();
+    await upstream.stop();
+    const ledger = openLedgerToRead(folder.dataPath);
+    const { ok, checks } = verify(ledger);
+    ledger.close();
+    folder.remove();
+    if (!ok)
+      throw new Error(
+        JSON.stringify(
+          checks.flatMap(({ findings }) => findings.map(({ what, where }) => `${what}: ${where}`)),
+        ),
+      );
+  });
+  const ask = async (user = "ann") => {
+    const { status } = await askImage((gateway as Gateway).url, { headers: { "X-BudgetGuard-User": user } });
+    return status;
+  };
+  const edit = (change: BudgetEdit): Promise<Edited> =>
+    (gateway as Gateway).daemon.editBudget(change, "ops", "a deadline");
+  const standing = async (id: string) => {
+    const { budgets: all } = await (gateway as Gateway).client.status();
+    const one = all.find((budget) => budget.id === id);
+    return `${one?.settled} of ${one?.limit}`;
+  };
+  const restart = async () => {
+    await gateway?.stop();
+    gateway = await startGateway(undefined, { folder });
+  };
+  return { folder, ask, edit, standing, restart, gateway: () => gateway as Gateway };
+}
+
+const soon = (ms: number) => ((Date.now() + ms) * 1000) as Instant;
+
+test("a reset gives a spent budget its whole limit again, once, and after a restart too", async (t) => {
+  const { ask, edit, standing, restart } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.08, period: daily, on_limit: block }",
+  );
+  t.deepEqual([await ask(), await ask(), await ask()], [200, 200, 402]);
+  const done = await edit({ kind: "reset", budget: "day" });
+  t.like(done, { kind: "reset", adjustments: [{ amount: quantityOf(-80_000_000n), by: "ops" }] });
+  t.is(await standing("day"), "0.00 of 0.08");
+  t.is(await ask(), 200);
+  await restart();
+  t.is(await standing("day"), "0.04 of 0.08");
+  t.deepEqual([await ask(), await ask()], [200, 402]);
+});
+
+test("a reset of one budget is none of another that counts the same, and a renamed one does not take it along", async (t) => {
+  const { ask, edit, standing, folder, gateway } = await begin(
+    t,
+    `  - { id: day, limit_usd: 0.08, period: daily, on_limit: block }
+  - { id: twin, limit_usd: 0.12, period: daily, on_limit: block }`,
+  );
+  t.deepEqual([await ask(), await ask(), await ask()], [200, 200, 402]);
+  await edit({ kind: "reset", budget: "day" });
+  t.is(await standing("twin"), "0.08 of 0.12");
+  t.deepEqual([await ask(), await ask()], [200, 402], "the twin has had its three");
+  t.is(await standing("day"), "0.04 of 0.08");
+  folder.save(readFileSync(folder.policyPath, "utf8").replace("id: day", "id: other"));
+  await gateway().daemon.reload();
+  t.is(await standing("other"), "0.12 of 0.08");
+});
+
+test("a reset of one user's balance leaves the others' alone", async (t) => {
+  const { ask, edit } = await begin(
+    t,
+    "  - { id: each, per: user, limit_usd: 0.04, period: daily, on_limit: block }",
+  );
+  t.deepEqual([await ask("ann"), await ask("bob"), await ask("ann"), await ask("bob")], [200, 200, 402, 402]);
+  await edit({ kind: "reset", budget: "each", value: "ann" });
+  t.deepEqual([await ask("ann"), await ask("bob")], [200, 402]);
+});
+
+const wakers: readonly (readonly [string, () => BudgetEdit])[] = [
+  ["reset", () => ({ kind: "reset", budget: "day" })],
+  [
+    "raise",
+    () => ({
+      kind: "raise",
+      budget: "day",
+      unit: "usd",
+      amount: quantityOf(40_000_000n),
+      until: soon(60_000),
+    }),
+  ],
+  ["higher limit", () => ({ kind: "set", budget: "day", to: { limit_usd: "0.08" } })],
+];
+for (const [what, change] of wakers) {
+  test(`whoever waits for money is woken by a ${what}`, async (t) => {
+    const { ask, edit, gateway } = await begin(
+      t,
+      "  - { id: day, limit_usd: 0.04, period: daily, on_limit: queue }",
+    );
+    t.is(await ask(), 200);
+    const waiting = ask();
+    await eventually("it waits", async () => (await gateway().client.status()).waiting === 1);
+    await edit(change());
+    t.is(await waiting, 200);
+  });
+}
+
+test("a raise lifts a limit, and does so after a restart too", async (t) => {
+  const { ask, edit, standing, restart } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.04, period: daily, on_limit: block }",
+  );
+  t.deepEqual([await ask(), await ask()], [200, 402]);
+  const done = await edit({
+    ...{ kind: "raise", budget: "day", unit: "usd", amount: quantityOf(80_000_000n), until: soon(600_000) },
+  });
+  t.is(done.kind, "raised");
+  t.is(await standing("day"), "0.04 of 0.12");
+  t.is(await ask(), 200);
+  await restart();
+  t.is(await standing("day"), "0.08 of 0.12");
+  t.deepEqual([await ask(), await ask()], [200, 402]);
+});
+
+test("the limit drops when a raise ends, whatever was spent by then", async (t) => {
+  const { ask, edit, standing } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.04, period: daily, on_limit: block }",
+  );
+  const until = soon(2_000);
+  await edit({ kind: "raise", budget: "day", unit: "usd", amount: quantityOf(400_000_000n), until });
+  t.deepEqual([await ask(), await ask()], [200, 200]);
+  await eventually("it has ended", async () => (await standing("day")) === "0.08 of 0.04");
+  t.is(await ask(), 402);
+});
+
+test("a raise that is ended early is over at once", async (t) => {
+  const { ask, edit, standing } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.04, period: daily, on_limit: block }",
+  );
+  t.is(await ask(), 200);
+  const done = await edit({
+    ...{ kind: "raise", budget: "day", unit: "usd", amount: quantityOf(40_000_000n), until: soon(60_000) },
+  });
+  const id = done.kind === "raised" ? done.raise.id : "";
+  t.is((await edit({ kind: "end_raise", id })).kind, "raise_ended");
+  t.is(await standing("day"), "0.04 of 0.04");
+  t.is((await edit({ kind: "end_raise", id })).kind, "refused");
+});
+
+test("a changed limit stands in the policy file beside its comments, and the balance stays", async (t) => {
+  const { ask, edit, standing, folder } = await begin(
+    t,
+    `  # what the studio may spend
+  - id: day       # of the studio
+    limit_usd: 0.04 # agreed with finance
+    period: daily`,
+  );
+  t.is(await ask(), 200);
+  t.deepEqual(await edit({ kind: "set", budget: "day", to: { limit_usd: "0.06", on_limit: "block" } }), {
+    kind: "set",
+  });
+  t.true(
+    readFileSync(folder.policyPath, "utf8").endsWith(`  # what the studio may spend
+  - id: day       # of the studio
+    limit_usd: 0.06 # agreed with finance
+    period: daily
+    on_limit: block`),
+  );
+  t.is(await standing("day"), "0.04 of 0.06");
+  t.is(await ask(), 402);
+});
+
+test("an edit that cannot be made changes nothing, and says why", async (t) => {
+  const { edit, folder, standing } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.04, period: daily, on_limit: block }",
+  );
+  const before = readFileSync(folder.policyPath, "utf8");
+  const raise = {
+    kind: "raise",
+    budget: "day",
+    unit: "usd",
+    amount: quantityOf(1n),
+    until: soon(9_000),
+  } as const;
+  const kindOf = async (change: BudgetEdit) => (await edit(change)).kind;
+  t.is(await kindOf({ kind: "set", budget: "day", to: { limit_usd: "a lot" } }), "problems");
+  t.is(await kindOf({ kind: "set", budget: "day", to: { period: "weekly" } }), "refused");
+  t.is(await kindOf({ kind: "set", budget: "night", to: { limit_usd: "1" } }), "refused");
+  t.is(await kindOf({ kind: "reset", budget: "night" }), "refused");
+  t.is(await kindOf({ ...raise, until: soon(-1) }), "refused");
+  t.is(await kindOf({ ...raise, unit: "images" }), "refused");
+  t.is(await kindOf({ ...raise, amount: quantityOf(0n) }), "refused");
+  chmodSync(folder.policyPath, 0o444);
+  t.is(await kindOf({ kind: "set", budget: "day", to: { limit_usd: "1" } }), "read_only");
+  t.is(readFileSync(folder.policyPath, "utf8"), before);
+  t.is(await standing("day"), "0.00 of 0.04");
+});
