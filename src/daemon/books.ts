@@ -61,10 +61,10 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const { balances, adjustments, tracked } = stored;
+  const { balances, adjustments, tracked, holds: allocations } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
   const accounts = new LocalAccounts({
-    ...{ store, clock, owner, policy, balances, adjustments, tracked, onTrouble, learn },
+    ...{ store, clock, owner, policy, balances, adjustments, allocations, tracked, onTrouble, learn },
   });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {

@@ -5,6 +5,7 @@ import type { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import { Readiness } from "../cloud/readiness.ts";
 import { type DurationUs, milliseconds } from "../metering/time.ts";
+import type { Balances } from "../policy/admission.ts";
 import type { Policy } from "../policy/policy.ts";
 import { Front, type FrontHouse } from "../proxy/front.ts";
 import { Listeners, type Wanted } from "../proxy/listener.ts";
@@ -105,6 +106,11 @@ export class DataPlane {
   /** Requests that wait, in all or for one upstream. */
   waiting(upstream?: string): number {
     return upstream === undefined ? this.#room.size : this.#room.waitingFor(upstream);
+  }
+
+  /** The live balances, beside what those who wait have a claim to. */
+  balances(): Balances {
+    return this.#room.seenByNewcomer(this.#parts.books.accounts.view());
   }
 
   /** Where a request stands among those that wait for the same; undefined where it does not wait. */

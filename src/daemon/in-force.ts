@@ -1,6 +1,6 @@
 // The one policy that is in force, with the operator's mode switch and the raises laid over it. Both are
-// workstation state in the ledger and survive restarts; the switch wins until the file's own mode next changes
-// (DESIGN §5).
+// workstation state in the ledger and survive restarts; the switch wins until the file's own mode next
+// changes (DESIGN §5).
 
 import type { Instant } from "../metering/time.ts";
 import { MODES, type Mode, type Note, type Policy } from "../policy/policy.ts";

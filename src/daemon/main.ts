@@ -14,10 +14,10 @@ import { parseAddress } from "../proxy/listen-address.ts";
 import { Running } from "../proxy/running.ts";
 import { Alerts } from "./alerts.ts";
 import { type Books, openBooks } from "./books.ts";
-import { BudgetEdits } from "./budget-edits.ts";
+import { type ByHand, openByHand } from "./by-hand.ts";
 import type { Certificate } from "./certificate.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
-import { after, DataPlane } from "./data-plane.ts";
+import { DataPlane } from "./data-plane.ts";
 import { checkExposure, TRUSTS_THE_PROXY } from "./exposure.ts";
 import { makeFleet } from "./fleet-log.ts";
 import { giveBackMemory, whenQuiet } from "./give-back.ts";
@@ -29,9 +29,7 @@ import { makeNotifier } from "./notify.ts";
 import type { Daemon, DaemonOptions, Started } from "./options.ts";
 import { PolicyFile } from "./policy-file.ts";
 import { PolicyParser } from "./policy-parser.ts";
-import { rewriteBudget } from "./policy-rewrite.ts";
 import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
-import { parseRaises, RAISES } from "./raises.ts";
 import { Reload } from "./reload.ts";
 import { POLICY, ReloadRecord } from "./reload-record.ts";
 import { SPENDING, Spending } from "./spending.ts";
@@ -118,8 +116,9 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const life: Life = { isStopping: false, reload: async () => undefined };
   const spending = openSpending(rooms, plane, running);
   const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
-  const edits = openEdits(rooms, plane, alerts, life);
-  const admin = openAdmin(rooms, { plane, running, spending, alerts, edits }, life);
+  const where = { path: options.policyPath, reload: () => life.reload() };
+  const byHand = openByHand({ ...rooms, ...where, plane, alerts });
+  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
@@ -127,7 +126,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     await plane.close(graceMs);
     await admin.close();
     parts.certificate?.close();
-    await edits.close();
+    await byHand.edits.close();
     await parts.parser.close();
     await alerts.close();
     await books.close();
@@ -149,7 +148,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   await file.watch();
   reload.welcome(read.policy);
   const url = urlOf(listening.addresses[0]);
-  return { kind: "started", daemon: makeDaemon(rooms, { plane, file, edits }, url, close) };
+  return { kind: "started", daemon: makeDaemon(rooms, { plane, file, byHand }, url, close) };
 }
 
 /** What changes once the rooms are open. */
@@ -177,20 +176,6 @@ function openSpending({ books, log, now }: Rooms, plane: DataPlane, running: Run
   return new Spending(parts, stored.switches.get(SPENDING));
 }
 
-function openEdits(rooms: Rooms, plane: DataPlane, alerts: Alerts, life: Life): BudgetEdits {
-  const { books, options, inForce, log, now } = rooms;
-  const file = { ...rooms, path: options.policyPath, reload: () => life.reload() };
-  const parts = {
-    ...{ inForce, accounts: books.accounts, store: books.store, log, now, after },
-    turn: () => {
-      plane.turn();
-      alerts.sweep();
-    },
-    rewrite: (budget: string, to: Readonly<Record<string, string>>) => rewriteBudget(file, budget, to),
-  };
-  return new BudgetEdits(parts, parseRaises(books.stored.switches.get(RAISES)));
-}
-
 function openReload(rooms: Rooms, plane: DataPlane, alerts: Alerts, endSwitch: () => Promise<void>): Reload {
   const { books, log, now } = rooms;
   const record = new ReloadRecord({ store: books.store, log, now }, books.stored.switches.get(POLICY));
@@ -203,7 +188,7 @@ interface Served {
   readonly running: Running;
   readonly spending: Spending;
   readonly alerts: Alerts;
-  readonly edits: BudgetEdits;
+  readonly byHand: ByHand;
 }
 
 function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {
@@ -236,7 +221,7 @@ function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {
 
 function makeDaemon(
   { books, log, folder, inForce, options, read, certificate }: Rooms,
-  { plane, file, edits }: { plane: DataPlane; file: PolicyFile; edits: BudgetEdits },
+  { plane, file, byHand }: { plane: DataPlane; file: PolicyFile; byHand: ByHand },
   admin: string,
   close: (graceMs: number) => Promise<void>,
 ): Daemon {
@@ -252,7 +237,7 @@ function makeDaemon(
     admin,
     adminToken: folder.adminToken,
     policy: () => inForce.policy,
-    editBudget: (change, by, reason) => edits.edit(change, by, reason),
+    byHand,
     reload: () => {
       certificate?.renew();
       return file.reload();

@@ -1,7 +1,7 @@
 // What a daemon is started with, and what comes of starting it.
 
 import type { Policy } from "../policy/policy.ts";
-import type { BudgetEdit, Edited } from "./budget-edits.ts";
+import type { ByHand } from "./by-hand.ts";
 
 export interface DaemonOptions {
   readonly policyPath: string;
@@ -40,7 +40,8 @@ export interface Daemon {
   readonly admin: string;
   readonly adminToken: string;
   policy(): Policy;
-  editBudget(change: BudgetEdit, by: string, reason: string): Promise<Edited>;
+  /** Edits of budgets, and amounts that are set aside. */
+  readonly byHand: ByHand;
   /** Reads the policy file again; resolves when it is in force or refused. */
   reload(): Promise<void>;
   /** Takes no more requests, lets those under way end for `graceMs` (30 s if not said), settles, closes. */

@@ -15,6 +15,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
 import type { Adjustment } from "./adjustments.ts";
+import { Allocations } from "./allocations.ts";
 import { type BalanceChange, Book, freedBy } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
@@ -36,6 +37,8 @@ export interface AccountsOptions {
   readonly policy: Policy;
   /** What restart read; recovery has settled its open holds by then. */
   readonly balances: readonly BalanceChange[];
+  /** Those that are open: the balances hold them. */
+  readonly allocations?: readonly HeldRow[];
   readonly adjustments?: readonly Adjustment[];
   readonly tracked: readonly string[];
   /** Told of every write that failed. */
@@ -48,10 +51,13 @@ export class LocalAccounts implements Accounts, Till {
   readonly book = new Book();
   readonly leases = new Leases();
   readonly outbox: Outbox;
+  readonly allocations: Allocations;
   /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
   stopped: SpendingStop | undefined;
   /** Told of what is not sent, in the tick of the decision: it must only take note. */
   onUnsent: (task: Task, decision: Decision) => void = () => undefined;
+  /** Told of allocations whose time is over: they are given back. */
+  onExpired: (rows: readonly HeldRow[]) => void = () => undefined;
   readonly #clock: LedgerClock;
   readonly #owner: Owner;
   readonly #onTrouble: (error: unknown) => void;
@@ -71,8 +77,10 @@ export class LocalAccounts implements Accounts, Till {
     this.#onTrouble = options.onTrouble;
     this.#learn = options.learn;
     this.outbox = new Outbox(options.store, options.clock, options.onTrouble);
+    this.allocations = new Allocations(this, options.owner);
     this.#folding = new Folding(options.store, this.book, options.tracked);
     for (const change of options.balances) this.book.load(change);
+    for (const row of options.allocations ?? []) this.allocations.load(row);
     for (const one of options.adjustments ?? []) this.book.adjust(one);
   }
 
@@ -103,10 +111,12 @@ export class LocalAccounts implements Accounts, Till {
     const done = await this.#folding.run(policy, this.now(), () => this.outbox.refusals);
     return () => {
       const before = this.#policy;
+      const tracked = this.#folding.tracked;
       this.#policy = policy;
       done();
       this.leases.follow(policy, this.now());
       this.#placeOpenHolds(before);
+      this.allocations.place(tracked);
     };
   }
 
@@ -121,6 +131,7 @@ export class LocalAccounts implements Accounts, Till {
     if (this.#open.size === 0) this.#clock.follow();
     const at = this.now();
     this.book.forget(earlier(at, HOUR));
+    this.onExpired(this.allocations.expire(at));
     rebase(this.#open.values(), this, at).then(this.#onFreed, this.#onTrouble);
     const rows = this.leases.rows(at);
     try {

@@ -49,6 +49,8 @@ export interface HeldRow {
   readonly amount: NanoUsd;
   readonly horizon: Instant;
   readonly claims: readonly Claim[];
+  /** Set where somebody set it aside by hand: it belongs to no request, and outlives its owner. */
+  readonly allocation?: { readonly by: string; readonly reason: string; readonly until: Instant };
   /** Where its share of the lease began, once it was sent and a heartbeat or a settlement wrote it down. */
   readonly join: Join | undefined;
 }
@@ -136,7 +138,7 @@ export class OpenHold {
       time: between(at, horizon),
       rate: price.kind === "hour" ? price.rate : undefined,
       amount,
-      requests: 1,
+      requests: this.row.allocation === undefined ? 1 : 0,
       images,
       tokens: (tokens?.input ?? 0) + (tokens?.output ?? 0),
     };

@@ -3,11 +3,11 @@
 
 import { hostname } from "node:os";
 import type { DatabaseSync } from "node:sqlite";
-import { type Clock, EPOCH } from "../metering/time.ts";
+import { type Clock, type DurationUs, EPOCH } from "../metering/time.ts";
 import { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
 import { LedgerClock } from "./clock.ts";
-import type { Owner } from "./held.ts";
+import { heldChange, OpenHold, type Owner } from "./held.ts";
 import { remember } from "./lessons.ts";
 import { recover } from "./recovery.ts";
 import { openLedger } from "./sqlite-open.ts";
@@ -41,6 +41,7 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
         "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL",
     );
     const owner = newOwner(database);
+    keepAllocations(left, owner, writer);
     database.exec("COMMIT");
     const ledgerClock = new LedgerClock(clock, left.highWater);
     const now = ledgerClock.now();
@@ -50,6 +51,16 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     return { clock: ledgerClock, owner, stored, recovered: writes.length, learning };
   } finally {
     database.close();
+  }
+}
+
+/** They are held on, by whoever has the ledger now. */
+function keepAllocations({ holds, highWater: at }: Stored, owner: Owner, writer: SqliteWriter): void {
+  for (const row of holds) {
+    if (row.allocation === undefined) continue;
+    const hold = new OpenHold({ ...row, owner }, 0 as DurationUs);
+    const balances = hold.lasting(hold.claims().map(heldChange));
+    writer.put({ balances, rehold: [hold.toRow()], at, wall: at });
   }
 }
 

@@ -28,7 +28,9 @@ export interface Crash extends LastBeat {
 export function recover(crash: Crash): readonly Write[] {
   const end = endOf(crash);
   const shares = sharesAt(crash, end);
-  return crash.holds.map((row) => settleUnknown(row, shares.get(row.id) ?? [], end, crash.policy));
+  // What was set aside by hand belongs to no process: it goes on.
+  const left = crash.holds.filter(({ allocation }) => allocation === undefined);
+  return left.map((row) => settleUnknown(row, shares.get(row.id) ?? [], end, crash.policy));
 }
 
 /** A heartbeat that is overdue was stopped by the disk: then the last write is the last sign of life. */

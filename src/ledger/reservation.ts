@@ -19,7 +19,8 @@ import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import { type EndedWork, lessonOf } from "./lessons.ts";
 import type { Outbox } from "./outbox.ts";
-import { countedIn, extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
+import { postEntries } from "./posting.ts";
+import { extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
 
 /** What a reservation needs of the accounts that made it. */
@@ -127,7 +128,9 @@ export class LocalReservation implements Reservation {
     hold.step(["stopped"], "ended");
     const charge = chargeOf(hold, ending, this.cuts);
     const entries = settledEntries(hold, charge.parts, ending);
-    const moved = [...this.#accounts.unhold(hold), ...this.#post(entries)];
+    const given = this.#accounts.unhold(hold);
+    const counting = this.#accounts.counting(hold.row.facts);
+    const moved = [...given, ...postEntries(this.#accounts.book, counting, entries)];
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
@@ -229,19 +232,6 @@ export class LocalReservation implements Reservation {
     return subtract(costCeil(rate, between(at, until)), costCeil(rate, between(at, this.horizon)));
   }
 
-  /** Every account that counts it, in the period of each entry. */
-  #post(entries: readonly Entry[]): readonly BalanceChange[] {
-    const { book } = this.#accounts;
-    const counting = once(this.#accounts.counting(this.#hold.row.facts));
-    return entries.flatMap((entry) =>
-      counting.flatMap(({ account, ground }) => {
-        const amount = countedIn(ground.unit, entry);
-        if (amount === 0n) return [];
-        return [book.move(account, periodFor(ground, entry.at), { kind: "settle", amount })];
-      }),
-    );
-  }
-
   #countsSeconds(): boolean {
     return this.#coverage().some(({ ground }) => ground.unit === "seconds");
   }
@@ -284,10 +274,4 @@ export class LocalReservation implements Reservation {
 /** Undefined where time costs nothing. */
 function rateOf(price: Price): HourlyRate | undefined {
   return price.kind === "hour" && !isFree(price) ? price.rate : undefined;
-}
-
-/** Two budgets on one balance count an entry once. */
-function once<T extends { readonly account: string }>(coverage: readonly T[]): readonly T[] {
-  const seen = new Set<string>();
-  return coverage.filter(({ account }) => !seen.has(account) && seen.add(account));
 }

@@ -131,6 +131,14 @@ export function priceText(price: Price): string {
   }
 }
 
+/** Of an amount set aside by hand: it is no request, and counts as none. */
+export function allocationEntry(hold: OpenHold, own: Pick<Entry, "at" | "kind" | "amount">): Entry {
+  const { by, reason } = hold.row.allocation ?? { by: "", reason: "" };
+  return { ...entry(hold, own), price: ALLOCATION, priceSource: `by ${by}: ${reason}` };
+}
+
+export const ALLOCATION = "allocation";
+
 function entry(hold: OpenHold, own: Pick<Entry, "at" | "kind" | "amount"> & Partial<Entry>): Entry {
   const { row } = hold;
   return {

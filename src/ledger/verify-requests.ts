@@ -9,7 +9,7 @@ const RESTART = "a restart settles what nobody runs any more";
 
 const HOLDS = `WITH lives AS (
     SELECT request, sum(kind = 'reserved') AS began, sum(kind = 'released') AS released,
-      sum(kind IN ('settled', 'startup') AND is_last) AS ended
+      sum(kind IN ('settled', 'startup') AND (is_last OR price = 'allocation')) AS ended
     FROM entries WHERE request IS NOT NULL GROUP BY request
   ), open AS (
     SELECT json_extract(held, '$.request') AS request, count(*) AS open FROM reservations GROUP BY 1
@@ -36,7 +36,8 @@ export function verifyHolds(database: DatabaseSync): Checked {
     database,
     `SELECT id, outcome FROM reservations LEFT JOIN decisions
        ON decisions.request = json_extract(held, '$.request')
-     WHERE decisions.request IS NULL OR outcome IS NOT NULL`,
+     WHERE json_extract(held, '$.allocation') IS NULL
+       AND (decisions.request IS NULL OR outcome IS NOT NULL)`,
   );
   for (const { id, outcome } of idle) {
     const what = outcome === null ? "a hold without a record" : `a hold of one that ended as ${outcome}`;

@@ -160,6 +160,11 @@ export class WaitingRoom {
     return ahead.length === 0 ? view : claimedBefore(ahead, view);
   }
 
+  /** As one that comes now may see them. */
+  seenByNewcomer(view: Balances): Balances {
+    return this.#line.size === 0 ? view : claimedBefore(this.#inOrder(), view);
+  }
+
   /** False where the room is full. One that was in already keeps its place. */
   admit(turn: Turn): boolean {
     if (!turn.hasWaited && this.#line.size >= this.parts.policy().limits.waiting) return false;

@@ -43,7 +43,7 @@ ${budgets}`);
     return status;
   };
   const edit = (change: BudgetEdit): Promise<Edited> =>
-    (gateway as Gateway).daemon.editBudget(change, "ops", "a deadline");
+    (gateway as Gateway).daemon.byHand.edits.edit(change, "ops", "a deadline");
   const standing = async (id: string) => {
     const { budgets: all } = await (gateway as Gateway).client.status();
     const one = all.find((budget) => budget.id === id);
