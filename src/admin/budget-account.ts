@@ -5,6 +5,7 @@ import type { NanoUsd } from "../metering/money.ts";
 import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Decided } from "../policy/decision.ts";
+import type { Raise } from "../policy/raise.ts";
 import type { CAUSES } from "../sdk/budgets.ts";
 import type { Sums } from "./house.ts";
 
@@ -13,6 +14,32 @@ export interface BudgetExplained {
   readonly accounts: readonly BudgetAccount[];
   /** What would pass now, asked as whoever the budget is about. */
   readonly passing: readonly Passing[];
+  /** Of this period, newest first. */
+  readonly adjustments: readonly Adjusted[];
+  /** Those in force, and those that ended in this period. */
+  readonly raises: readonly (Raise & { readonly isInForce: boolean })[];
+  readonly allocations: readonly AllocationHeld[];
+}
+
+/** Of one of its balances, by hand. */
+export interface Adjusted {
+  readonly at: Instant;
+  readonly value: string | undefined;
+  readonly unit: Unit;
+  /** Below 0: that much of what it had settled counts no more. */
+  readonly amount: Quantity;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Set aside by hand, and held. */
+export interface AllocationHeld {
+  readonly id: string;
+  readonly at: Instant;
+  readonly until: Instant;
+  readonly amount: NanoUsd;
+  readonly by: string;
+  readonly reason: string;
 }
 
 export interface BudgetAccount {

@@ -7,7 +7,7 @@ import type { Quantity } from "../metering/quantity.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
 import { formatInstant } from "../metering/time.ts";
 import * as sdk from "../sdk/budgets.ts";
-import type { BudgetAccount, Passing } from "./budget-account.ts";
+import type { Adjusted, AllocationHeld, BudgetAccount, BudgetExplained, Passing } from "./budget-account.ts";
 import { refuse } from "./problem.ts";
 import { type Api, mayNeedToken, ok, problems, type Room, reads } from "./route.ts";
 import { budgetWire, definitionWire, instantOrNull, sumsWire } from "./wire.ts";
@@ -32,7 +32,7 @@ export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
       const known = policy.budgets.map((each) => each.id).join(", ") || "none";
       return refuse(c, 404, { code: "not_found", detail: `no budget has this id; the policy has: ${known}` });
     }
-    const { accounts, passing } = await house.explainBudget(budget);
+    const { accounts, passing, adjustments, raises, allocations } = await house.explainBudget(budget);
     const explained: sdk.BudgetExplained = {
       timezone: policy.timezone,
       budget: definitionWire(budget),
@@ -42,6 +42,9 @@ export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
         .map(budgetWire),
       accounts: accounts.map(accountWire),
       passing: passing.map(passingWire),
+      adjustments: adjustments.map(adjustmentWire),
+      raises: raises.map(raiseWire),
+      allocations: allocations.map(allocationWire),
     };
     return c.json(explained, 200);
   });
@@ -66,6 +69,26 @@ function accountWire({ value, unit, by, requests, over, causes }: BudgetAccount)
       at: instantOrNull(at),
     })),
   };
+}
+
+function adjustmentWire({ at, value, unit, amount, by, reason }: Adjusted): sdk.BudgetAdjustment {
+  const written = { at: formatInstant(at), amount: formatNumber(unit, amount) };
+  return { ...written, value: value ?? null, unit, by, reason };
+}
+
+function raiseWire(raise: BudgetExplained["raises"][number]): sdk.BudgetRaise {
+  const { id, unit, amount, from, until, isInForce, by, reason } = raise;
+  const written = {
+    amount: formatNumber(unit, amount),
+    from: formatInstant(from),
+    until: formatInstant(until),
+  };
+  return { id, unit, ...written, in_force: isInForce, by, reason };
+}
+
+function allocationWire({ id, at, until, amount, by, reason }: AllocationHeld): sdk.BudgetAllocation {
+  const written = { at: formatInstant(at), until: formatInstant(until), amount_usd: formatUsd(amount) };
+  return { id, ...written, by, reason };
 }
 
 function passingWire({ estimate, needed, isChosen, ...rest }: Passing): sdk.BudgetPassing {

@@ -22,6 +22,7 @@ export function budgetText(found: BudgetExplained, screen: Terminal): string {
     "",
     balances.length === 0 ? uncounted(budget) : budgetTable(balances, terminal),
     ...accounts.flatMap((account) => accountLines(account, terminal)),
+    ...byHandLines(found, terminal),
     ...passingLines(found, terminal),
   ].join("\n");
 }
@@ -112,13 +113,34 @@ function causeText({ cause, count, at }: BudgetCause, timeZone: string): string 
       return "time in which the gateway did not run and containers did";
     case "adjustment":
       return `${counted(count, "correction")} of the ledger`;
-    case "limit_lowered":
-      return "the limit was lowered in this period";
+    case "limit_lowered": {
+      const raise = at === null ? "" : `: a raise ended on ${moment(at, timeZone)}`;
+      return `the limit was lowered in this period${raise}`;
+    }
     case "reload":
       return `the budget came or changed${at === null ? "" : ` on ${moment(at, timeZone)}`}, with this spent`;
     case "finish_overrun":
       return `${counted(count, "request")} ran longer than held, and overrun: finish lets them end`;
   }
+}
+
+/** What people did to it: adjustments, raises, and amounts that they set aside. */
+function byHandLines({ adjustments, raises, allocations }: BudgetExplained, terminal: Terminal) {
+  const { out, timeZone } = terminal;
+  const lines = [
+    ...adjustments.map(({ at, value, unit, amount, by, reason }) => {
+      const whose = value === null ? "" : ` of ${value}`;
+      return `  adjusted${whose} by ${amount} ${wordOf(unit)} on ${moment(at, timeZone)} by ${by}: ${reason}`;
+    }),
+    ...raises.map(({ unit, amount, until, in_force, by, reason }) => {
+      const end = `${in_force ? "until" : "ended"} ${moment(until, timeZone)}`;
+      return `  raised by ${amount} ${wordOf(unit)} ${end} by ${by}: ${reason}`;
+    }),
+    ...allocations.map(({ id, amount_usd, until, by, reason }) => {
+      return `  ${amount_usd} USD set aside until ${moment(until, timeZone)} by ${by}: ${reason} (${id})`;
+    }),
+  ];
+  return lines.length === 0 ? [] : ["", paint(out, "bold", "By hand"), ...lines];
 }
 
 function passingLines({ passing }: BudgetExplained, { out }: Terminal): readonly string[] {

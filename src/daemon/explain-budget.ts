@@ -3,14 +3,16 @@
 
 import type { BudgetAccount, BudgetExplained, Cause, Passing } from "../admin/budget-account.ts";
 import type { BudgetState } from "../admin/house.ts";
+import type { HeldRow } from "../ledger/held.ts";
 import type { TurnRow } from "../ledger/queries.ts";
 import type { LedgerReader } from "../ledger/reader.ts";
 import type { Spent } from "../ledger/spent.ts";
-import { minus, NOTHING, quantityOf, sum } from "../metering/quantity.ts";
+import { minus, NOTHING, type Quantity, quantityOf, sum } from "../metering/quantity.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Decided } from "../policy/decision.ts";
-import { type Ground, groundsOf, periodFor } from "../policy/match.ts";
+import { covering, type Ground, groundsOf, periodFor } from "../policy/match.ts";
 import type { Budget, Model, Policy } from "../policy/policy.ts";
+import { isInForce, type Raise } from "../policy/raise.ts";
 import type { Labels } from "../policy/task.ts";
 import { limitThen, POLICY } from "./reload-record.ts";
 
@@ -20,6 +22,10 @@ export interface ExplainParts {
   readonly at: Instant;
   /** The balances of the budget as they stand. */
   readonly states: readonly BudgetState[];
+  /** Also those that are over. */
+  readonly raises: readonly Raise[];
+  /** Those that are open. */
+  readonly allocations: readonly HeldRow[];
   /** What would be decided of a request of these labels now. */
   decide(model: Model, labels: Labels): Decided;
 }
@@ -31,21 +37,34 @@ const MOST_MODELS = 20;
 const MOST_RELOADS = 100;
 
 export async function explainBudget(parts: ExplainParts, budget: Budget): Promise<BudgetExplained> {
-  const { policy, reader, at, states } = parts;
+  const { policy, reader, at, states, allocations } = parts;
   const grounds = groundsOf(policy).filter((ground) => ground.budget.id === budget.id);
   const reloads = await reader.turns(POLICY, MOST_RELOADS);
   const accounts = states.slice(0, MOST_ACCOUNTS).flatMap((state) => {
     const ground = grounds.find(({ unit }) => unit === state.unit);
-    return ground === undefined ? [] : [accountOf(reader, ground, state, at, reloads)];
+    return ground === undefined ? [] : [accountOf(parts, ground, state, reloads)];
   });
-  return { accounts: await Promise.all(accounts), passing: passingOf(parts, budget) };
+  const start = Math.min(...grounds.map((ground) => periodFor(ground, at).start)) as Instant;
+  const own = parts.raises.filter((raise) => raise.budget === budget.id && raise.until > start);
+  const covers = ({ facts }: HeldRow) =>
+    covering(policy, facts).some(({ ground }) => ground.budget.id === budget.id);
+  return {
+    accounts: await Promise.all(accounts),
+    passing: passingOf(parts, budget),
+    adjustments: await reader.adjustments(budget.id, at),
+    raises: own.map((raise) => ({ ...raise, isInForce: isInForce(raise, at) })),
+    allocations: allocations
+      .filter(covers)
+      .flatMap(({ id, at: since, amount, allocation }) =>
+        allocation === undefined ? [] : [{ id, at: since, amount, ...allocation }],
+      ),
+  };
 }
 
 async function accountOf(
-  reader: LedgerReader,
+  { reader, at, raises }: ExplainParts,
   ground: Ground,
   state: BudgetState,
-  at: Instant,
   reloads: readonly TurnRow[],
 ): Promise<BudgetAccount> {
   const { budget, key, per, unit } = ground;
@@ -54,12 +73,26 @@ async function accountOf(
   const spent = await reader.spent({ ...asked, value: state.value, ...period });
   const over = minus(sum(state.settled, state.held), state.limit);
   const highest = highestLimit(reloads, { id: budget.id, unit, since: period.start }, state.limit);
-  const causes = over > 0n ? causesOf(budget, spent, state.limit, highest) : [];
+  const ended = raises.filter(
+    (one) => one.budget === budget.id && one.unit === unit && one.until > period.start && one.until <= at,
+  );
+  const lowered = {
+    // Raises may have been in force at once: the most that the limit can have been.
+    most: minus(sum(quantityOf(highest), ...ended.map(({ amount }) => amount)), state.limit),
+    at: ended.length === 0 ? undefined : (Math.max(...ended.map(({ until }) => until)) as Instant),
+  };
+  const causes = over > 0n ? causesOf(budget, spent, state.limit, lowered) : [];
   const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
   return { value: state.value, unit, by: spent.by, requests, over: over > 0n ? over : NOTHING, causes };
 }
 
-function causesOf(budget: Budget, spent: Spent, limit: bigint, highest: bigint): readonly Cause[] {
+/** `at`: when the last raise ended; undefined where only reloads lowered it. */
+interface Lowered {
+  readonly most: Quantity;
+  readonly at: Instant | undefined;
+}
+
+function causesOf(budget: Budget, spent: Spent, limit: bigint, lowered: Lowered): readonly Cause[] {
   const causes: Cause[] = spent.kinds
     .filter(({ amount }) => amount > 0n)
     .map(({ kind, amount, entries }) => ({
@@ -68,8 +101,7 @@ function causesOf(budget: Budget, spent: Spent, limit: bigint, highest: bigint):
       of: entries,
       at: undefined,
     }));
-  if (highest > limit)
-    causes.push({ kind: "limit_lowered", most: quantityOf(highest - limit), of: 1, at: undefined });
+  if (lowered.most > 0n) causes.push({ kind: "limit_lowered", most: lowered.most, of: 1, at: lowered.at });
   const { folded, overrun } = spent;
   if (folded !== undefined && folded.amount > limit) {
     causes.push({ kind: "reload", most: quantityOf(folded.amount - limit), of: 1, at: folded.at });

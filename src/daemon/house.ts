@@ -30,6 +30,7 @@ import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import type { Alerts } from "./alerts.ts";
 import { budgetStates } from "./budget-states.ts";
+import type { ByHand } from "./by-hand.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { explainBudget } from "./explain-budget.ts";
 import type { InForce } from "./in-force.ts";
@@ -57,6 +58,7 @@ export interface HouseParts {
   readonly tokens: Tokens;
   readonly spending: Spending;
   readonly alerts: Pick<Alerts, "list" | "acknowledge">;
+  readonly byHand: Pick<ByHand, "edits" | "allocations">;
   listeners(): readonly Listening[];
   now(): Instant;
   /** True while the daemon stops. */
@@ -149,7 +151,9 @@ function explained(parts: HouseParts, budget: Budget) {
   const at = now();
   const states = budgetStates(policy, accounts.book, at).filter((one) => one.budget.id === budget.id);
   const ask = (model: Model, labels: Labels) => decided(parts, model, { ...ONE_IMAGE, labels });
-  return explainBudget({ policy, reader, at, states, decide: ask }, budget);
+  const { edits, allocations } = parts.byHand;
+  const hand = { raises: edits.raises, allocations: allocations.list() };
+  return explainBudget({ policy, reader, at, states, ...hand, decide: ask }, budget);
 }
 
 const ONE_IMAGE = {

@@ -66,6 +66,38 @@ export const BudgetPassing = z
   .meta({ id: "BudgetPassing" });
 export type BudgetPassing = z.infer<typeof BudgetPassing>;
 
+const byHand = { by: z.string(), reason: z.string() };
+
+export const BudgetAdjustment = z
+  .object({
+    at: instant,
+    value: z.string().nullable().describe("Of a budget per user: the user whose balance it is."),
+    unit: z.enum(UNITS),
+    amount: quantity.describe("Below 0: that much of what was settled counts no more for this budget."),
+    ...byHand,
+  })
+  .meta({ id: "BudgetAdjustment" });
+export type BudgetAdjustment = z.infer<typeof BudgetAdjustment>;
+
+export const BudgetRaise = z
+  .object({
+    ...{ id: z.string(), unit: z.enum(UNITS), amount: quantity, from: instant },
+    until: instant.describe("When it ends, or has ended."),
+    in_force: z.boolean(),
+    ...byHand,
+  })
+  .meta({ id: "BudgetRaise" });
+export type BudgetRaise = z.infer<typeof BudgetRaise>;
+
+export const BudgetAllocation = z
+  .object({
+    ...{ id: z.string(), at: instant, amount_usd: usd },
+    until: instant.describe("When it is given back, if nobody ends it before."),
+    ...byHand,
+  })
+  .meta({ id: "BudgetAllocation" });
+export type BudgetAllocation = z.infer<typeof BudgetAllocation>;
+
 export const BudgetExplained = z
   .object({
     timezone: z.string(),
@@ -73,6 +105,9 @@ export const BudgetExplained = z
     balances: z.array(BudgetStatus),
     accounts: z.array(BudgetAccount).describe("Of a budget per user: those that are used most."),
     passing: z.array(BudgetPassing).describe("What would pass now, asked as whoever the budget is about."),
+    adjustments: z.array(BudgetAdjustment).describe("Resets of this period, newest first."),
+    raises: z.array(BudgetRaise).describe("In force, or ended in this period."),
+    allocations: z.array(BudgetAllocation).describe("Set aside by hand, and part of what is held."),
   })
   .meta({ id: "BudgetExplained" });
 export type BudgetExplained = z.infer<typeof BudgetExplained>;

@@ -35,7 +35,7 @@ async function explained(house: House) {
   try {
     const decided = await explainBudget(
       {
-        ...{ policy: inForce, reader, at, states },
+        ...{ policy: inForce, reader, at, states, raises: [], allocations: [] },
         decide: (model, labels) =>
           decide(
             { policy: inForce, model, task: task({ labels }), candidates: [], unreachable: [] },

@@ -5,8 +5,10 @@ import test, { type ExecutionContext } from "ava";
 import type { BudgetEdit, Edited } from "../../src/daemon/budget-edits.ts";
 import { openLedgerToRead } from "../../src/ledger/sqlite-open.ts";
 import { verify } from "../../src/ledger/verify.ts";
+import { nanoUsd } from "../../src/metering/money.ts";
 import { quantityOf } from "../../src/metering/quantity.ts";
-import type { Instant } from "../../src/metering/time.ts";
+import { HOUR, type Instant, SECOND } from "../../src/metering/time.ts";
+import { cli } from "../support/cli.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { askImage, eventually } from "../support/gateway-client.ts";
 import { makeFolder } from "../support/gateway-folder.ts";
@@ -144,15 +146,15 @@ test("a raise lifts a limit, and does so after a restart too", async (t) => {
   t.deepEqual([await ask(), await ask()], [200, 402]);
 });
 
-test("the limit drops when a raise ends, whatever was spent by then", async (t) => {
+test("the limit drops by itself when the time of a raise is over", async (t) => {
   const { ask, edit, standing } = await begin(
     t,
     "  - { id: day, limit_usd: 0.04, period: daily, on_limit: block }",
   );
-  const until = soon(2_000);
+  t.is(await ask(), 200);
+  const until = soon(4_000);
   await edit({ kind: "raise", budget: "day", unit: "usd", amount: quantityOf(400_000_000n), until });
-  t.deepEqual([await ask(), await ask()], [200, 200]);
-  await eventually("it has ended", async () => (await standing("day")) === "0.08 of 0.04");
+  await eventually("it has ended", async () => (await standing("day")) === "0.04 of 0.04");
   t.is(await ask(), 402);
 });
 
@@ -219,4 +221,71 @@ test("an edit that cannot be made changes nothing, and says why", async (t) => {
   t.is(await kindOf({ kind: "set", budget: "day", to: { limit_usd: "1" } }), "read_only");
   t.is(readFileSync(folder.policyPath, "utf8"), before);
   t.is(await standing("day"), "0.00 of 0.04");
+});
+
+test("an amount set aside is held like a request's, through a restart, until it is settled with what was spent", async (t) => {
+  const { ask, standing, restart, gateway } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.08, period: daily, on_limit: block }",
+  );
+  const hand = () => gateway().daemon.byHand.allocations;
+  const wish = {
+    ...{ labels: { user: "ann" }, amount: nanoUsd(50_000_000n), lasts: HOUR, by: "ops", reason: "a shot" },
+  };
+  const done = await hand().allocate(wish);
+  const id = done.kind === "allocated" ? done.row.id : "";
+  t.is((await hand().allocate(wish)).kind, "breach", "there is no second one in it");
+  t.is(await ask(), 402);
+  await restart();
+  t.is(await ask(), 402);
+  t.like(await gateway().client.explainBudget("day"), {
+    allocations: [{ id, amount_usd: "0.05", by: "ops", reason: "a shot" }],
+    balances: [{ held: "0.05", settled: "0.00" }],
+  });
+  t.is((await hand().settle(id, nanoUsd(60_000_000n), "ops")).kind, "too_much");
+  t.is((await hand().settle(id, nanoUsd(10_000_000n), "ops")).kind, "ended");
+  t.is((await hand().release(id, "ops")).kind, "unknown", "it ends once");
+  t.is(await standing("day"), "0.01 of 0.08");
+  t.is(await ask(), 200);
+});
+
+test("an amount set aside is given back when its time is over, to whoever waits for it", async (t) => {
+  const { ask, gateway } = await begin(t, "  - { id: day, limit_usd: 0.04, period: daily, on_limit: queue }");
+  const done = await gateway().daemon.byHand.allocations.allocate({
+    ...{ labels: {}, amount: nanoUsd(10_000_000n), lasts: SECOND, by: "ops", reason: "a trial" },
+  });
+  t.is(done.kind, "allocated");
+  t.is(await ask(), 200);
+  t.deepEqual(gateway().daemon.byHand.allocations.list(), []);
+});
+
+test("explain tells what was done to a budget by hand, and that a raise which ended left it over its limit", async (t) => {
+  const { ask, edit, gateway } = await begin(
+    t,
+    "  - { id: day, limit_usd: 0.04, period: daily, on_limit: block }",
+  );
+  t.is(await ask(), 200);
+  await edit({ kind: "reset", budget: "day" });
+  const done = await edit({
+    ...{ kind: "raise", budget: "day", unit: "usd", amount: quantityOf(40_000_000n), until: soon(600_000) },
+  });
+  t.deepEqual([await ask(), await ask(), await ask()], [200, 200, 402]);
+  await edit({ kind: "end_raise", id: done.kind === "raised" ? done.raise.id : "" });
+  const found = await gateway().client.explainBudget("day");
+  t.like(found.adjustments[0], {
+    amount: "-0.04",
+    unit: "usd",
+    value: null,
+    by: "ops",
+    reason: "a deadline",
+  });
+  t.like(found.raises[0], { amount: "0.04", in_force: false, by: "ops", reason: "a deadline" });
+  t.like(found.accounts[0], { over: "0.04", causes: [{ cause: "limit_lowered", at_most: "0.04" }] });
+  t.truthy(found.accounts[0]?.causes[0]?.at);
+  const { stdout } = await cli(["explain", "day", "--admin", gateway().daemon.admin]);
+  t.regex(stdout, /\n {2}the limit was lowered in this period: a raise ended on .*, at most 0\.04 USD\n/);
+  t.regex(
+    stdout,
+    /\nBy hand\n {2}adjusted by -0\.04 USD on .* by ops: a deadline\n {2}raised by 0\.04 USD ended /,
+  );
 });
