@@ -1,0 +1,119 @@
+// Edits of a budget where the disk or the clock is against them, and the line that each leaves in the log.
+
+import type { ExecutionContext } from "ava";
+import test from "ava";
+import { type BudgetEdit, BudgetEdits } from "../../src/daemon/budget-edits.ts";
+import { budgetStates } from "../../src/daemon/budget-states.ts";
+import { InForce } from "../../src/daemon/in-force.ts";
+import { StoreError } from "../../src/ledger/store.ts";
+import { quantityOf } from "../../src/metering/quantity.ts";
+import { type DurationUs, HOUR, later, MINUTE } from "../../src/metering/time.ts";
+import { begun, houseOf, RELAYED } from "../support/ledger.ts";
+import { budget, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
+
+async function begin(t: ExecutionContext) {
+  const budgets = [budget("day", { limit_usd: "0.05" })];
+  const house = await houseOf(
+    t,
+    policy({ upstreams: [upstream("flux", { price: perRequest("0.03") })], budgets }),
+  );
+  const { accounts } = house;
+  const inForce = new InForce({ policy: house.policy, text: "" }, undefined, accounts.now());
+  const lines: string[] = [];
+  const timers: { delay: DurationUs; call: () => void }[] = [];
+  const disk = { fails: false };
+  const or = async (write: () => Promise<void>) => {
+    if (disk.fails) throw new StoreError("the disk is full", false);
+    await write();
+  };
+  const edits = new BudgetEdits(
+    {
+      ...{ inForce, accounts, now: () => accounts.now(), turn: () => undefined },
+      store: {
+        adjust: (all) => or(() => house.disk.store.adjust(all)),
+        setSwitch: (name, value, by, at) => or(() => house.disk.store.setSwitch(name, value, by, at)),
+      },
+      log: { info: (what: object, said: string) => lines.push(`${said} ${JSON.stringify(what)}`) } as never,
+      after: (delay, call) => {
+        timers.push({ delay, call });
+        return () => undefined;
+      },
+      rewrite: async () => ({ kind: "set" }),
+    },
+    [],
+  );
+  await (await begun(house, task())).settle(RELAYED);
+  const standing = () => {
+    const [state] = budgetStates(inForce.policy, accounts.book, accounts.now());
+    return [state?.settled, state?.limit];
+  };
+  const until = later(accounts.now(), HOUR);
+  const raise: BudgetEdit = {
+    kind: "raise",
+    budget: "day",
+    unit: "usd",
+    amount: quantityOf(usd("0.02")),
+    until,
+  };
+  return { house, edits, lines, timers, disk, standing, raise };
+}
+
+test("what the disk refuses counts neither now nor later", async (t) => {
+  const { edits, disk, standing, lines, raise } = await begin(t);
+  disk.fails = true;
+  t.deepEqual(await edits.edit(raise, "ops", "late"), { kind: "unwritten", why: "the disk is full" });
+  t.is((await edits.edit({ kind: "reset", budget: "day" }, "ops", "late")).kind, "unwritten");
+  t.deepEqual(standing(), [usd("0.03"), usd("0.05")] as never);
+  t.deepEqual(lines, []);
+});
+
+test("two resets at once take off what was settled once", async (t) => {
+  const { edits, standing } = await begin(t);
+  const reset = () => edits.edit({ kind: "reset", budget: "day" }, "ops", "late");
+  const [one, other] = await Promise.all([reset(), reset()]);
+  t.like(one, { adjustments: [{ amount: -usd("0.03") }] });
+  t.like(other, { adjustments: [] });
+  t.deepEqual(standing(), [0n, usd("0.05")] as never);
+});
+
+test("the end of a raise is looked for each minute, and is found by the ledger's clock", async (t) => {
+  const { edits, house, timers, standing, raise } = await begin(t);
+  await edits.edit(raise, "ops", "late");
+  t.is(timers.at(-1)?.delay, MINUTE);
+  house.clock.pass(HOUR - 1);
+  timers.at(-1)?.call();
+  t.deepEqual(standing(), [usd("0.03"), usd("0.07")] as never);
+  house.clock.pass(1);
+  timers.at(-1)?.call();
+  t.deepEqual(standing(), [usd("0.03"), usd("0.05")] as never);
+});
+
+test("each edit stands in the log with who and why, and so does the end of a raise", async (t) => {
+  const { edits, house, timers, lines, raise } = await begin(t);
+  await edits.edit({ kind: "set", budget: "day", to: { limit_usd: "0.05" } }, "ann", "one");
+  await edits.edit({ kind: "reset", budget: "day" }, "bob", "two");
+  await edits.edit(raise, "eve", "three");
+  house.clock.pass(HOUR);
+  timers.at(-1)?.call();
+  const edited = "a budget was edited";
+  t.is(
+    lines[0],
+    `${edited} {"by":"ann","reason":"one","kind":"set","budget":"day","to":{"limit_usd":"0.05"}}`,
+  );
+  t.is(
+    lines[1],
+    `${edited} {"by":"bob","reason":"two","kind":"reset","budget":"day","adjusted":[{"amount":"-0.03 USD"}]}`,
+  );
+  t.regex(
+    lines[2] ?? "",
+    /^a budget was edited \{"by":"eve","reason":"three","kind":"raised","budget":"day"/,
+  );
+  t.regex(lines[3] ?? "", /^a raise has ended \{"budget":"day","raise":".*","amount":"0\.02 USD"\}/);
+});
+
+test("an edit without an author or a reason is refused", async (t) => {
+  const { edits, standing } = await begin(t);
+  t.is((await edits.edit({ kind: "reset", budget: "day" }, " ", "late")).kind, "refused");
+  t.is((await edits.edit({ kind: "reset", budget: "day" }, "ops", "")).kind, "refused");
+  t.deepEqual(standing(), [usd("0.03"), usd("0.05")] as never);
+});
