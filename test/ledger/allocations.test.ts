@@ -84,6 +84,19 @@ test("one that is given back while the disk fails is given back, and written lat
   t.deepEqual(stored(house.folder), [{ settled: 0n, held: 0n }] as never);
 });
 
+test("one that names no task is a task of its own: it meets that limit, also after a restart, and leaves no balance", async (t) => {
+  const each = budget("each", { limit_usd: "0.05", period: "per_task" });
+  const house = await houseOf(t, policy({ upstreams, budgets: [DAY, each] }));
+  const { desk } = deskOf(house);
+  t.is((await desk.allocate({ ...wish, amount: usd("0.06") })).kind, "breach");
+  const done = await desk.allocate(wish);
+  const next = await restarted(t, house);
+  const left = deskOf(next).desk;
+  t.is((await left.release(done.kind === "allocated" ? done.row.id : "", "ops")).kind, "ended");
+  const accounts = [...next.accounts.book.all()].filter(({ account }) => account.includes("|task="));
+  t.deepEqual(accounts, []);
+});
+
 const faults = [
   [{ amount: usd("0") }, /above 0/],
   [{ by: " " }, /author and a reason/],

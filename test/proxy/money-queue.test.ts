@@ -3,6 +3,7 @@
 
 import test from "ava";
 import { type DurationUs, HOUR, type Instant, MINUTE, seconds } from "../../src/metering/time.ts";
+import { factsOf } from "../../src/policy/match.ts";
 import type { Budget, Policy } from "../../src/policy/policy.ts";
 import { MoneyRig } from "../support/money-rig.ts";
 import {
@@ -13,7 +14,9 @@ import {
   perRequest,
   policy,
   TEN,
+  task,
   upstream,
+  usd,
 } from "../support/policies.ts";
 
 const cent = upstream("cent", { price: perRequest("0.01") });
@@ -51,6 +54,21 @@ test("who waits for money runs once holds end and leave enough, in the order of 
   await rig.settle();
   t.deepEqual(rig.served, ["a@hourly", "b@hourly"], "2 s are used, 12 s fit again");
   t.is(second.attempt?.headers.find(([name]) => name === "X-BudgetGuard-Waited-Seconds")?.[1], "2.000");
+});
+
+test("an amount that is set aside by hand does not pass who waits", async (t) => {
+  const rig = new MoneyRig(of([queue("day", { limit_usd: "0.105" })]));
+  rig.ask("a");
+  await rig.settle();
+  rig.ask("b", "b", "sdxl");
+  await rig.settle();
+  const { allocations } = rig.accounts;
+  const facts = factsOf(task({ labels: { user: "ops" } }), cent);
+  const until = (TEN + HOUR) as Instant;
+  const asked = { id: "a-1", facts, amount: usd("0.005"), until, by: "ops", reason: "a trial" };
+  const seen = rig.room.seenByNewcomer(rig.accounts.view());
+  t.is((await allocations.allocate(asked, seen)).kind, "breach", "b has a claim to all of it");
+  t.is((await allocations.allocate(asked, rig.accounts.view())).kind, "allocated", "it would have fitted");
 });
 
 test("a newcomer in the tick in which money is freed does not pass, nor one that asks for less", async (t) => {
