@@ -111,12 +111,11 @@ export class LocalAccounts implements Accounts, Till {
     const done = await this.#folding.run(policy, this.now(), () => this.outbox.refusals);
     return () => {
       const before = this.#policy;
-      const tracked = this.#folding.tracked;
       this.#policy = policy;
       done();
       this.leases.follow(policy, this.now());
       this.#placeOpenHolds(before);
-      this.allocations.place(tracked);
+      this.allocations.place();
     };
   }
 

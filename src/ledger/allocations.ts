@@ -121,9 +121,11 @@ export class Allocations {
   }
 
   /** Also in budgets that newly cover them (MONEY §4): at a start too, for the policy may have changed. */
-  place(known: ReadonlySet<string>): void {
-    const newly = (facts: Facts) => this.#till.coverage(facts).filter(({ ground }) => !known.has(ground.key));
-    const { balances, placed } = placeHolds([...this.#asked, ...this.#open.values()], this.#till.book, newly);
+  place(): void {
+    // It is never rebased: where it lies already, nothing is missing.
+    const covering = (facts: Facts) => this.#till.coverage(facts);
+    const holds = [...this.#asked, ...this.#open.values()];
+    const { balances, placed } = placeHolds(holds, this.#till.book, covering);
     if (balances.length === 0) return;
     const rehold = placed.map((hold) => hold.toRow());
     this.#till.outbox.write({ balances, rehold }).catch(() => undefined);

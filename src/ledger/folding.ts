@@ -54,11 +54,6 @@ export class Folding {
     };
   }
 
-  /** The grounds whose balances are complete. */
-  get tracked(): ReadonlySet<string> {
-    return this.#tracked;
-  }
-
   /** The accounts that only the policy in preparation has. */
   counting(facts: Facts): readonly Coverage[] {
     if (this.#preparing === undefined) return [];
