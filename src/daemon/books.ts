@@ -13,6 +13,7 @@ import type { Lesson } from "../metering/learned-times.ts";
 import { seconds } from "../metering/time.ts";
 import type { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Sessions } from "../policy/sessions.ts";
 import { systemClock } from "./clock.ts";
 import type { Logger } from "./log.ts";
 import { remembered } from "./restore.ts";
@@ -26,6 +27,7 @@ export interface Books {
   readonly reader: LedgerReader;
   readonly stored: Stored;
   readonly learning: Learning;
+  readonly sessions: Sessions;
   readonly hooks: BookHooks;
   /** Resolves when it must not go on. */
   readonly died: Promise<unknown>;
@@ -45,7 +47,7 @@ export async function openBooks(
   metrics: Metrics,
   log: Logger,
 ): Promise<Books> {
-  const { clock, owner, stored, recovered, learning } = openStored(folder, systemClock, policy);
+  const { clock, owner, stored, recovered, learning, sessions } = openStored(folder, systemClock, policy);
   if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
   const death = Promise.withResolvers<unknown>();
   const hooks: BookHooks = {};
@@ -91,5 +93,5 @@ export async function openBooks(
     await reader.close();
     await store.close();
   };
-  return { accounts, clock, store, reader, stored, learning, hooks, died: death.promise, close };
+  return { accounts, clock, store, reader, stored, learning, sessions, hooks, died: death.promise, close };
 }

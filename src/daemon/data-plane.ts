@@ -178,6 +178,7 @@ function makeFrontHouse(parts: DataPlaneParts, { room, timers, secrets }: FrontP
     policy: () => inForce.policy,
     accounts: books.accounts,
     learning: books.learning,
+    sessions: books.sessions,
     candidates: (policy, model) => fleet.candidates(policy, model),
     room,
     timers,

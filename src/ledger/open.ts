@@ -3,12 +3,14 @@
 
 import { hostname } from "node:os";
 import type { DatabaseSync } from "node:sqlite";
-import { type Clock, type DurationUs, EPOCH } from "../metering/time.ts";
+import { type Clock, type DurationUs, EPOCH, earlier } from "../metering/time.ts";
 import { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
+import { SESSION_IDLE, Sessions } from "../policy/sessions.ts";
 import { LedgerClock } from "./clock.ts";
 import { heldChange, OpenHold, type Owner } from "./held.ts";
 import { remember } from "./lessons.ts";
+import { rememberSessions } from "./recent-sessions.ts";
 import { recover } from "./recovery.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { readStored, type Stored } from "./sqlite-read.ts";
@@ -21,6 +23,7 @@ export interface OpenedLedger {
   /** Holds that a crash had left open; they are settled now. */
   readonly recovered: number;
   readonly learning: Learning;
+  readonly sessions: Sessions;
 }
 
 /** `policy` is the one to start with. Throws with a sentence where the file cannot be used. */
@@ -47,8 +50,10 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     const now = ledgerClock.now();
     const learning = new Learning();
     remember(database, learning, now);
+    const sessions = new Sessions();
+    rememberSessions(database, sessions, earlier(now, policy?.sessionIdle ?? SESSION_IDLE));
     const stored = readStored(database, now);
-    return { clock: ledgerClock, owner, stored, recovered: writes.length, learning };
+    return { clock: ledgerClock, owner, stored, recovered: writes.length, learning, sessions };
   } finally {
     database.close();
   }

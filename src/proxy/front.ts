@@ -6,6 +6,7 @@ import { ZERO_USD } from "../metering/money.ts";
 import { between, type Instant } from "../metering/time.ts";
 import type { Settlement } from "../policy/admission.ts";
 import type { Policy, SecretRef } from "../policy/policy.ts";
+import type { Sessions } from "../policy/sessions.ts";
 import type { Task } from "../policy/task.ts";
 import { BODY_TIMES, type BodyFault, type BodyWindow, openBody } from "./body-window.ts";
 import type { TokenLookup } from "./credentials.ts";
@@ -29,6 +30,7 @@ export interface FrontHouse extends Gateway {
   readonly version: string;
   readonly running: Running;
   readonly tokens: TokenLookup;
+  readonly sessions: Sessions;
   secretOf(ref: SecretRef): string | undefined;
   /** A task has ended, however it ended. */
   ended(event: TaskEnded): void;
@@ -99,7 +101,7 @@ export class Front {
       passed("problem");
       return;
     }
-    const found = identify(head, opened.body, policy, { newId: newTaskId, at });
+    const found = identify(head, opened.body, policy, { newId: newTaskId, at, sessions: house.sessions });
     if (found.kind === "task") {
       await this.#task(found, { request, response, path, body: opened.body, at });
       return;
@@ -138,6 +140,7 @@ export class Front {
         cutLabels: found.cutLabels,
       });
     } finally {
+      house.sessions.end(task.labels.user, task.labels.session, house.timers.now());
       running.leave();
     }
   }

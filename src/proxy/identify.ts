@@ -3,6 +3,7 @@
 
 import type { Instant } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
+import { SESSION_IDLE, type Sessions } from "../policy/sessions.ts";
 import type { Labels, Task } from "../policy/task.ts";
 import type { BodyFacts } from "./body-facts.ts";
 import { type Identity, identityOf, type TokenLookup } from "./credentials.ts";
@@ -33,6 +34,8 @@ export interface Place {
 export interface Means {
   readonly newId: () => string;
   readonly at: Instant;
+  /** Absent: a request that names no session has none. */
+  readonly sessions?: Pick<Sessions, "begin"> | undefined;
 }
 
 export type Identified =
@@ -123,12 +126,15 @@ export function identify(head: KnownHead, body: LookedAt, policy: Policy, means:
   if (typeof model !== "string") return model;
   if (!head.isMetered) return { kind: "unmetered", model, path, standIn: head.standIn };
   const { labels, cut } = labelsOf(headers);
+  const user = userOf(identity, labels.user, policy);
+  const idle = policy.sessionIdle ?? SESSION_IDLE;
+  const session = means.sessions?.begin(user, labels.session, means.at, idle) ?? labels.session;
   const task: Task = {
     id: means.newId(),
     clientRequestId: clean(headers.get("x-request-id")?.[0]).text,
     at: means.at,
     model,
-    labels: { ...labels, user: userOf(identity, labels.user, policy) } satisfies Labels,
+    labels: { ...labels, user, session } satisfies Labels,
     work: {
       ...workOf(facts, path),
       bytes: Math.min(body.length ?? policy.limits.body, policy.limits.body),

@@ -76,6 +76,7 @@ export class TunnelFront {
       const status = isOpened ? SWITCHED : told;
       house.ended({ task, method: "GET", path: bare(found.path), at, exchanged, status, cutLabels });
     } finally {
+      house.sessions.end(task.labels.user, task.labels.session, house.timers.now());
       running.leave();
     }
   }
@@ -90,7 +91,8 @@ export class TunnelFront {
     const models = modelsIn(path);
     // Whoever is sent two may take the other one than the one that is priced.
     if (models.length > 1) return TWO_MODELS;
-    return identify({ ...known, isMetered: true }, askedFor(models[0]), policy, { newId: newTaskId, at });
+    const means = { newId: newTaskId, at, sessions: house.sessions };
+    return identify({ ...known, isMetered: true }, askedFor(models[0]), policy, means);
   }
 }
 

@@ -22,7 +22,6 @@ const INACTIVE: readonly Row[] = [
   { key: "techops" },
   { key: "comfyui" },
   { key: "prices" },
-  { key: "defaults.session_idle" },
   { key: "machines.*.asg" },
   { key: "machines.*.aks_pool" },
   { key: "machines.*.gke_pool" },
