@@ -29,6 +29,8 @@ export interface DeskParts {
 const MOST_TOLD = 100_000;
 /** A crowd of users that all run out at once is told at this pace; the sweep finds who is left. */
 const MOST_A_MINUTE = 120;
+/** Nobody raises these again later, and a crowd must not hide them; each is once an hour at most. */
+const OF_THE_HOUSE: ReadonlySet<Alert["event"]> = new Set(["ledger", "policy"]);
 
 export class AlertDesk {
   readonly #parts: DeskParts;
@@ -50,7 +52,7 @@ export class AlertDesk {
     const { outbox, webhooks, metrics, log, configured, now } = this.#parts;
     const once = onceKey(alert);
     const at = now();
-    if (this.#told.has(once) || !this.#mayTell(at)) return false;
+    if (this.#told.has(once) || (!OF_THE_HOUSE.has(alert.event) && !this.#mayTell(at))) return false;
     this.#remember(once, alert.period.end, at);
     const wanted = configured().filter(({ events }) => events.includes(alert.event));
     const deliveries = Object.fromEntries(wanted.map((hook) => [webhookName(hook), "pending" as const]));

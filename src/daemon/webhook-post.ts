@@ -40,7 +40,7 @@ export async function post(attempt: Attempt): Promise<Posted> {
       dispatcher: attempt.dispatcher,
       signal,
     });
-    const posted = judge(reply.statusCode, reply.headers["retry-after"]);
+    const posted = judge(reply.statusCode, reply.headers);
     // What comes after the status changes nothing.
     await reply.body.dump({ limit: REPLY_BYTES, signal }).catch(() => undefined);
     return posted;
@@ -59,17 +59,33 @@ function placeOf(ref: SecretRef): string {
 }
 
 /** Too many, too slow, and faults of the receiver's own pass; what it refuses otherwise it refuses again. */
-function judge(status: number, retryAfter: string | string[] | undefined): Posted {
+function judge(status: number, headers: Headers): Posted {
   if (status >= 200 && status < 300) return { kind: "delivered" };
   const why = `it answered ${status}`;
   if (status !== 408 && status !== 425 && status !== 429 && status < 500) return { kind: "never", why };
-  return { kind: "later", why, afterMs: afterOf(retryAfter) };
+  return { kind: "later", why, afterMs: afterOf(headers) };
 }
 
-/** Only the form in seconds: a date is by the receiver's clock. */
-function afterOf(retryAfter: string | string[] | undefined): number | undefined {
-  const text = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) * 1000 : undefined;
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** In seconds, or until a date: that is by the receiver's clock, as is the `Date` that it is taken from. */
+function afterOf(headers: Headers): number | undefined {
+  const text = one(headers["retry-after"]);
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
+  const until = dateOf(text) - dateOf(one(headers.date) ?? "");
+  return Number.isNaN(until) ? undefined : Math.max(0, until);
+}
+
+/** Milliseconds of the one form that HTTP writes (RFC 9110 §5.6.7); NaN for anything else. */
+function dateOf(text: string): number {
+  return HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
+}
+
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
 }
 
 function reasonOf(error: unknown): string {

@@ -2,12 +2,19 @@
 // It knows nothing of where the body comes from or what is decided by it.
 
 import type { Picture, Work } from "../policy/task.ts";
+import { boundaryOf, formFields } from "./form-scan.ts";
 import { findJsonFault, type JsonFault } from "./json-fault.ts";
 import { type Found, scanTopLevel, startOf } from "./json-scan.ts";
 import { pictureOf } from "./picture-facts.ts";
 
 export type BodyFacts =
-  | { readonly kind: "facts"; readonly work: Omit<Work, "bytes">; readonly model: ModelName | undefined }
+  | {
+      readonly kind: "facts";
+      readonly work: Omit<Work, "bytes">;
+      readonly model: ModelName | undefined;
+      /** `background: true`, as lenient servers read it. */
+      readonly isBackground: boolean;
+    }
   /** The whole body was looked at and is not JSON, though it says that it is. */
   | { readonly kind: "invalid"; readonly fault: JsonFault };
 
@@ -40,10 +47,15 @@ export function readFacts(body: Body): BodyFacts {
     if (fault !== undefined) return { kind: "invalid", fault };
     if (parsed !== undefined) picture = pictureOf(parsed.value);
   }
+  const boundary = boundaryOf(body.contentType);
+  if (boundary !== undefined) return facts(formFields(body.bytes, boundary, COUNTS), UNREAD);
   return facts(scanTopLevel(body.bytes, WANTED), picture);
 }
 
 const UNREAD: Picture = { kind: "unread" };
+
+/** Of a form no more is read: how many pictures it asks for. */
+const COUNTS: ReadonlySet<string> = new Set(["samples", "n"]);
 
 const WANTED: ReadonlySet<string> = new Set([
   "model",
@@ -53,6 +65,7 @@ const WANTED: ReadonlySet<string> = new Set([
   "samples",
   "n",
   "stream",
+  "background",
   "max_tokens",
   "max_completion_tokens",
   "max_output_tokens",
@@ -65,6 +78,7 @@ function facts(found: ReadonlyMap<string, Found>, picture: Picture): BodyFacts {
     kind: "facts",
     model:
       model === undefined || name === undefined ? undefined : { name, start: model.start, end: model.end },
+    isBackground: YES.test(String(found.get("background")?.value)),
     work: {
       images: Math.min(MOST_IMAGES, largest(found, ["samples", "n"]) || 1),
       width: count(found.get("width")),
@@ -99,6 +113,8 @@ function count(found: Found | undefined): number | undefined {
   return typeof number === "number" && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
 }
 
+/** What pydantic takes for true. */
+const YES = /^(?:true|1|1\.0|t|yes|y|on)$/i;
 const LENIENT = /^\s*\+?\d+(?:_\d+)*(?:\.0*)?\s*$/;
 
 function isPlain(encoding: string | undefined): boolean {

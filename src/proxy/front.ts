@@ -120,7 +120,7 @@ export class Front {
       let tried: AddedHeaders = [];
       const sendTo = (attempt: Attempt): Promise<Relayed> => {
         tried = attempt.headers;
-        const fallback = attempt.model === task.model ? undefined : attempt.model;
+        const fallback = attempt.model === task.model ? found.renamed : attempt.model;
         return relay(this.#job(came, found.path, task.id, { ...attempt, replyHeaders: tried, fallback }));
       };
       const exchanged = await exchange(task, sendTo, house, running.signal, whenGone(came.request.socket));
@@ -188,7 +188,7 @@ export class Front {
     path: string,
     requestId: string,
     own: Pick<RelayJob, "upstream" | "held" | "signal" | "replyHeaders" | "answered"> & {
-      /** The model that it is degraded to: its body names another. */
+      /** The model that it is degraded to, or was priced as: its body names another. */
       readonly fallback?: string | undefined;
     },
   ): RelayJob {

@@ -7,7 +7,14 @@ import { SESSION_IDLE, type Sessions } from "../policy/sessions.ts";
 import type { Labels, Task } from "../policy/task.ts";
 import type { BodyFacts } from "./body-facts.ts";
 import { type Identity, identityOf, type TokenLookup } from "./credentials.ts";
-import { isInfer, kindOfPath, type OwnAnswer, type PathKind, type StandIn } from "./nim-paths.ts";
+import {
+  isInfer,
+  isResponses,
+  kindOfPath,
+  type OwnAnswer,
+  type PathKind,
+  type StandIn,
+} from "./nim-paths.ts";
 import { MOST_PARAMETERS, type QueryFault, queryFault } from "./query-credentials.ts";
 import { clean, labelsOf } from "./task-labels.ts";
 
@@ -44,6 +51,8 @@ export type Identified =
       readonly task: Task;
       /** What to ask the upstream for: without the prefix that named the model. */
       readonly path: string;
+      /** What its body has to name in place of another model, whose name means that one here. */
+      readonly renamed: string | undefined;
       /** Label values that were cut to their cap. */
       readonly cutLabels: number;
     }
@@ -120,6 +129,7 @@ export function identify(head: KnownHead, body: LookedAt, policy: Policy, means:
   const { headers, path, identity } = head;
   const { facts } = body;
   if (head.isMetered && facts.kind === "invalid") return invalidJson(facts.fault);
+  if (facts.kind === "facts" && facts.isBackground && isResponses(path)) return BACKGROUND;
   const isOfAll = head.standIn !== undefined && head.named === undefined && policy.models.size !== 1;
   if (head.standIn !== undefined && isOfAll) return { kind: "own", what: head.standIn, model: undefined };
   const model = head.named ?? modelOf(facts, policy);
@@ -142,7 +152,8 @@ export function identify(head: KnownHead, body: LookedAt, policy: Policy, means:
     provider: clean(headers.get("x-budgetguard-provider")?.[0]).text?.toLowerCase().replaceAll("_", "-"),
     gpuTier: clean(headers.get("x-budgetguard-tier")?.[0]).text?.toLowerCase(),
   };
-  return { kind: "task", task, path, cutLabels: cut };
+  const renamed = namesAnother(facts, model, policy) ? model : undefined;
+  return { kind: "task", task, path, renamed, cutLabels: cut };
 }
 
 /** /m/MODEL/v1/infer: for clients whose only setting is a base URL. */
@@ -190,6 +201,19 @@ function modelOf(facts: BodyFacts, policy: Policy): string | Problem {
     return problem(404, "model_required", `name a model ${how}; ${modelList(policy)}`);
   }
   return modelKnownAs(asked, policy);
+}
+
+/**
+ * The model of the port is the one that is charged, so an upstream that serves several must not be asked for
+ * another. A name that nobody here goes by is the upstream's own affair: adapters have such.
+ */
+function namesAnother(facts: BodyFacts, model: string, policy: Policy): boolean {
+  const asked = facts.kind === "facts" ? facts.model?.name : undefined;
+  if (asked === undefined || asked === model) return false;
+  const isKnownAs = (id: string) =>
+    policy.models.get(id)?.upstreams.some((upstream) => policy.upstreams.get(upstream)?.model === asked);
+  if (isKnownAs(model)) return false;
+  return policy.models.has(asked) || [...policy.models.keys()].some(isKnownAs);
 }
 
 /** By its id, or by the name that an upstream knows itself by, where no other model's does. */
@@ -249,6 +273,14 @@ function invalidJson({ line, column }: { line: number; column: number }): Proble
   const message = `the body is not valid JSON: line ${line}, column ${column}`;
   return problem(400, "invalid_json", message);
 }
+
+const BACKGROUND: Problem = {
+  kind: "problem",
+  status: 400,
+  code: "background_work",
+  message:
+    "background: true goes on after its reply, where nothing meters it; leave it out, and use stream: true",
+};
 
 function modelList(policy: Policy): string {
   const ids = [...policy.models.keys()];

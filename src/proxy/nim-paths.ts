@@ -40,6 +40,11 @@ export function isInfer(path: string): boolean {
   return /^\/v1\/infer(?:\?|$)/.test(path);
 }
 
+/** Of language NIMs, beginning one. `path` may have its query. */
+export function isResponses(path: string): boolean {
+  return /^\/v1\/responses\/?(?:\?|$)/.test(path);
+}
+
 const NIM_PATH = /^\/(?:v[12]\/[^?#]+|tokenize|detokenize|metrics)$/;
 
 const OWN_ANSWERS: ReadonlyMap<string, OwnAnswer> = new Map([

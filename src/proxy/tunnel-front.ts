@@ -63,7 +63,8 @@ export class TunnelFront {
           rawHeaders: asked.request.rawHeaders,
           client: asked.socket,
           head: asked.head,
-          rewriteModel: attempt.upstream.model ?? (attempt.model === task.model ? undefined : attempt.model),
+          rewriteModel:
+            attempt.upstream.model ?? (attempt.model === task.model ? found.renamed : attempt.model),
           replyHeaders: attempt.headers,
           requestId: task.id,
           secretOf: (ref) => house.secretOf(ref),

@@ -7,7 +7,7 @@ import { AlertWatch } from "../../src/daemon/alert-watch.ts";
 import type { AlertRow } from "../../src/ledger/alert-rows.ts";
 import { LedgerReader } from "../../src/ledger/reader.ts";
 import { quantityOf } from "../../src/metering/quantity.ts";
-import { DAY, earlier, MINUTE } from "../../src/metering/time.ts";
+import { DAY, earlier, later, MINUTE } from "../../src/metering/time.ts";
 import { accountOf, groundsOf, periodFor } from "../../src/policy/match.ts";
 import { type House, houseOf, restarted, rows, writesOf } from "../support/ledger.ts";
 import { budget, perRequest, policy, task, upstream } from "../support/policies.ts";
@@ -134,6 +134,29 @@ test("the ledger itself has no alert twice, whoever writes it", async (t) => {
   }).sweep();
   await other.told();
   t.is(rows(house.folder, "SELECT 1 FROM alerts").length, 1);
+});
+
+test("a crowd hides neither what the ledger nor what the policy has to tell", async (t) => {
+  const house = await houseOf(t, POLICY);
+  const { desk } = await watch(t, house);
+  const raise = (event: "limit" | "ledger" | "policy", subject: string) =>
+    desk.raise({
+      ...{ event, subject, severity: "critical", topic: event === "limit" ? "budget" : event },
+      ...{
+        value: undefined,
+        unit: undefined,
+        timezone: "UTC",
+        text: "a text",
+        advice: undefined,
+        figures: {},
+      },
+      period: { start: house.accounts.now(), end: later(house.accounts.now(), DAY) },
+    });
+  for (let number = 0; number < 120; number += 1) t.true(raise("limit", `user-${number}`));
+  t.false(raise("limit", "one-more"), "the pace");
+  t.true(raise("ledger", "disk"));
+  t.true(raise("policy", "reload"));
+  t.false(raise("ledger", "disk"), "once");
 });
 
 test("a crowd that runs out at once is told at a pace, and nobody is left out", async (t) => {

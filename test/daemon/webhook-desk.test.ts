@@ -92,6 +92,24 @@ test("Retry-After is granted, up to its bound", async (t) => {
   t.true(third > second);
 });
 
+test("a Retry-After that is a date counts from the receiver's own Date, within the same bound", async (t) => {
+  const wait = (until: string, date = "Sat, 28 Nov 2026 10:00:00 GMT"): Answer => ({
+    status: 429,
+    headers: { date, "retry-after": until },
+  });
+  const answers = [
+    wait("Sat, 28 Nov 2026 12:00:00 GMT"),
+    wait("Sat, 28 Nov 2026 09:00:00 GMT"),
+    wait("2026"),
+  ];
+  const { desk, receiver, ended } = await begin(t, { answers });
+  desk.send(row("a-1"));
+  t.is(await ended("a-1"), "delivered");
+  const [first = 0, second = 0] = receiver.times;
+  t.true(second - first >= 395, `after ${second - first} ms: the bound`);
+  t.is(receiver.times.length, 4);
+});
+
 test("what is refused for good is not tried again, and the next one is told", async (t) => {
   const { desk, receiver, log, ended } = await begin(t, { answers: [{ status: 404 }, { status: 302 }] });
   for (const id of ["a-1", "a-2", "a-3"]) desk.send(row(id));

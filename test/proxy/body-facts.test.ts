@@ -92,6 +92,32 @@ test("images are samples or n, never less than one, and a number in quotes count
   t.is(facts('{"samples": 2, "n": 3}').work.images, 3);
 });
 
+test("images of a form are its n or samples, whatever else stands in it", (t) => {
+  const form = (...parts: readonly string[]) => {
+    const text = [...parts.map((part) => `--xyz\r\n${part}\r\n`), "--xyz--\r\n"].join("");
+    const contentType = 'multipart/form-data; boundary="xyz"';
+    const read = readFacts({
+      bytes: Buffer.from(text),
+      isWhole: true,
+      contentType,
+      contentEncoding: undefined,
+    });
+    return read.kind === "facts" ? read.work.images : undefined;
+  };
+  const field = (name: string, value: string) =>
+    `Content-Disposition: form-data; name="${name}"\r\n\r\n${value}`;
+  t.is(form(field("n", "4")), 4);
+  t.is(form(field("prompt", 'a name="n" 7'), field("samples", "3")), 3);
+  t.is(
+    form(field("n", "2"), field("n", "5"), field("n", "1")),
+    5,
+    "some servers take the first, some the last",
+  );
+  t.is(form("content-disposition: form-data; name=n\r\nContent-Type: text/plain\r\n\r\n6"), 6);
+  t.is(form(field("n", "four")), 1);
+  t.is(form(field('image"; filename="n.png', "4")), 1);
+});
+
 test("more images than can be are counted as the most, and more tokens as if nothing was said", (t) => {
   t.is(facts('{"n": 9007199254740991}').work.images, 10_000);
   t.is(facts('{"samples": 10001}').work.images, 10_000);

@@ -286,3 +286,25 @@ test("ids are UUIDv7 without dashes, and sort by time", (t) => {
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
+
+test("work in the background is refused, and said why, where a server would read it so", (t) => {
+  const path = "/v1/responses";
+  const of = (value: string, at = path) =>
+    modelFound({ path: at, port: "llama", body: `{"background": ${value}}` });
+  for (const yes of ["true", '"true"', "1", '"on"']) t.is(of(yes), "400 background_work", yes);
+  for (const no of ["false", "null", "0", '"off"']) t.is(of(no), "llama", no);
+  t.is(of("true", "/v1/infer"), "llama");
+  t.is(of("true", "/v1/responses?x=1"), "400 background_work");
+});
+
+test("a body that names another model than the one that is charged is to name that", (t) => {
+  const renamed = (port: string, model: string) => {
+    const found = look({ port, body: JSON.stringify({ model }) });
+    return found.kind === "task" ? found.renamed : found.kind;
+  };
+  t.is(renamed("llama", "flux-dev"), "llama");
+  t.is(renamed("llama", "black-forest/flux"), "llama", "the name of another's upstream");
+  t.is(renamed("llama", "llama"), undefined);
+  t.is(renamed("flux-dev", "black-forest/flux"), undefined, "its own upstream's name");
+  t.is(renamed("llama", "some-adapter"), undefined, "nobody's name here");
+});
