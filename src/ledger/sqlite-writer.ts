@@ -5,6 +5,7 @@
 // Invariant: what was taken is flushed before the transaction commits, or forgotten with it.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { DAY } from "../metering/time.ts";
 import { unitOf } from "../policy/match.ts";
 import { ALERT_COLUMNS } from "./alert-rows.ts";
 import {
@@ -18,6 +19,9 @@ import {
 } from "./packing.ts";
 import { RollupWriter } from "./rollup.ts";
 import type { Write } from "./store.ts";
+
+/** Longer than the longest period that turns, a year. Each alert takes up to ten older ones along. */
+const ALERTS_KEPT = 400 * DAY;
 
 export class SqliteWriter {
   readonly #statements: Statements;
@@ -62,6 +66,7 @@ export class SqliteWriter {
       this.#rollups.acted(ending.bucket, ending.actions);
     }
     for (const row of packed.alerts) run.alert.run(...row);
+    if (packed.alerts.length > 0) run.forget.run(packed.at - ALERTS_KEPT, packed.at);
     this.#at = Math.max(this.#at, packed.at);
     if (packed.isBeat) this.#heartbeat = Math.max(this.#heartbeat, packed.at);
   }
@@ -160,6 +165,9 @@ const SQL = {
   // A write that was kept while the disk was full never covers a later one.
   alert: `${insert("alerts", ALERT_COLUMNS)} ON CONFLICT (once) DO UPDATE SET version = excluded.version,
     deliveries = excluded.deliveries WHERE excluded.version > version`,
+  // The alerts of a period that is not over are what keeps it from being told twice.
+  forget: `DELETE FROM alerts WHERE seq IN
+    (SELECT seq FROM alerts WHERE at < ? AND period_end <= ? ORDER BY seq LIMIT 10)`,
   mark: `INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
     WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)`,
 } as const;

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { type AlertRow, alert, alertMemory, alerts } from "../../src/ledger/alert-rows.ts";
-import { DAY, earlier, type Instant, later } from "../../src/metering/time.ts";
+import { DAY, type DurationUs, earlier, type Instant, later } from "../../src/metering/time.ts";
 import { ledgerFolder, onDisk, openStore } from "../support/ledger.ts";
 import { TEN } from "../support/policies.ts";
 
@@ -68,4 +68,16 @@ test("a restart remembers what was told in periods that are not over, and what i
     ["a-4"],
   );
   t.deepEqual(memory.counts, [{ event: "limit", count: 4 }]);
+});
+
+test("alerts older than 400 days go with the next one, unless their period is not over", async (t) => {
+  const folder = ledgerFolder(t);
+  const store = await openStore(t, folder);
+  const old = (days: number) => earlier(TEN, (days * DAY) as DurationUs);
+  const over = (days: number) => ({ at: old(days), period: { start: old(days), end: old(days - 1) } });
+  await store.write({ alerts: [row("a-1", over(401)), row("a-2", over(400))], at: old(399), wall: TEN });
+  await store.write({ alerts: [row("a-3", { at: old(500) })], at: old(399), wall: TEN });
+  await store.write(write([row("a-4")]));
+  const kept = onDisk(folder, (database) => alerts(database, all)).map(({ id }) => id);
+  t.deepEqual(kept, ["a-4", "a-3", "a-2"]);
 });
