@@ -7,10 +7,18 @@
 
 import type { Lesson } from "../metering/learned-times.ts";
 import { isFree } from "../metering/price.ts";
-import { earlier, HOUR, type Instant, later } from "../metering/time.ts";
+import { sum } from "../metering/quantity.ts";
+import { earlier, HOUR, type Instant } from "../metering/time.ts";
 import type { Accounts, Admission, Balances, Reservation } from "../policy/admission.ts";
-import type { AccountKey, Claim, Decision, Forward } from "../policy/decision.ts";
-import { type Coverage, counting, covering, enforcedLimit, type Facts, factsOf } from "../policy/match.ts";
+import type { AccountKey, Claim, Decision } from "../policy/decision.ts";
+import {
+  type Coverage,
+  counting,
+  covering,
+  coveringContainer,
+  enforcedLimit,
+  type Facts,
+} from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
@@ -19,15 +27,19 @@ import { Allocations } from "./allocations.ts";
 import { type BalanceChange, Book, freedBy } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
+import type { StoredContainer } from "./container-lease.ts";
+import { Containers, type ContainerTill } from "./containers.ts";
 import { Folding } from "./folding.ts";
-import { type HeldRow, heldChange, OpenHold, type Owner } from "./held.ts";
+import type { HeldRow, OpenHold, Owner } from "./held.ts";
 import { Leases } from "./leases.ts";
+import { newHold, reserveWrite } from "./new-hold.ts";
 import { Outbox } from "./outbox.ts";
-import { placeHolds } from "./placing.ts";
+import { placeOpenHolds } from "./placing.ts";
+import { Pulse } from "./pulse.ts";
 import { rebase } from "./rebase.ts";
 import { LocalReservation, type Till } from "./reservation.ts";
-import { decisionRow, reservedEntry } from "./rows.ts";
-import type { Store, Unstamped } from "./store.ts";
+import { decisionRow } from "./rows.ts";
+import type { Store } from "./store.ts";
 
 export interface AccountsOptions {
   readonly store: Store;
@@ -41,15 +53,18 @@ export interface AccountsOptions {
   readonly allocations?: readonly HeldRow[];
   readonly adjustments?: readonly Adjustment[];
   readonly tracked: readonly string[];
+  /** Leases of containers that were up: each goes on once its provider says that it lives. */
+  readonly containers?: readonly StoredContainer[];
   /** Told of every write that failed. */
   readonly onTrouble: (error: unknown) => void;
   /** Told of every ending that says how long such work takes. */
   readonly learn: (lesson: Lesson) => void;
 }
 
-export class LocalAccounts implements Accounts, Till {
+export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly book = new Book();
   readonly leases = new Leases();
+  readonly containers: Containers;
   readonly outbox: Outbox;
   readonly allocations: Allocations;
   /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
@@ -66,6 +81,7 @@ export class LocalAccounts implements Accounts, Till {
   /** A hold asks five times in its life, always about the same facts. */
   readonly #covered = new WeakMap<Facts, { readonly policy: Policy; readonly all: readonly Coverage[] }>();
   readonly #learn: AccountsOptions["learn"];
+  readonly #pulse: Pulse;
   #onFreed: (accounts: readonly AccountKey[]) => void = () => undefined;
   #policy: Policy;
   #holds = 0;
@@ -82,14 +98,18 @@ export class LocalAccounts implements Accounts, Till {
     for (const change of options.balances) this.book.load(change);
     for (const row of options.allocations ?? []) this.allocations.load(row);
     for (const one of options.adjustments ?? []) this.book.adjust(one);
+    for (const stored of options.containers ?? []) this.leases.resume(stored);
+    this.containers = new Containers(this);
+    this.#pulse = new Pulse(options.clock);
   }
 
   async admit(task: Task, decide: (view: Balances) => Decision): Promise<Admission> {
-    const decision = decide(this.view());
+    const view = this.view();
+    const decision = decide(view);
     // Nothing may come between the decision and its hold (MONEY §5): the simulation plants an await here.
-    const hold = this.#hold(task, decision);
+    const hold = this.#hold(task, decision, view);
     if (hold === undefined || decision.kind !== "forward") return this.#noteUnsent(task, decision);
-    const write = this.#reserveWrite(task, decision, hold);
+    const write = reserveWrite(task, decision, hold, this.now());
     const mayBatch = this.#mayBatch(hold) && this.outbox.kept === 0;
     const writing = this.outbox.tryWrite(write, mayBatch ? "soon" : "now");
     const reservation: Reservation = new LocalReservation(this, hold, task, decision);
@@ -114,7 +134,8 @@ export class LocalAccounts implements Accounts, Till {
       this.#policy = policy;
       done();
       this.leases.follow(policy, this.now());
-      this.#placeOpenHolds(before);
+      this.containers.follow();
+      placeOpenHolds(this, this.#open.values(), before);
       this.allocations.place();
     };
   }
@@ -124,26 +145,39 @@ export class LocalAccounts implements Accounts, Till {
     this.#policy = policy;
   }
 
-  /** Once a second: joins and leases go to disk, failed endings are tried again, old periods forgotten. */
+  /**
+   * Once a second: container money is posted, holds are rebased, joins and leases go to disk, failed endings
+   * are tried again, old periods forgotten.
+   */
   async heartbeat(): Promise<void> {
     // While a request is metered, time is what the monotonic clock says and nothing else.
     if (this.#open.size === 0) this.#clock.follow();
     const at = this.now();
     this.book.forget(earlier(at, HOUR));
     this.onExpired(this.allocations.expire(at));
+    const lastWatched = this.#pulse.beat();
+    if (lastWatched !== undefined) this.containers.suspend(lastWatched);
     rebase(this.#open.values(), this, at).then(this.#onFreed, this.#onTrouble);
+    // While the disk fails they stay as they are, and nothing more gathers for it.
+    const own = this.outbox.kept > 0 ? {} : this.containers.beat(at);
     const rows = this.leases.rows(at);
     try {
-      await this.outbox.flush(rows);
+      await this.outbox.flush({ ...rows, ...own });
     } catch (error) {
       this.leases.refused(rows.joins);
       throw error;
     }
   }
 
+  /** With what containers cost by now, posted or not. */
   view(): Balances {
-    const balance: Balances["balance"] = (account, start) => this.book.balance(account, start);
-    return { at: this.now(), stopped: this.stopped, relief: this.book.relief, balance };
+    const at = this.now();
+    this.containers.turn(at);
+    const balance: Balances["balance"] = (account, start) => {
+      const { settled, held } = this.book.balance(account, start);
+      return { settled: sum(settled, this.containers.accrued(account, start, at)), held };
+    };
+    return { at, stopped: this.stopped, relief: this.book.relief, balance };
   }
 
   now(): Instant {
@@ -173,6 +207,10 @@ export class LocalAccounts implements Accounts, Till {
     return [...counting(this.#policy, facts), ...this.#folding.counting(facts)];
   }
 
+  countingContainer(facts: Facts): readonly Coverage[] {
+    return [...coveringContainer(this.#policy, facts), ...this.#folding.counting(facts, coveringContainer)];
+  }
+
   /** Returns everything that a hold has taken. */
   unhold(hold: OpenHold): readonly BalanceChange[] {
     this.#open.delete(hold.row.id);
@@ -196,8 +234,8 @@ export class LocalAccounts implements Accounts, Till {
     if (lesson !== undefined) this.#learn(lesson);
   }
 
-  take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[] {
-    for (const claim of claims) checkFits(this.book, claim);
+  take(hold: OpenHold, claims: readonly Claim[], view: Balances): readonly BalanceChange[] {
+    for (const claim of claims) checkFits(view, claim);
     return claims.map((claim) => {
       hold.claim(claim);
       return this.book.move(claim.account, claim, { kind: "hold", amount: claim.amount });
@@ -215,11 +253,9 @@ export class LocalAccounts implements Accounts, Till {
 
   /** Work that costs nothing and that no enforcing budget covers need not wait for the disk (MONEY §7). */
   #mayBatch(hold: OpenHold): boolean {
-    return hold.amount === 0n && isFree(hold.row.price) && !this.#isEnforced(hold.row.facts);
-  }
-
-  #isEnforced(facts: Facts): boolean {
-    return this.coverage(facts).some(({ ground }) => enforcedLimit(ground) !== undefined);
+    const { price, facts } = hold.row;
+    if (hold.amount !== 0n || !isFree(price)) return false;
+    return this.coverage(facts).every(({ ground }) => enforcedLimit(ground) === undefined);
   }
 
   /** Nothing of it is on disk, but for what a reload placed meanwhile. */
@@ -234,45 +270,16 @@ export class LocalAccounts implements Accounts, Till {
     if (balances.length > 0) this.outbox.write({ balances }).catch(() => undefined);
   }
 
-  #hold(task: Task, decision: Decision): OpenHold | undefined {
+  #hold(task: Task, decision: Decision, view: Balances): OpenHold | undefined {
     if (decision.kind !== "forward") return undefined;
     const { quote } = decision;
     if (this.stopped !== undefined && !isFree(quote.upstream.price))
       throw new ConflictError("paid work was decided while all spending is stopped");
     this.#holds += 1;
-    const at = decision.explanation.at;
-    const hold = new OpenHold(
-      {
-        id: `${task.id}.${this.#holds}`,
-        owner: this.#owner,
-        request: task.id,
-        version: 0,
-        at,
-        clientRequestId: task.clientRequestId,
-        facts: factsOf({ ...task, model: decision.model }, quote.upstream),
-        images: task.work.images,
-        tokens: quote.tokens,
-        price: quote.upstream.price,
-        machine: quote.upstream.machine,
-        amount: quote.hold,
-        horizon: later(at, quote.span),
-        claims: [],
-        join: undefined,
-      },
-      quote.time,
-    );
-    this.take(hold, decision.claims);
+    const hold = newHold(task, decision, this.#owner, this.#holds);
+    this.take(hold, decision.claims, view);
     this.#open.set(hold.row.id, hold);
     return hold;
-  }
-
-  #reserveWrite(task: Task, decision: Forward, hold: OpenHold): Unstamped {
-    return {
-      entries: [reservedEntry(hold, this.now())],
-      balances: hold.lasting(hold.claims().map(heldChange)),
-      hold: [hold.toRow()],
-      decision: decisionRow(task, decision, hold.row.facts),
-    };
   }
 
   /** A wait too: whoever looks finds it under way, and can cancel it. */
@@ -282,18 +289,5 @@ export class LocalAccounts implements Accounts, Till {
     // No money moves, so nobody waits for it.
     this.outbox.tryWrite({ decision: decisionRow(task, decision, undefined) }).catch(this.#onTrouble);
     return decision;
-  }
-
-  /** Holds of open requests lie also, unconditionally, in budgets that newly cover them (MONEY §4). */
-  #placeOpenHolds(before: Policy): void {
-    const newly = (facts: Facts) => {
-      const known = new Set(covering(before, facts).map(({ account }) => account));
-      return this.coverage(facts).filter(({ account }) => !known.has(account));
-    };
-    const { balances, placed } = placeHolds(this.#open.values(), this.book, newly);
-    if (balances.length === 0) return;
-    const rehold = placed.map((one) => one.toRow());
-    // A failure is kept for the next heartbeat and reported by the outbox.
-    this.outbox.write({ balances, rehold }).catch(() => undefined);
   }
 }

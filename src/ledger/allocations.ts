@@ -15,7 +15,7 @@ import { type AllocationJudged, judgeAllocation } from "../policy/allocation.ts"
 import type { Facts } from "../policy/match.ts";
 import { type HeldRow, OpenHold, type Owner } from "./held.ts";
 import { placeHolds } from "./placing.ts";
-import { postEntries } from "./posting.ts";
+import { post } from "./posting.ts";
 import type { Till } from "./reservation.ts";
 import { allocationEntry } from "./rows.ts";
 import { type Entry, StoreError } from "./store.ts";
@@ -75,7 +75,7 @@ export class Allocations {
     if (judged.kind !== "fits") return judged;
     const hold = new OpenHold(heldRow(asked, view.at, this.#owner), NO_TIME);
     // Nothing may come between the judgement and its hold.
-    const balances = hold.lasting(till.take(hold, judged.claims));
+    const balances = hold.lasting(till.take(hold, judged.claims, view));
     const row = hold.toRow();
     const entries = [allocationEntry(hold, { at: till.now(), kind: "reserved", amount: asked.amount })];
     this.#asked.add(hold);
@@ -137,11 +137,7 @@ export class Allocations {
     const row = rowOf(hold);
     hold.step(["held"], "ended");
     this.#open.delete(row.id);
-    const posted = postEntries(
-      till.book,
-      till.counting(hold.row.facts),
-      entry.kind === "settled" ? [entry] : [],
-    );
+    const posted = post(till.book, till.counting(hold.row.facts), entry.kind === "settled" ? [entry] : []);
     const moved = [...till.unhold(hold), ...posted];
     this.#dropOwn(hold);
     const ended = till.outbox.write({ entries: [entry], balances: hold.lasting(moved), unhold: [row.id] });

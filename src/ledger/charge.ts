@@ -19,15 +19,29 @@ import type { OpenHold } from "./held.ts";
 export interface Charge {
   readonly parts: readonly Part[];
   readonly charged: NanoUsd;
+  /** Of work: start-up that it waited for aside. */
   readonly elapsed: DurationUs;
+  /** What it used beyond its hold, where that caps it: its container's own. */
+  readonly unheld: readonly Part[];
 }
 
 /** `capped`: at most what was held, because a budget that covers it promised so (`overrun: cut`). */
 export function chargeOf(hold: OpenHold, ending: Ending, capped: boolean): Charge {
   const all = hold.parts.length > 0 ? hold.parts : unitParts(hold, ending);
   const parts = capped ? cap(all, hold) : all;
-  const elapsed = parts.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
-  return { parts, charged: add(...parts.map((part) => part.amount)), elapsed };
+  const work = parts.filter(({ kind }) => kind !== "startup");
+  const elapsed = work.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
+  const charged = add(...parts.map((part) => part.amount));
+  return { parts, charged, elapsed, unheld: beyond(all, parts) };
+}
+
+function beyond(all: readonly Part[], charged: readonly Part[]): readonly Part[] {
+  return all.flatMap((part, index): readonly Part[] => {
+    const paid = charged[index] ?? part;
+    const amount = subtract(part.amount, paid.amount);
+    const elapsed = (part.elapsed - paid.elapsed) as DurationUs;
+    return amount === 0n ? [] : [{ kind: "idle", at: part.at, elapsed, amount }];
+  });
 }
 
 /** The amount belongs to the period of admission (MONEY §3), the seconds to where they lie. */

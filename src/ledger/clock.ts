@@ -63,6 +63,10 @@ export class LedgerClock {
     return this.#clock.wall();
   }
 
+  monotonic(): DurationUs {
+    return this.#clock.monotonic();
+  }
+
   /** True while the wall clock is far ahead and not yet believed. */
   get doubts(): boolean {
     return this.#doubted !== undefined;

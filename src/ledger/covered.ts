@@ -33,7 +33,8 @@ export function coveredBy({ when, per, requestsOnly }: Covering): Where {
   const where = [CHARGED];
   const values: SQLInputValue[] = [];
   const isOfRequests = per !== undefined && !OF_CONTAINERS.includes(per);
-  if (requestsOnly || isOfRequests) where.push("(request IS NOT NULL OR kind = 'adjusted')");
+  if (requestsOnly || isOfRequests)
+    where.push("(request IS NOT NULL OR (kind = 'adjusted' AND machine IS NULL))");
   for (const [scope, allowed] of when) {
     where.push(`${SCOPE_COLUMNS[scope]} IN (SELECT value FROM json_each(?))`);
     values.push(JSON.stringify(allowed));

@@ -15,8 +15,11 @@ const COUNTED = {
   seconds: "iif(kind = 'settled', elapsed, 0)",
   tokens: "input_tokens + output_tokens",
 } as const satisfies Record<Unit, string>;
-/** Start-up that a request waited for is the request's; without one it is the container's, as idle is. */
-const NO_CONTAINER_MONEY = "(request IS NOT NULL OR kind = 'adjusted')";
+/**
+ * Start-up that a request waited for is the request's; without one it is the container's, as idle is. So is
+ * a correction that names a machine and no request.
+ */
+const NO_CONTAINER_MONEY = "(request IS NOT NULL OR (kind = 'adjusted' AND machine IS NULL))";
 
 /** What container money carries: a balance per any other scope never receives it (MONEY §2). */
 const CONTAINER_SCOPES = new Set(["provider", "upstream", "machine", "gpu_tier"]);

@@ -55,9 +55,9 @@ export class Folding {
   }
 
   /** The accounts that only the policy in preparation has. */
-  counting(facts: Facts): readonly Coverage[] {
+  counting(facts: Facts, cover = counting): readonly Coverage[] {
     if (this.#preparing === undefined) return [];
-    return counting(this.#preparing, facts).filter(({ ground }) => !this.#tracked.has(ground.key));
+    return cover(this.#preparing, facts).filter(({ ground }) => !this.#tracked.has(ground.key));
   }
 }
 

@@ -1,6 +1,8 @@
 // One open hold: in memory while its request lives, as a row on disk so that a crash cannot forget it.
 //
 //   held ──begin──► running ──stop──► stopped ──settle──► ended
+//    ├──wait──► waiting ──begin──► running
+//    │             └──stop──► stopped      it has shared the start-up: it is settled, never released
 //    └──release──► ended
 //
 // Invariant: the row is on disk from before the first byte leaves until the entry that ends it.
@@ -28,6 +30,11 @@ export interface Owner {
   readonly epoch: number;
 }
 
+/** Where its share of a lease began, and of which container's lease, if it was one's. */
+export interface HeldJoin extends Join {
+  readonly lease?: string;
+}
+
 /** As it is stored; enough to settle it without the policy that made it. */
 export interface HeldRow {
   /** Of this hold: a request that is sent elsewhere after all has a new one. */
@@ -52,10 +59,10 @@ export interface HeldRow {
   /** Set where somebody set it aside by hand: it belongs to no request, and outlives its owner. */
   readonly allocation?: { readonly by: string; readonly reason: string; readonly until: Instant };
   /** Where its share of the lease began, once it was sent and a heartbeat or a settlement wrote it down. */
-  readonly join: Join | undefined;
+  readonly join: HeldJoin | undefined;
 }
 
-export type HoldState = "held" | "running" | "stopped" | "ended";
+export type HoldState = "held" | "waiting" | "running" | "stopped" | "ended";
 
 export class OpenHold {
   readonly row: Omit<HeldRow, "version" | "amount" | "horizon" | "claims" | "join">;
@@ -66,7 +73,9 @@ export class OpenHold {
   amount: NanoUsd;
   began: Instant | undefined;
   stopped: Instant | undefined;
-  join: Join | undefined;
+  join: HeldJoin | undefined;
+  /** Nobody watched its machine for a while: it ended before that, whatever its upstream still does. */
+  isLost = false;
   parts: readonly Part[] = [];
   /** What it will be once the slice that is being written is. */
   growing: { readonly amount: NanoUsd; readonly horizon: Instant } | undefined;

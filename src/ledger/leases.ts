@@ -1,81 +1,143 @@
-// The leases of machines in use: who shares an hourly price now (MONEY §2). A machine that nobody uses has
-// none; its next request starts one afresh, at the price that it was held at.
-//
-// Invariant: a machine costs no more than the policy says, and no more than anyone who shares it has held
-// at. So a fall counts at once, and a rise once nobody runs on who was asked the lower price.
+// Which lease the requests of a machine share (MONEY §2): its container's, where the fleet has told of one,
+// which lives beyond them; else one of their own that ends with the last of them, at the price that they
+// were held at.
 
-import { type Join, Lease, type Part } from "../metering/lease.ts";
-import { type HourlyRate, hourlyRate } from "../metering/money.ts";
-import { isFree } from "../metering/price.ts";
-import type { Instant } from "../metering/time.ts";
+import { Lease, type Part } from "../metering/lease.ts";
+import { hourlyRate } from "../metering/money.ts";
+import { type Instant, latest } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
-import type { OpenHold } from "./held.ts";
+import { type Container, leaseKey } from "./container.ts";
+import { ContainerLease, type StoredContainer } from "./container-lease.ts";
+import type { HeldJoin, OpenHold } from "./held.ts";
+import { Sharing, timedRate } from "./sharing.ts";
 import type { Write } from "./store.ts";
 
 const NO_IDLE = hourlyRate(0n);
 
-interface Use {
-  readonly lease: Lease;
-  readonly holds: Set<OpenHold>;
-  rate: HourlyRate;
-  /** What the policy says since it was last changed; undefined while it is as they were held at. */
-  said: HourlyRate | undefined;
-}
+/** Told in the tick in which a container's money changed its pace; `parts` are to be posted. */
+export type OnContainer = (lease: ContainerLease, at: Instant, parts: readonly Part[]) => void;
 
 export class Leases {
-  readonly #uses = new Map<string, Use>();
+  readonly #uses = new Map<string, Sharing>();
+  /** When a machine was last used without a container: no container is charged for that time again. */
+  readonly #ended = new Map<string, Instant>();
+  readonly #containers = new Map<string, ContainerLease>();
+  readonly #of = new WeakMap<OpenHold, ContainerLease>();
   /** Joins that were not handed to the disk yet, by the hold's id. */
-  readonly #joined = new Map<string, Join>();
+  readonly #joined = new Map<string, HeldJoin>();
+  #onContainer: OnContainer = () => undefined;
+
+  watch(call: OnContainer): void {
+    this.#onContainer = call;
+  }
+
+  containers(): readonly ContainerLease[] {
+    return [...this.#containers.values()];
+  }
+
+  /** The container whose price it shares or has shared. */
+  containerOf(hold: OpenHold): ContainerLease | undefined {
+    return this.#of.get(hold);
+  }
 
   /** Nothing where time costs nothing. */
   join(hold: OpenHold, at: Instant): void {
     const { machine } = hold.row;
-    const rate = rateOf(hold);
-    if (rate === undefined) return;
-    const use = this.#uses.get(machine) ?? {
-      lease: new Lease(at, rate, NO_IDLE, "ready"),
-      holds: new Set(),
-      rate,
-      said: undefined,
-    };
-    this.#uses.set(machine, use);
-    use.holds.add(hold);
-    reprice(use, at);
-    hold.join = use.lease.join(at);
-    this.#joined.set(hold.row.id, hold.join);
-  }
-
-  /** What the request has taken so far, in parts; undefined where it shares no lease. */
-  share(hold: OpenHold, at: Instant): readonly Part[] | undefined {
-    return hold.join && this.#uses.get(hold.row.machine)?.lease.share(at, hold.join);
+    const rate = timedRate(hold);
+    if (rate === undefined || hold.join !== undefined) return;
+    const container = this.#serving(machine);
+    if (container === undefined) {
+      const use =
+        this.#uses.get(machine) ?? new Sharing(new Lease(at, rate, NO_IDLE, "ready"), rate, NO_IDLE);
+      this.#uses.set(machine, use);
+      use.join(hold, at);
+    } else {
+      this.#of.set(hold, container);
+      const gap = container.join(hold, at);
+      if (hold.join !== undefined) hold.join = { ...(hold.join as HeldJoin), lease: container.key };
+      this.#onContainer(container, at, gap);
+    }
+    if (hold.join !== undefined) this.#joined.set(hold.row.id, hold.join);
   }
 
   /** What the request pays, in parts; none where it joined no lease. */
   leave(hold: OpenHold, at: Instant): readonly Part[] {
     const { machine } = hold.row;
+    const container = this.#of.get(hold);
+    if (container !== undefined) {
+      // It ended with its machine, or with the time in which nobody watched.
+      if (!container.sharing.holds.has(hold)) return hold.parts;
+      const parts = container.leave(hold, at);
+      this.#onContainer(container, at, []);
+      return parts;
+    }
     const use = this.#uses.get(machine);
     if (hold.join === undefined || use === undefined) return [];
     // Its join goes with its ending all the same: one that is refused must be known to have shared.
-    const parts = use.lease.leave(at, hold.join);
-    use.holds.delete(hold);
-    if (use.lease.active === 0) this.#uses.delete(machine);
-    else reprice(use, at);
+    const parts = use.leave(hold, at);
+    if (use.lease.active === 0) {
+      this.#uses.delete(machine);
+      this.#ended.set(machine, use.lease.at);
+    }
     return parts;
+  }
+
+  /** What the request has taken so far, in parts; undefined where it shares no lease. */
+  share(hold: OpenHold, at: Instant): readonly Part[] | undefined {
+    const use = this.#of.get(hold)?.sharing ?? this.#uses.get(hold.row.machine);
+    if (hold.join === undefined || use === undefined || !use.holds.has(hold)) return undefined;
+    return use.lease.share(at, hold.join);
   }
 
   /** The prices of a policy that has come into force. */
   follow(policy: Policy, at: Instant): void {
-    for (const { machine, price } of policy.upstreams.values()) {
-      const use = this.#uses.get(machine);
-      if (use === undefined || price.kind !== "hour") continue;
-      use.said = price.rate;
-      reprice(use, at);
+    for (const { machine, price, idleRate } of policy.upstreams.values()) {
+      if (price.kind !== "hour") continue;
+      this.#uses.get(machine)?.say(price.rate, undefined, at);
+      for (const container of this.containers()) {
+        if (container.about.machine !== machine) continue;
+        container.reprice(price.rate, idleRate, at);
+        this.#onContainer(container, at, []);
+      }
     }
   }
 
+  /** Of one that the fleet sees for the first time it takes over the requests that run there already. */
+  seen(about: Container, at: Instant): void {
+    const known = this.#containers.get(about.id);
+    if (known !== undefined && known.key === leaseKey(about)) {
+      this.#onContainer(known, at, known.seen(about, at));
+      return;
+    }
+    const { machine } = about;
+    const shared = this.#serving(machine) === undefined ? this.#uses.get(machine) : undefined;
+    const lease = ContainerLease.begin(about, at, shared);
+    const from = latest(about.start, this.#ended.get(machine) ?? about.start);
+    const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
+    if (shared !== undefined) this.#uses.delete(machine);
+    for (const hold of shared?.holds ?? []) this.#of.set(hold, lease);
+    this.#containers.set(about.id, lease);
+    this.#onContainer(lease, at, [...before, ...lease.due(at)]);
+  }
+
+  /** After a restart. */
+  resume(stored: StoredContainer): void {
+    const lease = ContainerLease.resume(stored);
+    this.#containers.set(stored.about.id, lease);
+  }
+
+  /** It is over: nobody finds it any more. */
+  forget(container: ContainerLease): void {
+    if (this.#containers.get(container.about.id) === container) this.#containers.delete(container.about.id);
+  }
+
+  find(id: string): ContainerLease | undefined {
+    return this.#containers.get(id);
+  }
+
   /**
-   * Leases in use, and every join since they were last asked for: they go with every ending and every
-   * heartbeat. Each is said once: a crowd of n that repeated them would say n² of them.
+   * Leases of requests alone, and every join since they were last asked for: they go with every ending and
+   * every heartbeat. Each is said once: a crowd of n that repeated them would say n² of them.
    */
   rows(at: Instant): Required<Pick<Write, "leases" | "joins">> {
     const leases = [...this.#uses].map(([machine, { lease }]) => {
@@ -91,20 +153,19 @@ export class Leases {
   refused(joins: NonNullable<Write["joins"]>): void {
     for (const { id, join } of joins) this.#joined.set(id, join);
   }
-}
 
-function reprice(use: Use, at: Instant): void {
-  let lowest = use.said;
-  for (const hold of use.holds) {
-    const rate = rateOf(hold);
-    if (rate !== undefined && (lowest === undefined || rate < lowest)) lowest = rate;
+  /** Of several that bill as one machine: one that can serve, and of those the one that started last. */
+  #serving(machine: string): ContainerLease | undefined {
+    let best: ContainerLease | undefined;
+    for (const lease of this.#containers.values()) {
+      if (lease.about.machine === machine && (best === undefined || isBetter(lease, best))) best = lease;
+    }
+    return best;
   }
-  lowest ??= use.rate;
-  if (lowest === use.rate) return;
-  use.rate = lowest;
-  use.lease.reprice(at, lowest, NO_IDLE);
 }
 
-function rateOf({ row: { price } }: OpenHold): HourlyRate | undefined {
-  return price.kind === "hour" && !isFree(price) ? price.rate : undefined;
+function isBetter({ about, sharing }: ContainerLease, than: ContainerLease): boolean {
+  const { phase } = sharing.lease;
+  if (phase !== than.sharing.lease.phase) return phase === "ready";
+  return about.start > than.about.start;
 }

@@ -36,11 +36,13 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     database.exec("BEGIN IMMEDIATE");
     const writes = recover(crash);
     for (const write of writes) writer.put(write);
-    // The leases of the last run are over: their requests are settled, and nothing else accrues there. No
-    // hold is open now: what is still held is of a write that a failing disk took without its counterpart.
+    // The leases of the last run's requests are over: they are settled, and nothing else accrues there; those
+    // of containers go on. No hold is open now: what is still held is of a write that a failing disk took
+    // without its counterpart.
     // What has no outcome by now was never sent: it waited for a slot, or for its next attempt.
     database.exec(
-      "DELETE FROM leases; UPDATE balances SET held = 0 WHERE held <> 0; " +
+      "DELETE FROM leases; DELETE FROM containers WHERE is_over = 1; " +
+        "UPDATE balances SET held = 0 WHERE held <> 0; " +
         "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL",
     );
     const owner = newOwner(database);

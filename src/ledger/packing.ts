@@ -6,8 +6,9 @@ import type { LeaseState } from "../metering/lease-state.ts";
 import { quarterHourOf } from "../metering/time.ts";
 import type { Facts } from "../policy/match.ts";
 import { packAlert } from "./alert-rows.ts";
-import type { BudgetAction, DecisionRow, EndingRow, Entry, Write } from "./store.ts";
-import { budgetsText, explanationText, heldText } from "./stored.ts";
+import { leaseKey } from "./container.ts";
+import type { BudgetAction, ContainerRow, DecisionRow, EndingRow, Entry, Write } from "./store.ts";
+import { budgetsText, containerText, explanationText, heldText } from "./stored.ts";
 
 export type Value = string | number | bigint | null;
 
@@ -66,6 +67,8 @@ export interface Packed {
   readonly hold: readonly Value[];
   readonly rehold: readonly Value[];
   readonly unhold: readonly string[];
+  /** key, at, JSON, is_over, idle, startup: of each container's lease. */
+  readonly containers: readonly (readonly Value[])[];
   /** Whether all leases in use went with it. */
   readonly isBeat: boolean;
   readonly decision: PackedDecision | undefined;
@@ -106,6 +109,7 @@ export function pack(write: Write): Packed {
     hold: write.hold?.flatMap((row) => [row.id, row.version, heldText(row)]) ?? [],
     rehold: write.rehold?.flatMap((row) => [row.id, row.version, heldText(row)]) ?? [],
     unhold: write.unhold ?? [],
+    containers: write.containers?.map(containerRow) ?? [],
     isBeat: write.leases !== undefined,
     decision: write.decision === undefined ? undefined : packDecision(write.decision),
     ending: write.ending === undefined ? undefined : packEnding(write.ending),
@@ -124,6 +128,11 @@ export function packShares(writes: readonly Pick<Write, "joins" | "leases">[]): 
     joins: [...joins].flatMap(([id, join]) => [id, JSON.stringify(join)]),
     leases: [...leases].flatMap(([machine, state]) => [machine, state.t, JSON.stringify(state)]),
   };
+}
+
+function containerRow(row: ContainerRow): Value[] {
+  const { about, state, isOver, idlePosted, startupPosted } = row;
+  return [leaseKey(about), state.t, containerText(row), isOver ? 1 : 0, idlePosted, startupPosted];
 }
 
 /** In the order of ENTRY_COLUMNS. */

@@ -3,9 +3,31 @@
 
 import { minus } from "../metering/quantity.ts";
 import { claimsOf, demandsOn } from "../policy/claims.ts";
-import type { Coverage, Facts } from "../policy/match.ts";
+import { type Coverage, covering, type Facts } from "../policy/match.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { BalanceChange, Book } from "./book.ts";
 import type { OpenHold } from "./held.ts";
+import type { Outbox } from "./outbox.ts";
+
+interface PlacingTill {
+  readonly book: Book;
+  readonly outbox: Outbox;
+  /** The budgets that cover it now. */
+  coverage(facts: Facts): readonly Coverage[];
+}
+
+/** `before`: the policy that was in force until now. */
+export function placeOpenHolds(till: PlacingTill, holds: Iterable<OpenHold>, before: Policy): void {
+  const newly = (facts: Facts) => {
+    const known = new Set(covering(before, facts).map(({ account }) => account));
+    return till.coverage(facts).filter(({ account }) => !known.has(account));
+  };
+  const { balances, placed } = placeHolds(holds, till.book, newly);
+  if (balances.length === 0) return;
+  const rehold = placed.map((one) => one.toRow());
+  // A failure is kept for the next heartbeat and reported by the outbox.
+  till.outbox.write({ balances, rehold }).catch(() => undefined);
+}
 
 /** `newly`: what covers it now and did not before. Moves the book; what it returns is to be written. */
 export function placeHolds(

@@ -3,16 +3,18 @@
 // Never free, never twice, never pinned: the rows that say so go with the entries.
 
 import type { Part } from "../metering/lease.ts";
+import { ZERO_USD } from "../metering/money.ts";
 import { PERIODS, type Period, periodOf } from "../metering/period.ts";
 import { minus, NOTHING } from "../metering/quantity.ts";
 import { type DurationUs, earliest, type Instant, later, latest, SECOND } from "../metering/time.ts";
 import type { Claim } from "../policy/decision.ts";
-import { counting, unitOf } from "../policy/match.ts";
+import { counting, coveringContainer, unitOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { BalanceChange } from "./book.ts";
 import { chargeOf } from "./charge.ts";
+import type { StoredContainer } from "./container-lease.ts";
 import { type HeldRow, OpenHold } from "./held.ts";
-import { countedIn, settledEntries } from "./rows.ts";
+import { containerEntry, countedIn, settledEntries } from "./rows.ts";
 import { type LastBeat, sharesAt } from "./shares.ts";
 import type { Entry, Write } from "./store.ts";
 
@@ -27,10 +29,30 @@ export interface Crash extends LastBeat {
 /** One write a hold; none when the daemon ended in order. */
 export function recover(crash: Crash): readonly Write[] {
   const end = endOf(crash);
-  const shares = sharesAt(crash, end);
+  const { parts, sharedWith, containers } = sharesAt(crash, end);
   // What was set aside by hand belongs to no process: it goes on.
   const left = crash.holds.filter(({ allocation }) => allocation === undefined);
-  return left.map((row) => settleUnknown(row, shares.get(row.id) ?? [], end, crash.policy));
+  const settled = left.map((row) =>
+    settleUnknown(
+      row,
+      { parts: parts.get(row.id) ?? [], container: sharedWith.get(row.id) },
+      end,
+      crash.policy,
+    ),
+  );
+  if (containers.length === 0) return settled;
+  const rows = containers.map((one) => ({
+    ...one,
+    isOver: false,
+    idlePosted: ZERO_USD,
+    startupPosted: ZERO_USD,
+  }));
+  return [...settled, { at: end, wall: end, containers: rows }];
+}
+
+interface Shared {
+  readonly parts: readonly Part[];
+  readonly container: StoredContainer | undefined;
 }
 
 /** A heartbeat that is overdue was stopped by the disk: then the last write is the last sign of life. */
@@ -42,7 +64,7 @@ function endOf({ heartbeat, highWater, restart }: Crash): Instant {
 
 function settleUnknown(
   row: HeldRow,
-  parts: readonly Part[],
+  { parts, container }: Shared,
   end: Instant,
   policy: Policy | undefined,
 ): Write {
@@ -52,12 +74,21 @@ function settleUnknown(
   hold.parts = parts;
   const charge = chargeOf(hold, { outcome: "failed", status: undefined, tokens: undefined }, true);
   const ended = { outcome: "unknown", status: undefined, tokens: undefined } as const;
-  const entries = settledEntries(hold, charge.parts, ended);
-  const posted = entries.flatMap((entry) => postedTo(accountsOf(row, policy), entry));
+  const settled = settledEntries(hold, charge.parts, ended);
+  const own =
+    container === undefined
+      ? []
+      : charge.unheld.map((part) => containerEntry(container.about, part, "unheld"));
+  const owned = policy === undefined ? [] : own.flatMap(({ facts }) => coveringContainer(policy, facts));
+  const containers = new Set(owned.map(({ account }) => account));
+  const posted = [
+    ...settled.flatMap((entry) => postedTo(accountsOf(row, policy), entry)),
+    ...own.flatMap((entry) => postedTo(containers, entry)),
+  ];
   return {
     at: end,
     wall: end,
-    entries,
+    entries: [...settled, ...own],
     balances: hold.lasting([...row.claims.map(unheld), ...posted]),
     unhold: [row.id],
     ending: {

@@ -2,38 +2,43 @@
 // those of the hold in held.ts.
 
 import type { Lesson } from "../metering/learned-times.ts";
-import { add, costCeil, type HourlyRate, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
-import { isFree, type Price } from "../metering/price.ts";
+import { add, costCeil, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
 import { NOTHING } from "../metering/quantity.ts";
 import { sliceOf } from "../metering/quote.ts";
 import { between, type DurationUs, type Instant, later } from "../metering/time.ts";
-import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
-import { claimsOf, type Demand, demandsOn, satisfied, seenBy, sliceNeed } from "../policy/claims.ts";
+import type { Balances, Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
+import { claimsOf, demandsOn, satisfied, seenBy, sliceNeed } from "../policy/claims.ts";
 import type { BudgetExplanation, Claim, Forward, Quote } from "../policy/decision.ts";
 import { explainBudget } from "../policy/explain.ts";
+import { balanceOf } from "../policy/judge.ts";
 import { type Coverage, enforcedLimit, type Facts, isActive, periodFor } from "../policy/match.ts";
 import type { Task } from "../policy/task.ts";
 import type { BalanceChange, Book } from "./book.ts";
 import { type Charge, chargeOf } from "./charge.ts";
+import type { Containers } from "./containers.ts";
 import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import { type EndedWork, lessonOf } from "./lessons.ts";
 import type { Outbox } from "./outbox.ts";
-import { postEntries } from "./posting.ts";
+import { post } from "./posting.ts";
 import { extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
+import { timedRate } from "./sharing.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
 
 /** What a reservation needs of the accounts that made it. */
 export interface Till {
   readonly book: Book;
   readonly leases: Leases;
+  readonly containers: Containers;
   readonly outbox: Outbox;
   now(): Instant;
+  /** Live balances, brought up to now. */
+  view(): Balances;
   /** The budgets that cover it under the policy in force. */
   coverage(facts: Facts): readonly Coverage[];
   /** All accounts that count an entry. */
   counting(facts: Facts): readonly Coverage[];
-  take(hold: OpenHold, claims: readonly Claim[]): readonly BalanceChange[];
+  take(hold: OpenHold, claims: readonly Claim[], view: Balances): readonly BalanceChange[];
   untake(hold: OpenHold, claims: readonly Claim[]): void;
   unhold(hold: OpenHold): readonly BalanceChange[];
   learn(lesson: Lesson | undefined): void;
@@ -71,6 +76,7 @@ export class LocalReservation implements Reservation {
   }
 
   get cuts(): boolean {
+    if (this.#hold.isLost) return true;
     const at = this.#accounts.now();
     return this.#coverage().some(
       ({ ground }) =>
@@ -78,16 +84,22 @@ export class LocalReservation implements Reservation {
     );
   }
 
+  wait(): void {
+    this.#hold.step(["held"], "waiting");
+    this.#accounts.leases.join(this.#hold, this.#accounts.now());
+  }
+
   begin(): void {
-    this.#hold.step(["held"], "running");
+    if (this.#hold.isLost) return;
+    this.#hold.step(["held", "waiting"], "running");
     const at = this.#accounts.now();
     this.#hold.began = at;
     this.#accounts.leases.join(this.#hold, at);
   }
 
   stop(): void {
-    if (this.#hold.state !== "running") return;
-    this.#hold.step(["running"], "stopped");
+    if (this.#hold.state !== "running" && this.#hold.state !== "waiting") return;
+    this.#hold.step(["running", "waiting"], "stopped");
     const at = this.#accounts.now();
     this.#hold.stopped = at;
     this.#hold.parts = this.#accounts.leases.leave(this.#hold, at);
@@ -95,12 +107,13 @@ export class LocalReservation implements Reservation {
 
   async extend(): Promise<"extended" | "refused" | "unavailable"> {
     const hold = this.#hold;
+    if (hold.isLost) return "refused";
     // Else in this tick: money that was freed in it is a running request's before it is anybody else's.
     if (hold.rebasing !== undefined) await hold.rebasing;
-    if (hold.state !== "running") return "extended";
+    if (hold.state !== "running" && hold.state !== "waiting") return "extended";
     const time = sliceOf(hold.time);
     const until = later(hold.horizon, time);
-    const rate = rateOf(hold.row.price);
+    const rate = timedRate(hold);
     if (rate === undefined && !this.#countsSeconds()) {
       hold.horizon = until;
       return "extended";
@@ -111,11 +124,12 @@ export class LocalReservation implements Reservation {
         ({ amount }) => amount > 0n,
       ),
     );
-    const unmet = demands.filter((demand) => !this.#fits(demand));
+    const view = this.#accounts.view();
+    const unmet = demands.filter((demand) => !satisfied(demand, balanceOf(demand, view)));
     if (unmet.some(({ coverage }) => coverage.ground.budget.overrun === "cut")) return "refused";
     // A budget that lets work finish is passed over; another one on the same balance still holds there.
     const claims = claimsOf(demands.filter((demand) => !unmet.includes(demand)));
-    const slice = this.#writeSlice(claims, amount, until);
+    const slice = this.#writeSlice(claims, amount, until, view);
     hold.extending = slice;
     return slice;
   }
@@ -127,15 +141,17 @@ export class LocalReservation implements Reservation {
     if (hold.rebasing !== undefined) await hold.rebasing;
     hold.step(["stopped"], "ended");
     const charge = chargeOf(hold, ending, this.cuts);
-    const entries = settledEntries(hold, charge.parts, ending);
-    const given = this.#accounts.unhold(hold);
-    const counting = this.#accounts.counting(hold.row.facts);
-    const moved = [...given, ...postEntries(this.#accounts.book, counting, entries)];
+    const settled = settledEntries(hold, charge.parts, ending);
+    const own = this.#accounts.containers.ending(hold, charge.unheld);
+    const entries = [...settled, ...own.entries];
+    const moved = [...this.#accounts.unhold(hold), ...this.#post(settled), ...own.balances];
     const row = this.#endingRow(ending.outcome, ending.status, charge);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
     this.#accounts.learn(lessonOf(this.#work(ending, charge.elapsed)));
-    const ended = this.#end({ entries, balances: this.#lasting(moved), ending: row, ...leases }, "soon");
+    const { containers } = own;
+    const write = { entries, balances: this.#lasting(moved), ending: row, ...leases, containers };
+    const ended = this.#end(write, "soon");
     ended.catch(() => this.#accounts.leases.refused(leases.joins));
     this.#accounts.moved(moved);
     if (hold.reserving !== undefined) {
@@ -155,7 +171,7 @@ export class LocalReservation implements Reservation {
     const hold = this.#hold;
     hold.step(["held"], "ended");
     const at = this.#accounts.now();
-    const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at) };
+    const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at), unheld: [] };
     const given = this.#accounts.unhold(hold);
     const write = {
       balances: this.#lasting(given),
@@ -194,10 +210,10 @@ export class LocalReservation implements Reservation {
   }
 
   /** Held at once, so that no other request can take it meanwhile; given back if the disk refuses. */
-  async #writeSlice(claims: readonly Claim[], amount: NanoUsd, until: Instant) {
+  async #writeSlice(claims: readonly Claim[], amount: NanoUsd, until: Instant, view: Balances) {
     const hold = this.#hold;
     hold.growing = { amount: add(hold.amount, amount), horizon: until };
-    const balances = hold.lasting(this.#accounts.take(hold, claims));
+    const balances = hold.lasting(this.#accounts.take(hold, claims, view));
     const entries = [extendedEntry(hold, this.#accounts.now(), amount)];
     const row = { ...hold.toRow(), ...hold.growing };
     const result = await this.#accounts.outbox.tryWrite({ entries, balances, rehold: [row] });
@@ -219,17 +235,16 @@ export class LocalReservation implements Reservation {
     return this.#accounts.coverage(this.#hold.row.facts);
   }
 
-  #fits(demand: Demand): boolean {
-    const { book } = this.#accounts;
-    return satisfied(demand, seenBy(demand, book.balance(demand.coverage.account, demand.period.start)));
-  }
-
-  /** By difference of running totals from the start of the hold: slices add up to the whole. */
+  /** By difference of running totals from where the hold counts: slices add up to the whole. */
   #sliceAmount(until: Instant): NanoUsd {
-    const { price, at } = this.#hold.row;
-    const rate = rateOf(price);
+    const at = this.#hold.row.at;
+    const rate = timedRate(this.#hold);
     if (rate === undefined) return ZERO_USD;
     return subtract(costCeil(rate, between(at, until)), costCeil(rate, between(at, this.horizon)));
+  }
+
+  #post(entries: readonly Entry[]): readonly BalanceChange[] {
+    return post(this.#accounts.book, this.#accounts.counting(this.#hold.row.facts), entries);
   }
 
   #countsSeconds(): boolean {
@@ -258,20 +273,14 @@ export class LocalReservation implements Reservation {
 
   /** The covering budgets as they stand now: the second half of the explanation. */
   #after(): readonly BudgetExplanation[] {
-    const at = this.#accounts.now();
-    const { book } = this.#accounts;
+    const { at, balance } = this.#accounts.view();
     return this.#coverage()
       .filter(({ ground }) => isActive(ground, at))
       .map((coverage) => {
         const period = periodFor(coverage.ground, at);
-        const relief = book.relief(coverage.ground, coverage.account, period);
-        const demand = { coverage, period, amount: NOTHING, relief, judges: true };
-        return explainBudget(demand, seenBy(demand, book.balance(coverage.account, period.start)));
+        const taken = this.#accounts.book.relief(coverage.ground, coverage.account, period);
+        const demand = { coverage, period, amount: NOTHING, relief: taken, judges: true };
+        return explainBudget(demand, seenBy(demand, balance(coverage.account, period.start)));
       });
   }
-}
-
-/** Undefined where time costs nothing. */
-function rateOf(price: Price): HourlyRate | undefined {
-  return price.kind === "hour" && !isFree(price) ? price.rate : undefined;
 }

@@ -10,6 +10,7 @@ import type { Decision, Forward } from "../policy/decision.ts";
 import { describeSource } from "../policy/explain.ts";
 import type { Facts } from "../policy/match.ts";
 import type { Task } from "../policy/task.ts";
+import { type Container, factsOfContainer } from "./container.ts";
 import type { OpenHold } from "./held.ts";
 import type { DecisionRow, EndingRow, Entry } from "./store.ts";
 
@@ -55,6 +56,32 @@ export function settledEntries(hold: OpenHold, parts: readonly Part[], ended: En
       ...(index === Math.max(counting, 0) ? { isLast: true, ...countsOf(hold, ended) } : {}),
     }),
   );
+}
+
+/** Why an entry of container money is what it is, said beside where its price comes from. */
+export type Mark = "unheld" | "assumed";
+
+/** Of a container's own money; `P` is the machine's price, `unheld` its time beyond a request's hold. */
+export function containerEntry(about: Container, part: Part, mark?: Mark): Entry {
+  const isIdle = part.kind === "idle" && mark !== "unheld";
+  const { idlePrice, idleSource, price } = about;
+  const why = mark ?? (part.kind === "gap" ? "assumed" : undefined);
+  const source = describeSource(isIdle ? (idleSource ?? price.source) : price.source);
+  return {
+    at: part.at,
+    kind: part.kind === "request" ? "idle" : part.kind,
+    request: undefined,
+    clientRequestId: undefined,
+    facts: factsOfContainer(about),
+    amount: part.amount,
+    elapsed: part.elapsed,
+    outcome: undefined,
+    isLast: false,
+    images: 0,
+    tokens: NO_TOKENS,
+    price: `${formatUsd(isIdle ? idlePrice : price.rate)}/h`,
+    priceSource: why === undefined ? source : `${source} (${why})`,
+  };
 }
 
 /** Pictures are made on a 2xx, whoever went away then; tokens that nobody told count as held (MONEY §9). */

@@ -6,23 +6,58 @@ import { Lease, type LeaseState, type Part } from "../metering/lease.ts";
 import { hourlyRate } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
 import { type Instant, latest, quarterHourOf } from "../metering/time.ts";
+import { leaseKey } from "./container.ts";
+import type { StoredContainer } from "./container-lease.ts";
 import type { HeldRow } from "./held.ts";
 
 export interface LastBeat {
   readonly holds: readonly HeldRow[];
   readonly leases: ReadonlyMap<string, { readonly state: LeaseState }>;
+  /** Those that live beyond their requests. */
+  readonly containers: readonly StoredContainer[];
   /** When all leases, and all joins, were last written. */
   readonly heartbeat: Instant;
 }
 
-/** By hold; nothing for those whose price time does not touch. */
-export function sharesAt(last: LastBeat, end: Instant): ReadonlyMap<string, readonly Part[]> {
-  const shares = new Map<string, readonly Part[]>();
-  for (const [machine, rows] of Map.groupBy(last.holds.filter(isTimed), (row) => row.machine)) {
+export interface Shares {
+  /** By hold; nothing for those whose price time does not touch. */
+  readonly parts: ReadonlyMap<string, readonly Part[]>;
+  /** The container's lease that a hold has shared. */
+  readonly sharedWith: ReadonlyMap<string, StoredContainer>;
+  /** As they are after everybody has left. */
+  readonly containers: readonly StoredContainer[];
+}
+
+export function sharesAt(last: LastBeat, end: Instant): Shares {
+  const timed = last.holds.filter(isTimed);
+  const sharedWith = new Map(timed.flatMap((row) => containerFor(last, row)));
+  const parts = new Map<string, readonly Part[]>();
+  const containers = last.containers.map((one) => {
+    const rows = timed.filter((row) => sharedWith.get(row.id) === one);
+    const after = ofMachine(rows, one.state, last.heartbeat, end, true);
+    for (const [id, of] of after.shares) parts.set(id, of);
+    return { ...one, state: after.state, ...(rows.length > 0 ? { lastLeft: after.state.t } : {}) };
+  });
+  const others = timed.filter((row) => !sharedWith.has(row.id));
+  for (const [machine, rows] of Map.groupBy(others, (row) => row.machine)) {
     const state = last.leases.get(machine)?.state;
-    for (const [id, parts] of ofMachine(rows, state, last.heartbeat, end)) shares.set(id, parts);
+    for (const [id, of] of ofMachine(rows, state, last.heartbeat, end, false).shares) parts.set(id, of);
   }
-  return shares;
+  return { parts, sharedWith, containers };
+}
+
+/** The one that it says; who joined without a word that was written, the newest one of its machine. */
+function containerFor(
+  { containers }: LastBeat,
+  row: HeldRow,
+): readonly (readonly [string, StoredContainer])[] {
+  const key = row.join?.lease;
+  const ofMachine = containers.filter(({ about }) => about.machine === row.machine);
+  const found =
+    key === undefined
+      ? ofMachine.findLast(({ state }) => row.join === undefined || isOfLease(state, row))
+      : containers.find(({ about }) => leaseKey(about) === key);
+  return found === undefined ? [] : [[row.id, found]];
 }
 
 interface Counted {
@@ -35,7 +70,8 @@ function ofMachine(
   state: LeaseState | undefined,
   heartbeat: Instant,
   end: Instant,
-): ReadonlyMap<string, readonly Part[]> {
+  livesOn: boolean,
+): { readonly shares: ReadonlyMap<string, readonly Part[]>; readonly state: LeaseState } {
   const counted = state === undefined ? [] : rows.flatMap((row) => countedIn(state, row));
   const others = rows
     .filter((row) => !counted.some((one) => one.row === row))
@@ -45,13 +81,13 @@ function ofMachine(
   const joining = others.filter((one) => !left.includes(one)).sort((a, b) => a.start - b.start);
 
   const lease =
-    state !== undefined && counted.length > 0
+    state !== undefined && (livesOn || counted.length > 0)
       ? Lease.resume(corrected(state, counted))
       : new Lease(joining[0]?.start ?? end, rateOf(rows), hourlyRate(0n), "ready");
   const joined = joining.map(({ row, start }) => ({ row, join: lease.join(start) }));
   const shared = [...counted, ...joined].map(({ row, join }) => [row.id, lease.leave(end, join)] as const);
   const alone = left.map(({ row, start }) => [row.id, exclusive(row, start, end)] as const);
-  return new Map([...shared, ...alone]);
+  return { shares: new Map([...shared, ...alone]), state: lease.state() };
 }
 
 /** A request is in this state of the lease if it joined before it was written and its quarter is in it. */

@@ -2,13 +2,14 @@
 // switches, tokens, the high-water mark. Small whatever the number of entries.
 
 import type { DatabaseSync } from "node:sqlite";
-import type { Join, LeaseState } from "../metering/lease.ts";
+import type { LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
-import { type Instant, instantUs } from "../metering/time.ts";
+import { durationUs, type Instant, instantUs } from "../metering/time.ts";
 import { type Adjustment, openAdjustments } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
-import type { HeldRow } from "./held.ts";
-import { heldOf } from "./stored.ts";
+import type { StoredContainer } from "./container-lease.ts";
+import type { HeldJoin, HeldRow } from "./held.ts";
+import { containerOf, heldOf } from "./stored.ts";
 
 export interface Stored {
   /** The latest moment that was written. */
@@ -20,6 +21,8 @@ export interface Stored {
   readonly adjustments: readonly Adjustment[];
   readonly tracked: readonly string[];
   readonly leases: ReadonlyMap<string, { readonly at: Instant; readonly state: LeaseState }>;
+  /** Leases of containers that are not over, with nothing posted but what entries say. */
+  readonly containers: readonly StoredContainer[];
   readonly holds: readonly HeldRow[];
   readonly switches: ReadonlyMap<string, string>;
   readonly tokens: readonly { readonly sha256: string; readonly id: string; readonly role: string }[];
@@ -54,6 +57,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
           { at: instantUs(Number(row.at)), state: JSON.parse(String(row.state)) as LeaseState },
         ]),
     ),
+    containers: database.prepare("SELECT * FROM containers WHERE is_over = 0").all().map(containerRow),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
     switches: new Map(
       database
@@ -72,7 +76,27 @@ function markOf(database: DatabaseSync, key: string): Instant {
   return instantUs(Number(database.prepare("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0));
 }
 
+/** What was cut into parts, but is in no entry, is due again. */
+function containerRow({ state: text, idle, startup }: Record<string, unknown>): StoredContainer {
+  const { state, ...about } = containerOf(String(text));
+  const { piece, pending } = state;
+  const kept = (kind: "idle" | "startup") =>
+    durationUs(
+      pending.reduce<number>((sum, part) => (part.kind === kind ? sum + part.elapsed : sum), piece[kind]),
+    );
+  return {
+    ...about,
+    state: {
+      ...state,
+      idle: { raw: state.idle.raw, posted: String(idle) },
+      startup: { raw: state.startup.raw, posted: String(startup) },
+      piece: { at: pending[0]?.at ?? piece.at, idle: kept("idle"), startup: kept("startup") },
+      pending: [],
+    },
+  };
+}
+
 function heldRow({ held, joined }: Record<string, unknown>): HeldRow {
   const row = heldOf(String(held));
-  return joined === null ? row : { ...row, join: JSON.parse(String(joined)) as Join };
+  return joined === null ? row : { ...row, join: JSON.parse(String(joined)) as HeldJoin };
 }

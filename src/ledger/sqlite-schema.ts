@@ -88,6 +88,16 @@ CREATE TABLE IF NOT EXISTS leases (
   state TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Leases of containers, by what their provider calls them. \`idle\` and \`startup\`: what was posted of them.
+CREATE TABLE IF NOT EXISTS containers (
+  key TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  is_over INTEGER NOT NULL,
+  idle INTEGER NOT NULL,
+  startup INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS decisions (
   seq INTEGER PRIMARY KEY,
   request TEXT NOT NULL UNIQUE,

@@ -57,6 +57,7 @@ export class SqliteWriter {
       run.rehold.run(text, version, id, version);
     }
     for (const id of packed.unhold) run.unhold.run(id);
+    for (const row of packed.containers) run.container.run(...row);
     if (decision !== undefined) {
       run.decision.run(...decision.row);
       this.#rollups.decided(decision);
@@ -157,6 +158,11 @@ const SQL = {
   unhold: "DELETE FROM reservations WHERE id = ?",
   lease: `INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (machine) DO UPDATE SET at = excluded.at,
     state = excluded.state WHERE excluded.at >= at`,
+  // Differences of what was posted count in whatever order they come; of the state the latest.
+  container: `INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+    state = iif(excluded.at >= at AND excluded.is_over >= is_over, excluded.state, state),
+    at = max(at, excluded.at), is_over = max(is_over, excluded.is_over),
+    idle = idle + excluded.idle, startup = startup + excluded.startup`,
   decision: `${insert("decisions", DECISION_COLUMNS)} ON CONFLICT (request) DO UPDATE SET
     ${[...DECIDED.map((name) => `${name} = excluded.${name}`), ...UNENDED.map((name) => `${name} = NULL`)]}`,
   // The ending of an earlier attempt, kept while the disk was full, never covers that of a later one.

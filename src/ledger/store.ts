@@ -1,7 +1,7 @@
 // What a ledger writes to disk, and the one small interface behind which the disk is: SQLite in the
 // product, a stalling and failing fake in the simulation. Everything in one Write is durable together.
 
-import type { Join, LeaseState } from "../metering/lease.ts";
+import type { LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
@@ -11,7 +11,8 @@ import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
 import type { AlertRow } from "./alert-rows.ts";
 import type { BalanceChange } from "./book.ts";
-import type { HeldRow } from "./held.ts";
+import type { StoredContainer } from "./container-lease.ts";
+import type { HeldJoin, HeldRow } from "./held.ts";
 
 export type EntryKind =
   | "reserved"
@@ -81,6 +82,16 @@ export interface EndingRow {
   readonly actions: readonly BudgetAction[];
 }
 
+/**
+ * What was posted goes by differences, with its entries, so that it can never be ahead of them or behind;
+ * of the state the latest counts.
+ */
+export interface ContainerRow extends StoredContainer {
+  readonly isOver: boolean;
+  readonly idlePosted: NanoUsd;
+  readonly startupPosted: NanoUsd;
+}
+
 export interface Write {
   readonly entries?: readonly Entry[];
   readonly balances?: readonly BalanceChange[];
@@ -89,11 +100,13 @@ export interface Write {
   /** Open holds that changed; one that has ended meanwhile, or a later version, is left as it is. */
   readonly rehold?: readonly HeldRow[];
   /** Where the shares of open holds began: said apart, so that a heartbeat never writes a hold anew. */
-  readonly joins?: readonly { readonly id: string; readonly join: Join }[];
+  readonly joins?: readonly { readonly id: string; readonly join: HeldJoin }[];
   /** Ids of holds that ended. */
   readonly unhold?: readonly string[];
   /** All leases in use, in a write that also has every join since the last such write: a heartbeat. */
   readonly leases?: readonly { readonly machine: string; readonly state: LeaseState }[];
+  /** Leases of containers: as they stand, and what the entries of this write post of them. */
+  readonly containers?: readonly ContainerRow[];
   readonly decision?: DecisionRow;
   readonly ending?: EndingRow;
   /** New alerts, and what became of telling them. */

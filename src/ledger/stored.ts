@@ -2,6 +2,7 @@
 // decimal digits, in the places that are named here, because JSON.stringify without a callback is six times
 // faster than with one, and every request waits for it.
 
+import type { HourlyRate } from "../metering/money.ts";
 import type { Price } from "../metering/price.ts";
 import type { Quantity } from "../metering/quantity.ts";
 import type {
@@ -11,6 +12,8 @@ import type {
   Claim,
   Explanation,
 } from "../policy/decision.ts";
+import type { Container } from "./container.ts";
+import type { StoredContainer } from "./container-lease.ts";
 import type { HeldRow } from "./held.ts";
 
 export function explanationText(explanation: Explanation): string {
@@ -44,6 +47,19 @@ export function heldText(row: HeldRow): string {
 
 export function heldOf(text: string): HeldRow {
   return heldAs(parse(text) as HeldRow, amount);
+}
+
+export function containerText({ about, state, lastLeft, rates }: StoredContainer): string {
+  return JSON.stringify({ about: aboutAs(about, digits), state, lastLeft, rates });
+}
+
+export function containerOf(text: string): StoredContainer {
+  const { about, state, lastLeft, rates } = parse(text) as StoredContainer;
+  return { about: aboutAs(about, amount), state, lastLeft, rates };
+}
+
+function aboutAs(about: Container, turn: Turn): Container {
+  return { ...about, price: hourAs(about.price, turn), idlePrice: rateAs(about.idlePrice, turn) };
 }
 
 /** One walk for both ways: the types are those of the values, and text has digits where they have amounts. */
@@ -84,13 +100,21 @@ function heldAs(row: HeldRow, turn: Turn): HeldRow {
 function priceAs(price: Price, turn: Turn): Price {
   switch (price.kind) {
     case "hour":
-      return { ...price, rate: turn(price.rate as bigint as Quantity) as bigint as typeof price.rate };
+      return hourAs(price, turn);
     case "request":
     case "image":
       return { ...price, amount: turn(price.amount) };
     case "tokens":
       return { ...price, input: turn(price.input), output: turn(price.output) };
   }
+}
+
+function hourAs(price: Container["price"], turn: Turn): Container["price"] {
+  return { ...price, rate: rateAs(price.rate, turn) };
+}
+
+function rateAs(rate: HourlyRate, turn: Turn): HourlyRate {
+  return turn(rate as bigint as Quantity) as bigint as HourlyRate;
 }
 
 const TAG = "$bigint";

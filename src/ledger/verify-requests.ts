@@ -76,7 +76,7 @@ export function verifyTwice(database: DatabaseSync): Checked {
 const RECORDS = `SELECT d.request, d.charged, d.elapsed, coalesce(e.amount, 0) AS amount,
     coalesce(e.time, 0) AS time
   FROM decisions AS d LEFT JOIN (
-    SELECT request, sum(amount) AS amount, sum(elapsed) AS time FROM entries
+    SELECT request, sum(amount) AS amount, sum(iif(kind = 'settled', elapsed, 0)) AS time FROM entries
     WHERE kind IN ('settled', 'startup') AND request IS NOT NULL GROUP BY request
   ) AS e USING (request) WHERE d.ended_at IS NOT NULL`;
 

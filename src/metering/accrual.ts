@@ -2,9 +2,18 @@
 // algorithm of MONEY §2. Which events may happen when is lease.ts's affair.
 
 import type { Join, LiveState, Piece } from "./lease-state.ts";
-import { nanoUsd, US_PER_HOUR } from "./money.ts";
+import { type HourlyRate, nanoUsd, US_PER_HOUR } from "./money.ts";
 import { cutAtQuarters, type Part } from "./part.ts";
-import { between, durationUs, type Instant, later, QUARTER_HOUR, quarterHourOf } from "./time.ts";
+import {
+  between,
+  durationUs,
+  earliest,
+  type Instant,
+  later,
+  latest,
+  QUARTER_HOUR,
+  quarterHourOf,
+} from "./time.ts";
 
 /** Brings the sums up to `at`, quarter-hour by quarter-hour; how often it is called changes nothing. */
 export function accrue(live: LiveState, at: Instant): void {
@@ -115,4 +124,48 @@ export function takePosts(live: LiveState): readonly Part[] {
 
 export function noTime(at: Instant): Piece {
   return { at, idle: durationUs(0), startup: durationUs(0) };
+}
+
+/** What was accrued less what was handed out as parts, raw. */
+export function unposted({ idle, startup, pending }: LiveState): bigint {
+  const kept = pending.reduce((sum, { amount }) => sum + amount, 0n);
+  return idle.raw + startup.raw - (idle.posted + startup.posted - kept) * US_PER_HOUR;
+}
+
+/** What accrued to the container by the hour from an instant on. */
+export interface RateSince {
+  readonly at: Instant;
+  readonly rate: HourlyRate;
+}
+
+/**
+ * Takes the container's time from `to` on back; everything due has been handed out. By difference of running
+ * totals, like what it takes back, so that what stays is the floor of what was accrued up to `to`.
+ */
+export function retract(live: LiveState, to: Instant, rates: readonly RateSince[]): readonly Part[] {
+  const until = live.t;
+  const rawAt = (at: Instant) => rawBetween(rates, to, at);
+  const raw = rawAt(until);
+  const left = live.idle.raw + live.startup.raw - raw;
+  const fraction = ((left % US_PER_HOUR) + US_PER_HOUR) % US_PER_HOUR;
+  live.total -= raw;
+  live.discount -= live.P * BigInt(between(to, until)) - raw;
+  live.idle.raw = fraction;
+  live.idle.posted = 0n;
+  live.startup.raw = 0n;
+  live.startup.posted = 0n;
+  live.t = to;
+  live.piece = noTime(to);
+  return cutAtQuarters("adjusted", to, until, (at) => fraction + rawAt(at))
+    .filter(({ amount }) => amount > 0n)
+    .map((part) => ({ ...part, elapsed: durationUs(0), amount: nanoUsd(-part.amount) }));
+}
+
+/** The first rate counts for what lies before it too. */
+function rawBetween(rates: readonly RateSince[], from: Instant, to: Instant): bigint {
+  return rates.reduce((sum, { at, rate }, index) => {
+    const begin = index === 0 ? from : latest(from, at);
+    const end = earliest(to, rates[index + 1]?.at ?? to);
+    return end > begin ? sum + rate * BigInt(between(begin, end)) : sum;
+  }, 0n);
 }

@@ -59,7 +59,7 @@ export interface Piece {
 
 /** The same while it runs; only Lease changes it. */
 export interface LiveState {
-  readonly start: Instant;
+  start: Instant;
   t: Instant;
   phase: { readonly kind: "starting" } | { readonly kind: "ready"; readonly at: Instant; readonly V: bigint };
   P: HourlyRate;

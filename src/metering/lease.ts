@@ -7,12 +7,24 @@
 // Invariant: once it is closed, all parts but the minimum sum to floor(integral of the rate).
 // Raw amounts are nano-dollar microseconds per hour, exact; US_PER_HOUR of them are one nano-dollar.
 
-import { accrue, cutPiece, endStartup, forgetMarks, noTime, shareOf, takePosts } from "./accrual.ts";
+import {
+  accrue,
+  cutPiece,
+  endStartup,
+  forgetMarks,
+  noTime,
+  type RateSince,
+  retract,
+  shareOf,
+  takePosts,
+  unposted,
+} from "./accrual.ts";
 import { freeze, type Join, type LeaseState, type LiveState, thaw } from "./lease-state.ts";
 import { cost, type HourlyRate, hourlyRate, type NanoUsd, nanoUsd, US_PER_HOUR } from "./money.ts";
 import { cutAtQuarters, type Part } from "./part.ts";
 import { between, type DurationUs, durationUs, type Instant, latest, quarterHourOf } from "./time.ts";
 
+export type { RateSince } from "./accrual.ts";
 export type { Join, LeaseState } from "./lease-state.ts";
 export type { Part } from "./part.ts";
 
@@ -76,6 +88,16 @@ export class Lease {
   /** What the lease cost up to its last event, the minimum aside; what all parts must sum to in the end. */
   get total(): NanoUsd {
     return nanoUsd(this.#live.total / US_PER_HOUR);
+  }
+
+  /** Container money that was accrued and not handed out as parts yet, raw: its floor is what is due. */
+  get unposted(): bigint {
+    return unposted(this.#live);
+  }
+
+  /** The last event. */
+  get at(): Instant {
+    return this.#live.t;
   }
 
   /** How much more idle time would have cost at the machine's price; negative where idle is dearer. */
@@ -157,6 +179,32 @@ export class Lease {
     live.idle.raw += rawAt(live.t) % US_PER_HOUR;
     live.piece = noTime(live.t);
     return cutAtQuarters("gap", from, live.t, rawAt);
+  }
+
+  /** The machine turns out to have run since `start`, earlier than anyone watched: that time, as a gap. */
+  precede(start: Instant): readonly Part[] {
+    const live = this.#live;
+    const until = live.start;
+    if (this.#closed || start >= until) return [];
+    const rate = this.phase === "starting" ? live.P : live.I;
+    const rawAt = (upTo: Instant) => rate * BigInt(between(start, upTo));
+    live.start = start;
+    live.total += rawAt(until);
+    live.discount += (live.P - rate) * BigInt(between(start, until));
+    live.idle.raw += rawAt(until) % US_PER_HOUR;
+    return cutAtQuarters("gap", start, until, rawAt);
+  }
+
+  /**
+   * The machine was off from `at` on, which is earlier than the last event: the container money of that
+   * time, at the rates that it had, is taken back as negative parts, one a quarter-hour. Then it can only be
+   * closed.
+   */
+  retract(at: Instant, rates: readonly RateSince[]): readonly Part[] {
+    const live = this.#quiet("take time back");
+    if (at >= live.t) return [];
+    endStartup(live);
+    return [...takePosts(live), ...retract(live, latest(at, live.start), rates)];
   }
 
   /** The machine is off: the last container money, and what its provider bills below `minBilled`. */

@@ -12,9 +12,11 @@ import {
   quarterHourOf,
 } from "./time.ts";
 
-export type PartKind = "request" | "startup" | "idle" | "minimum" | "gap";
+export type PartKind = "request" | "startup" | "idle" | "minimum" | "gap" | "adjusted";
 
 /**
+ * Only an `adjusted` one is negative: it takes back container money of time in which the machine was off.
+ *
  * `at` is where the piece starts; `elapsed` is how much time of that kind it holds, so the parts of a
  * request sum to its duration. An idle part gathers the idle time since `at`, and one without any is a
  * remainder. Free idle time is not cut, and a `minimum` stands whole at the end of the lease.

@@ -2,6 +2,7 @@
 // one step, and the right to send is a value that only a ledger can make.
 //
 //   Reservation:  held ──begin──► running ──stop──► stopped ──settle──► settled
+//                   │  └──wait──► waiting ──begin──► running
 //                   │                │                                     ▲
 //                   └──release──► released            └──── settle ────────┘
 //
@@ -111,6 +112,8 @@ export interface Reservation {
   readonly begun: boolean;
   /** Whether a budget that covers it ends the work when no further slice can be held. */
   readonly cuts: boolean;
+  /** Its machine is starting: the request shares what that costs; it is settled now, never released. */
+  wait(): void;
   /** The first byte is about to leave: the request joins its machine's lease. */
   begin(): void;
   /** The upstream's last byte was read or its socket destroyed: the clock stops, in this tick. */

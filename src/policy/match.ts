@@ -150,6 +150,17 @@ function inOrder(placed: readonly Placed[]): readonly Coverage[] {
   return [...placed].sort((a, b) => a.place - b.place).map(({ coverage }) => coverage);
 }
 
+/**
+ * The budgets that container money counts in: of money, with `include_idle`, by nothing that only a request
+ * has (MONEY §2).
+ */
+export function coveringContainer(policy: Policy, facts: Facts): readonly Coverage[] {
+  return counting(policy, facts).filter(({ ground: { budget, unit, per } }) => {
+    const scopes = [...budget.when.keys(), ...(per === undefined ? [] : [per])];
+    return unit === "usd" && budget.includeIdle && scopes.every((scope) => CANDIDATE_SCOPES.includes(scope));
+  });
+}
+
 export function periodFor(on: Ground, at: Instant): Period {
   return periodOf(on.budget.period, on.timezone, on.budget.resetDay, at);
 }

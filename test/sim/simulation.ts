@@ -195,7 +195,12 @@ class Simulation {
     const pending = REQUESTS - this.#clients.length;
     this.#world.clear();
     this.#disk = this.#disk.powerCut();
-    const crash = { ...this.#disk.stored(), restart: this.#world.wall(), policy: this.#policy };
+    const crash = {
+      ...this.#disk.stored(),
+      containers: [],
+      restart: this.#world.wall(),
+      policy: this.#policy,
+    };
     for (const write of recover(crash)) this.#disk.writeNow(write);
     this.#accounts = this.#start(this.#disk);
     this.#upstreams = new UpstreamLoad(this.#world);

@@ -131,23 +131,11 @@ export async function openHouse(folder: string, clock: HandClock, policy: Policy
   const { clock: ledgerClock, owner, stored, recovered, learning } = openStored(folder, clock, policy);
   const disk = new Gate(await SqliteStore.open(folder, { committed: () => undefined }));
   const troubles: unknown[] = [];
-  const { balances, adjustments, tracked, holds: allocations } = stored;
+  const { balances, adjustments, tracked, containers, holds: allocations } = stored;
   const onTrouble = (error: unknown) => void troubles.push(error);
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const options = {
-    ...{
-      store: disk,
-      clock: ledgerClock,
-      owner,
-      policy,
-      balances,
-      adjustments,
-      allocations,
-      tracked,
-      onTrouble,
-      learn,
-    },
-  };
+  const known = { store: disk, clock: ledgerClock, owner, policy, balances, tracked, containers };
+  const options = { ...known, adjustments, allocations, onTrouble, learn };
   const accounts = new LocalAccounts(options);
   (await accounts.prepare(policy))();
   const house: House = {

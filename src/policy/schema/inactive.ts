@@ -32,7 +32,6 @@ const INACTIVE: readonly Row[] = [
   { key: "upstreams.*.lifecycle" },
   { key: "upstreams.*.idle_usd_per_hour" },
   { key: "upstreams.*.min_billed" },
-  { key: "budgets.*.include_idle" },
   { key: "budgets.*.stop_idle" },
 ];
 

@@ -1,0 +1,185 @@
+// The money of containers: posts what no request pays, as entries and in the balances that count it, and
+// keeps what accrues between two posts in the accounts (accruing.ts). It starts and stops nothing.
+
+import type { Part } from "../metering/lease.ts";
+import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
+import { type Instant, quarterHourOf } from "../metering/time.ts";
+import { type Coverage, type Facts, periodFor } from "../policy/match.ts";
+import { Accruing } from "./accruing.ts";
+import type { BalanceChange, Book } from "./book.ts";
+import { type Container, type ContainerEvents, factsOfContainer, leaseKey } from "./container.ts";
+import type { ContainerLease } from "./container-lease.ts";
+import type { OpenHold } from "./held.ts";
+import type { Leases } from "./leases.ts";
+import type { Outbox } from "./outbox.ts";
+import { once, post } from "./posting.ts";
+import { containerEntry, type Mark } from "./rows.ts";
+import type { ContainerRow, Unstamped } from "./store.ts";
+
+/** What it needs of the accounts. */
+export interface ContainerTill {
+  readonly book: Book;
+  readonly leases: Leases;
+  readonly outbox: Outbox;
+  now(): Instant;
+  /** Tells whoever waits for money what one event has moved. */
+  moved(changes: readonly BalanceChange[]): void;
+  /** All accounts that count a container's money. */
+  countingContainer(facts: Facts): readonly Coverage[];
+}
+
+type Posts = Required<Pick<Unstamped, "entries" | "balances" | "containers">>;
+const NO_POSTS: Posts = { entries: [], balances: [], containers: [] };
+
+export class Containers implements ContainerEvents {
+  readonly #till: ContainerTill;
+  readonly #accruing = new Accruing();
+  #quarter: Instant;
+
+  constructor(till: ContainerTill) {
+    this.#till = till;
+    this.#quarter = quarterHourOf(till.now());
+    till.leases.watch((lease, at, parts) => this.#changed(lease, at, parts));
+  }
+
+  seen(container: Container): void {
+    const { leases } = this.#till;
+    const known = leases.find(container.id);
+    const isFree = container.price.rate === 0n && container.idlePrice === 0n;
+    if (known === undefined && isFree) return;
+    // It was off in between, and nobody has said since when.
+    if (known !== undefined && known.key !== leaseKey(container)) this.#end(known, container.start);
+    leases.seen(container, this.#till.now());
+  }
+
+  off(id: string, stop: Instant): void {
+    const known = this.#till.leases.find(id);
+    if (known !== undefined) this.#end(known, stop);
+  }
+
+  /** Nobody watched since `last`: whoever ran has ended then, and what came after is a gap, or nothing. */
+  suspend(last: Instant): void {
+    for (const lease of this.#till.leases.containers()) {
+      if (lease.isWatched) lease.suspend(last, endLost);
+      this.#keepPace(lease);
+    }
+  }
+
+  /** What the account's containers cost by `at` and no entry says yet. */
+  accrued(account: string, start: Instant, at: Instant) {
+    return this.#accruing.on(account, start, at);
+  }
+
+  /** Before a decision: what is not posted yet must lie in the quarter-hour of `at`. */
+  turn(at: Instant): void {
+    if (quarterHourOf(at) === this.#quarter) return;
+    this.#quarter = quarterHourOf(at);
+    this.#write(this.#postAll(at));
+  }
+
+  /** Other budgets count from now on. */
+  follow(): void {
+    for (const lease of this.#till.leases.containers()) this.#keepPace(lease);
+  }
+
+  /**
+   * For the heartbeat's write: what fell due, and every lease of a container as it stands. Nothing at all
+   * without containers: such a heartbeat needs not be kept when the disk refuses it.
+   */
+  beat(at: Instant): Unstamped {
+    this.#quarter = quarterHourOf(at);
+    const posts = this.#postAll(at);
+    return posts.containers.length === 0 ? {} : posts;
+  }
+
+  /** With the ending of a request: its container's lease, and the time that it ran beyond its hold. */
+  ending(hold: OpenHold, unheld: readonly Part[]): Posts {
+    const lease = this.#till.leases.containerOf(hold);
+    if (lease === undefined) return NO_POSTS;
+    const posts = this.#post(lease, unheld, "unheld");
+    return { ...posts, containers: [rowOf(lease, [], this.#isOver(lease))] };
+  }
+
+  #changed(lease: ContainerLease, at: Instant, parts: readonly Part[]): void {
+    this.turn(at);
+    if (parts.length > 0) this.#write(this.#post(lease, parts));
+    this.#keepPace(lease);
+  }
+
+  #end(lease: ContainerLease, stop: Instant): void {
+    const parts = lease.off(stop, endLost);
+    this.#till.leases.forget(lease);
+    this.#accruing.drop(lease.key, this.#till.now());
+    const posts = this.#post(lease, parts);
+    this.#write({ ...posts, containers: [rowOf(lease, parts, true)] });
+    this.#till.moved(posts.balances);
+  }
+
+  #postAll(at: Instant): Posts {
+    return together(
+      this.#till.leases.containers().map((lease) => {
+        const posts = this.#post(lease, lease.due(at));
+        this.#keepPace(lease);
+        return posts;
+      }),
+    );
+  }
+
+  #post(lease: ContainerLease, parts: readonly Part[], mark?: Mark): Posts {
+    const { book } = this.#till;
+    const entries = parts
+      .filter(({ amount }) => amount !== 0n)
+      .map((part) => containerEntry(lease.about, part, mark));
+    const counting = this.#till.countingContainer(factsOfContainer(lease.about));
+    const balances = post(book, counting, entries);
+    return { entries, balances, containers: [rowOf(lease, parts, false)] };
+  }
+
+  #write(posts: Posts): void {
+    if (posts.containers.length === 0) return;
+    // A failure is kept for the next heartbeat and reported by the outbox.
+    this.#till.outbox.write(posts).catch(() => undefined);
+  }
+
+  #keepPace(lease: ContainerLease): void {
+    if (this.#isOver(lease)) return;
+    const now = this.#till.now();
+    lease.advance(now);
+    const counting = once(this.#till.countingContainer(factsOfContainer(lease.about)));
+    const accounts = counting.map(({ account, ground }) => ({
+      account,
+      start: periodFor(ground, now).start,
+    }));
+    const { unposted, at } = lease.sharing.lease;
+    const from = lease.isWatched ? at : now;
+    this.#accruing.set(lease.key, { rate: lease.rate, raw: unposted, at: from }, accounts);
+  }
+
+  #isOver(lease: ContainerLease): boolean {
+    return this.#till.leases.find(lease.about.id) !== lease;
+  }
+}
+
+function endLost(hold: OpenHold, at: Instant, parts: readonly Part[]): void {
+  hold.step(["running", "waiting"], "stopped");
+  hold.parts = parts;
+  hold.stopped = at;
+  hold.isLost = true;
+}
+
+function rowOf(lease: ContainerLease, parts: readonly Part[], isOver: boolean): ContainerRow {
+  const posted = (kind: Part["kind"]) => sumOf(parts.filter((part) => part.kind === kind));
+  return { ...lease.stored(), isOver, idlePosted: posted("idle"), startupPosted: posted("startup") };
+}
+
+function sumOf(parts: readonly Part[]): NanoUsd {
+  return add(ZERO_USD, ...parts.map(({ amount }) => amount));
+}
+
+function together(all: readonly Posts[]): Posts {
+  return {
+    entries: all.flatMap(({ entries }) => entries),
+    balances: all.flatMap(({ balances }) => balances),
+    containers: all.flatMap(({ containers }) => containers),
+  };
+}
