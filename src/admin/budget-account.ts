@@ -59,6 +59,8 @@ export interface BudgetAccount {
   }[];
   /** 0 where it is not over its limit. */
   readonly over: Quantity;
+  /** Of that, what containers can have added: `overrun: cut` holds requests back, and not these. */
+  readonly containerOverdraft: Quantity;
   readonly causes: readonly Cause[];
 }
 

@@ -50,7 +50,8 @@ export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
   });
 }
 
-function accountWire({ value, unit, by, requests, over, causes }: BudgetAccount): sdk.BudgetAccount {
+function accountWire(account: BudgetAccount): sdk.BudgetAccount {
+  const { value, unit, by, requests, over, containerOverdraft, causes } = account;
   const written = (amount: Quantity) => formatNumber(unit, amount);
   const rows = (dimension: keyof typeof by) =>
     by[dimension].map((row) => ({ value: row.value, ...sumsWire(row) }));
@@ -62,6 +63,7 @@ function accountWire({ value, unit, by, requests, over, causes }: BudgetAccount)
     by_upstream: rows("upstream"),
     requests: requests.map((each) => ({ ...each, at: formatInstant(each.at), amount: written(each.amount) })),
     over: written(over),
+    container_overdraft: written(containerOverdraft),
     causes: causes.map(({ kind, most, of, at }) => ({
       cause: kind,
       at_most: written(most),

@@ -86,7 +86,7 @@ function spentTable(account: BudgetAccount, { out }: Terminal): string {
 }
 
 function excessLines(
-  { over, unit, causes }: BudgetAccount,
+  { over, container_overdraft: overdraft, unit, causes }: BudgetAccount,
   whose: string,
   terminal: Terminal,
 ): readonly string[] {
@@ -98,7 +98,10 @@ function excessLines(
   const lines = causes.map(
     (cause) => `  ${causeText(cause, timeZone)}, at most ${cause.at_most} ${wordOf(unit)}`,
   );
-  return ["", `${head} What cannot be refused and came to it:`, ...lines];
+  const apart = /^[0.]+$/.test(overdraft)
+    ? []
+    : [`  Of it container_overdraft, which no \`overrun\` holds back: at most ${overdraft} ${wordOf(unit)}`];
+  return ["", `${head} What cannot be refused and came to it:`, ...lines, ...apart];
 }
 
 function causeText({ cause, count, at }: BudgetCause, timeZone: string): string {

@@ -83,7 +83,8 @@ async function accountOf(
   };
   const causes = over > 0n ? causesOf(budget, spent, state.limit, lowered) : [];
   const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
-  return { value: state.value, unit, by: spent.by, requests, over: over > 0n ? over : NOTHING, causes };
+  const excess = { over: over > 0n ? over : NOTHING, containerOverdraft: overdraftOf(causes, over), causes };
+  return { value: state.value, unit, by: spent.by, requests, ...excess };
 }
 
 /** `at`: when the last raise ended; undefined where only reloads lowered it. */
@@ -91,6 +92,15 @@ interface Lowered {
   readonly most: Quantity;
   readonly at: Instant | undefined;
 }
+
+/** The part of an excess that containers can have added. */
+function overdraftOf(causes: readonly Cause[], over: Quantity): Quantity {
+  const own = sum(...causes.filter(({ kind }) => OF_CONTAINERS.has(kind)).map(({ most }) => most));
+  if (over <= 0n) return NOTHING;
+  return own > over ? over : own;
+}
+
+const OF_CONTAINERS: ReadonlySet<Cause["kind"]> = new Set(["idle", "startup", "minimum", "gap"]);
 
 function causesOf(budget: Budget, spent: Spent, limit: bigint, lowered: Lowered): readonly Cause[] {
   const causes: Cause[] = spent.kinds

@@ -7,7 +7,7 @@
 
 import { Lease, type LeaseState, type Part, type RateSince } from "../metering/lease.ts";
 import { type HourlyRate, hourlyRate, US_PER_HOUR } from "../metering/money.ts";
-import { earliest, type Instant, latest } from "../metering/time.ts";
+import { type Instant, latest } from "../metering/time.ts";
 import { type Container, leaseKey } from "./container.ts";
 import type { OpenHold } from "./held.ts";
 import { Sharing } from "./sharing.ts";
@@ -15,6 +15,8 @@ import { Sharing } from "./sharing.ts";
 /** As it is stored. What was posted of it is counted beside it, by the entries' own writes. */
 export interface StoredContainer {
   readonly about: Container;
+  /** All machines that it was counted by: a policy that renames one changes no entry. */
+  readonly machines: readonly string[];
   readonly state: LeaseState;
   /** When the last request left it: never later than its end. */
   readonly lastLeft: Instant | undefined;
@@ -24,6 +26,7 @@ export interface StoredContainer {
 
 export class ContainerLease {
   about: Container;
+  readonly #machines = new Set<string>();
   readonly key: string;
   readonly sharing: Sharing;
   #watched: boolean;
@@ -33,15 +36,22 @@ export class ContainerLease {
 
   private constructor(about: Container, sharing: Sharing, watched: boolean) {
     this.about = about;
+    this.#machines.add(about.machine);
     this.key = leaseKey(about);
     this.sharing = sharing;
     this.#watched = watched;
   }
 
-  /** `shared`: requests that share the machine already, before the fleet told of it. */
-  static begin(about: Container, at: Instant, shared?: Sharing): ContainerLease {
+  /**
+   * `from`: its start, or since when nobody else was charged for it. `shared`: requests that share it
+   * already, before the fleet told of it.
+   */
+  static begin(
+    about: Container,
+    { from, at }: { readonly from: Instant; readonly at: Instant },
+    shared?: Sharing,
+  ): ContainerLease {
     const { price, idlePrice, phase } = about;
-    const from = earliest(about.start, at);
     const sharing =
       shared ?? new Sharing(new Lease(from, price.rate, idlePrice, phase), price.rate, idlePrice);
     sharing.say(price.rate, idlePrice, at);
@@ -51,9 +61,10 @@ export class ContainerLease {
   }
 
   /** After a restart: nobody has watched since. */
-  static resume({ about, state, lastLeft, rates }: StoredContainer): ContainerLease {
+  static resume({ about, machines, state, lastLeft, rates }: StoredContainer): ContainerLease {
     const sharing = new Sharing(Lease.resume(state), rateOf(state.P), rateOf(state.I));
     const lease = new ContainerLease(about, sharing, false);
+    for (const machine of machines) lease.#machines.add(machine);
     lease.#lastLeft = lastLeft;
     lease.#rates = rates.map(([at, digits]) => ({ at, rate: rateOf(digits) }));
     // Nobody shares it now, whatever was held at.
@@ -64,7 +75,8 @@ export class ContainerLease {
 
   stored(): StoredContainer {
     const rates = this.#rates.map(({ at, rate }) => [at, String(rate)] as const);
-    return { about: this.about, state: this.sharing.lease.state(), lastLeft: this.#lastLeft, rates };
+    const state = this.sharing.lease.state();
+    return { about: this.about, machines: [...this.#machines], state, lastLeft: this.#lastLeft, rates };
   }
 
   get isWatched(): boolean {
@@ -96,6 +108,7 @@ export class ContainerLease {
   seen(about: Container, at: Instant): readonly Part[] {
     const gap = this.#watch(at);
     this.about = about;
+    this.#machines.add(about.machine);
     this.sharing.say(about.price.rate, about.idlePrice, at);
     if (about.phase === "ready") this.sharing.lease.ready(at);
     this.#note();

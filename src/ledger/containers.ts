@@ -107,6 +107,7 @@ export class Containers implements ContainerEvents {
   }
 
   #end(lease: ContainerLease, stop: Instant): void {
+    this.turn(this.#till.now());
     const parts = lease.off(stop, endLost);
     this.#till.leases.forget(lease);
     this.#accruing.drop(lease.key, this.#till.now());

@@ -4,7 +4,7 @@
 
 import { Lease, type Part } from "../metering/lease.ts";
 import { hourlyRate } from "../metering/money.ts";
-import { type Instant, latest } from "../metering/time.ts";
+import { earliest, type Instant, latest } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
 import { type Container, leaseKey } from "./container.ts";
 import { ContainerLease, type StoredContainer } from "./container-lease.ts";
@@ -111,8 +111,8 @@ export class Leases {
     }
     const { machine } = about;
     const shared = this.#serving(machine) === undefined ? this.#uses.get(machine) : undefined;
-    const lease = ContainerLease.begin(about, at, shared);
     const from = latest(about.start, this.#ended.get(machine) ?? about.start);
+    const lease = ContainerLease.begin(about, { from: earliest(from, at), at }, shared);
     const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
     if (shared !== undefined) this.#uses.delete(machine);
     for (const hold of shared?.holds ?? []) this.#of.set(hold, lease);

@@ -37,11 +37,12 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     const writes = recover(crash);
     for (const write of writes) writer.put(write);
     // The leases of the last run's requests are over: they are settled, and nothing else accrues there; those
-    // of containers go on. No hold is open now: what is still held is of a write that a failing disk took
-    // without its counterpart.
+    // of containers go on, and one that was up beside them is kept for `ledger verify`. No hold is open now:
+    // what is still held is of a write that a failing disk took without its counterpart.
     // What has no outcome by now was never sent: it waited for a slot, or for its next attempt.
     database.exec(
-      "DELETE FROM leases; DELETE FROM containers WHERE is_over = 1; " +
+      "DELETE FROM leases; DELETE FROM containers WHERE is_over = 1 AND at < " +
+        "coalesce((SELECT min(state ->> '$.state.start') FROM containers WHERE is_over = 0), at + 1); " +
         "UPDATE balances SET held = 0 WHERE held <> 0; " +
         "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL",
     );

@@ -65,10 +65,10 @@ export function spent(database: DatabaseSync, question: SpentQuestion): Spent {
       amount: row.amount as bigint,
     })),
     kinds: ask(
-      `SELECT kind, sum(${counted}) AS amount, count(*) AS entries FROM covered
-       WHERE request IS NULL OR kind = 'adjusted' GROUP BY kind ORDER BY amount DESC`,
-    ).map(({ kind, amount, entries }) => ({
-      kind: String(kind),
+      `SELECT ${OWN_KIND} AS own, sum(${counted}) AS amount, count(*) AS entries FROM covered
+       WHERE request IS NULL OR kind = 'adjusted' GROUP BY own ORDER BY amount DESC`,
+    ).map(({ own, amount, entries }) => ({
+      kind: String(own),
       amount: amount as bigint,
       entries: Number(entries),
     })),
@@ -76,6 +76,10 @@ export function spent(database: DatabaseSync, question: SpentQuestion): Spent {
     folded: foldedOf(database, ask, question, counted),
   };
 }
+
+/** Idle that was taken back, because a container had stopped before, is idle that there was not. */
+const OWN_KIND = `CASE WHEN kind = 'adjusted' AND request IS NULL AND machine IS NOT NULL AND amount < 0
+  THEN 'idle' ELSE kind END`;
 
 type Ask = (sql: string, ...values: readonly SQLInputValue[]) => readonly Record<string, unknown>[];
 

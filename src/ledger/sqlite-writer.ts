@@ -160,7 +160,8 @@ const SQL = {
     state = excluded.state WHERE excluded.at >= at`,
   // Differences of what was posted count in whatever order they come; of the state the latest.
   container: `INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-    state = iif(excluded.at >= at AND excluded.is_over >= is_over, excluded.state, state),
+    state = iif(excluded.is_over > is_over OR (excluded.at >= at AND excluded.is_over = is_over),
+      excluded.state, state),
     at = max(at, excluded.at), is_over = max(is_over, excluded.is_over),
     idle = idle + excluded.idle, startup = startup + excluded.startup`,
   decision: `${insert("decisions", DECISION_COLUMNS)} ON CONFLICT (request) DO UPDATE SET

@@ -49,13 +49,13 @@ export function heldOf(text: string): HeldRow {
   return heldAs(parse(text) as HeldRow, amount);
 }
 
-export function containerText({ about, state, lastLeft, rates }: StoredContainer): string {
-  return JSON.stringify({ about: aboutAs(about, digits), state, lastLeft, rates });
+export function containerText({ about, machines, state, lastLeft, rates }: StoredContainer): string {
+  return JSON.stringify({ about: aboutAs(about, digits), machines, state, lastLeft, rates });
 }
 
 export function containerOf(text: string): StoredContainer {
-  const { about, state, lastLeft, rates } = parse(text) as StoredContainer;
-  return { about: aboutAs(about, amount), state, lastLeft, rates };
+  const { about, machines, state, lastLeft, rates } = parse(text) as StoredContainer;
+  return { about: aboutAs(about, amount), machines, state, lastLeft, rates };
 }
 
 function aboutAs(about: Container, turn: Turn): Container {

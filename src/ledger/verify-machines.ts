@@ -9,18 +9,20 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { big, type Checked, type Finding, rowsOf } from "./verified.ts";
+import { verifyContainers } from "./verify-containers.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
 export function verifyMachines(database: DatabaseSync): Checked {
   const stretches = verifyStretches(database);
   const leases = verifyLeases(database);
+  const containers = verifyContainers(database);
   return {
     name: "machines",
     of: "stretches and leases",
-    counted: stretches.counted + leases.counted,
-    notes: [...stretches.notes, ...leases.notes],
-    findings: [...stretches.findings, ...leases.findings],
+    counted: stretches.counted + leases.counted + containers.counted,
+    notes: [...stretches.notes, ...leases.notes, ...containers.notes],
+    findings: [...stretches.findings, ...leases.findings, ...containers.findings],
   };
 }
 
@@ -117,6 +119,7 @@ function verifyLeases(database: DatabaseSync) {
     const open = rowsOf(
       database,
       `SELECT json_extract(joined, '$.V0') AS V0 FROM reservations WHERE joined IS NOT NULL
+         AND json_extract(joined, '$.lease') IS NULL
          AND json_extract(held, '$.machine') = ? AND json_extract(joined, '$.start') >= ?`,
       ...[String(machine), lease.start],
     ).map((row) => BigInt(String(row.V0)));

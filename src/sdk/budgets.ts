@@ -47,6 +47,9 @@ export const BudgetAccount = z
       )
       .describe("Those that took most of it in its period."),
     over: quantity.describe("How far settled and held are over the limit; 0 where they are not."),
+    container_overdraft: quantity.describe(
+      "Of over, the most that containers can have added beside requests: no overrun holds it back.",
+    ),
     causes: z.array(BudgetCause).describe("Where it is over: what cannot be refused and can have done it."),
   })
   .meta({ id: "BudgetAccount" });

@@ -9,6 +9,7 @@ import { LedgerReader } from "../../src/ledger/reader.ts";
 import { quantityOf } from "../../src/metering/quantity.ts";
 import { DAY, earlier, later, MINUTE } from "../../src/metering/time.ts";
 import { accountOf, groundsOf, periodFor } from "../../src/policy/match.ts";
+import { container, watch as pass } from "../support/containers.ts";
 import { type House, houseOf, restarted, rows, writesOf } from "../support/ledger.ts";
 import { budget, perRequest, policy, task, upstream } from "../support/policies.ts";
 
@@ -65,6 +66,19 @@ test("container money alone crosses thresholds as requests do", async (t) => {
   idle(house, 1n);
   t.deepEqual(await told(), ["warning day usd"]);
   idle(house, 10_000_000n);
+  t.deepEqual(await told(), ["warning day usd", "critical day usd", "limit day usd"]);
+});
+
+test("a container that only idles tells each threshold with the heartbeat that posts it", async (t) => {
+  const house = await houseOf(t, POLICY);
+  const { told } = await watch(t, house);
+  // Half a milli-dollar a second: the limit is reached after 80 s.
+  house.accounts.containers.seen(container());
+  await pass(house, 59);
+  t.deepEqual(await told(), []);
+  await pass(house, 1);
+  t.deepEqual(await told(), ["warning day usd"]);
+  await pass(house, 20);
   t.deepEqual(await told(), ["warning day usd", "critical day usd", "limit day usd"]);
 });
 

@@ -6,7 +6,7 @@ import { budgetStates } from "../../src/daemon/budget-states.ts";
 import { explainBudget } from "../../src/daemon/explain-budget.ts";
 import { LedgerReader } from "../../src/ledger/reader.ts";
 import type { EntryKind } from "../../src/ledger/store.ts";
-import { quantityOf, sum } from "../../src/metering/quantity.ts";
+import { minus, NOTHING, quantityOf, sum } from "../../src/metering/quantity.ts";
 import { SECOND } from "../../src/metering/time.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { randomOf } from "../support/busy-ledger.ts";
@@ -91,8 +91,29 @@ for (const [kind, cause] of kinds) {
     const { account } = await explained(house);
     t.is(account?.over, usd("0.02"));
     t.deepEqual(account?.causes, [{ kind: cause, most: usd("0.06"), of: 1, at: undefined }]);
+    t.is(
+      account?.containerOverdraft,
+      usd(kind === "adjusted" ? "0" : "0.02"),
+      "the whole excess, or nothing",
+    );
   });
 }
+
+test("idle that was taken back took no budget over its limit", async (t) => {
+  const house = await houseOf(t, machine("0.05"));
+  await spendSome(house);
+  await post(house, "idle", usd("0.06"));
+  await post(house, "adjusted", minus(NOTHING, usd("0.05")) as ReturnType<typeof usd>);
+  await post(house, "gap", usd("0.05"));
+  const { account } = await explained(house);
+  t.deepEqual(
+    account?.causes.map(({ kind, most }) => [kind, most]),
+    [
+      ["gap", usd("0.05")],
+      ["idle", usd("0.01")],
+    ] as never,
+  );
+});
 
 test("work that ran longer than held, and was let finish, is told as the cause with how many it was", async (t) => {
   const house = await houseOf(t, machine("0.02"));

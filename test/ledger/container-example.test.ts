@@ -1,6 +1,7 @@
 // The one example of MONEY §10, to the nano-dollar, through the real accounts and a real disk.
 
 import test from "ava";
+import { US_PER_HOUR } from "../../src/metering/money.ts";
 import { DAY, type Instant, instantUs, later, seconds } from "../../src/metering/time.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { container, watch } from "../support/containers.ts";
@@ -109,6 +110,12 @@ test("the example of the money page comes out to the nano-dollar", async (t) => 
     Object.values(posted(house)).reduce((a, b) => a + b),
     52_500_000n,
   );
+});
+
+test("what idle costs less than the price is kept beside the lease", async (t) => {
+  const { house } = await play(await houseOf(t, example, new HandClock(START)));
+  const [row] = rows(house.folder, "SELECT state ->> '$.state.discount' AS raw FROM containers");
+  t.is(BigInt(String(row?.raw)) / US_PER_HOUR, 7_500_000n);
 });
 
 test("a restart while it is idle changes nothing but what that time is called", async (t) => {

@@ -200,6 +200,7 @@ class Life {
     await this.#pass(1);
     const at = this.#house.accounts.now();
     await this.#house.crash();
+    this.#verify();
     this.#clock.pass(away);
     const end = later(at, Math.min(away, SECOND) as DurationUs);
     if (this.#open.length > 0) this.#left(end, this.#open.splice(0).length);
@@ -224,9 +225,14 @@ class Life {
     const posted = rows(folder, sql)[0]?.amount ?? 0n;
     if (posted !== due) this.faults.push(`posted ${posted}, due ${due}`);
     if (accounts.view().balance("", START).settled !== 0n) this.faults.push("an account that nobody has");
-    for (const { findings } of onDisk(folder, verify).checks)
-      for (const { check, what, where } of findings) this.faults.push(`${check}: ${what} (${where})`);
+    this.#verify();
     await this.#house.crash();
+  }
+
+  #verify(): void {
+    for (const { findings } of onDisk(this.#house.folder, verify).checks)
+      for (const { check, what, where, expected, found } of findings)
+        this.faults.push(`${check}: ${what} (${where}): ${found} of ${expected}`);
   }
 }
 

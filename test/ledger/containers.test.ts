@@ -1,12 +1,25 @@
 // What a container costs beside its requests: which budgets count it, when, and what a stop, a restart or a
 // sleep makes of it.
 
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
+import { verify } from "../../src/ledger/verify.ts";
 import { hourlyRate } from "../../src/metering/money.ts";
 import { type DurationUs, HOUR, later, MINUTE, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { container, watch } from "../support/containers.ts";
-import { begun, type House, houseOf, permit, RELAYED, restarted, rows, writesOf } from "../support/ledger.ts";
+import {
+  begun,
+  type House,
+  houseOf,
+  onDisk,
+  permit,
+  RELAYED,
+  restarted,
+  rows,
+  writesOf,
+} from "../support/ledger.ts";
 import { type BudgetSketch, budget, perHour, policy, TEN, task, upstream, usd } from "../support/policies.ts";
 
 function paid(...budgets: readonly (BudgetSketch & { readonly id: string })[]): Policy {
@@ -320,6 +333,57 @@ test("a disk that refuses loses nothing of it, also not by a crash once it is wr
   house.accounts.containers.seen(container());
   await watch(house, 2);
   t.deepEqual(kinds(house), { gap: 2_500_000n, idle: 1_500_000n });
+});
+
+test("a nano-dollar too much or too little of a container's money is found, while it is up and after", async (t) => {
+  const house = await houseOf(t, DAY_BUDGET);
+  house.accounts.containers.seen(container({ minBilled: seconds(60) }));
+  const run = await begun(house, task());
+  await watch(house, 3);
+  await run.settle(RELAYED);
+  const last = await begun(house, task());
+  await watch(house, 3);
+  const law = () =>
+    onDisk(house.folder, verify).checks.flatMap(({ findings }) =>
+      findings.filter(({ where }) => where.startsWith("container")).map((one) => one.found - one.expected),
+    );
+  const plant = (by: number) => {
+    const disk = new DatabaseSync(join(house.folder, "ledger.db"));
+    disk.exec(`UPDATE entries SET amount = amount + ${by} WHERE kind = 'settled' AND amount > 0`);
+    disk.close();
+  };
+  t.deepEqual(law(), []);
+  plant(1);
+  t.deepEqual(law(), [1n]);
+  plant(-1);
+  house.accounts.containers.off("i-0a1", later(TEN, seconds(7)));
+  await house.accounts.heartbeat();
+  t.deepEqual(law(), [], "who ended with it is not settled yet");
+  await last.settle({ ...RELAYED, outcome: "cut" });
+  t.deepEqual(law(), []);
+  plant(-1);
+  t.deepEqual(law(), [-2n], "of two requests");
+});
+
+test("what a stop takes back is told to who waits for money, in that tick", async (t) => {
+  const house = await houseOf(t, DAY_BUDGET);
+  house.accounts.containers.seen(container());
+  await watch(house, 5);
+  const freed: string[] = [];
+  house.accounts.watchFreed((accounts) => void freed.push(...accounts));
+  house.accounts.containers.off("i-0a1", later(TEN, seconds(1)));
+  t.is(freed.length, 1);
+});
+
+test("a container that is told late does not charge again for time that requests have paid", async (t) => {
+  const house = await houseOf(t, DAY_BUDGET);
+  const run = await begun(house, task());
+  await watch(house, 3);
+  await run.settle(RELAYED);
+  await watch(house, 2);
+  house.accounts.containers.seen(container());
+  await house.accounts.heartbeat();
+  t.deepEqual(kinds(house), { idle: 1_000_000n, settled: 3_000_000n });
 });
 
 test("a dearer machine of the policy in force costs more at once while nobody runs there", async (t) => {
