@@ -17,7 +17,7 @@ interface Waiting {
 const GRACE = 10_000;
 
 export class MoneyLine {
-  readonly #policy: Policy;
+  readonly #policy: () => Policy;
   readonly #now: () => Instant;
   readonly #isIn: (request: string) => boolean;
   /** In the order in which they first asked. */
@@ -29,7 +29,7 @@ export class MoneyLine {
   readonly #waited = new Map<string, number>();
   readonly #idleSince = new Map<string, number>();
 
-  constructor(policy: Policy, now: () => Instant, isIn: (request: string) => boolean) {
+  constructor(policy: () => Policy, now: () => Instant, isIn: (request: string) => boolean) {
     this.#policy = policy;
     this.#now = now;
     this.#isIn = isIn;
@@ -46,6 +46,12 @@ export class MoneyLine {
           return decision;
         }),
     };
+  }
+
+  /** A reload: all that wait decide anew in this tick, under the new policy. */
+  turned(): void {
+    this.#waiting.clear();
+    this.#idleSince.clear();
   }
 
   ended(task: string): void {
@@ -119,7 +125,7 @@ export class MoneyLine {
 
   /** Of the budgets of a user and of everybody; here those are all that have one of their own. */
   #priority(task: Task): number {
-    const own = this.#policy.budgets.filter(({ when, shadow }) => {
+    const own = this.#policy().budgets.filter(({ when, shadow }) => {
       const users = when.get("user");
       return !shadow && (users === undefined || users.includes(task.labels.user));
     });
@@ -127,7 +133,7 @@ export class MoneyLine {
       const providers = when.get("provider");
       return (
         providers === undefined ||
-        [...this.#policy.upstreams.values()].some(({ provider }) => providers.includes(provider))
+        [...this.#policy().upstreams.values()].some(({ provider }) => providers.includes(provider))
       );
     });
     const waits = reached.filter(makesWait).map(({ maxWait }) => maxWait);

@@ -6,6 +6,8 @@ import { Fleet } from "../../src/cloud/fleet.ts";
 import type { AccountsOptions, LocalAccounts } from "../../src/ledger/accounts.ts";
 import { LedgerClock } from "../../src/ledger/clock.ts";
 import { recover } from "../../src/ledger/recovery.ts";
+import { StoreError } from "../../src/ledger/store.ts";
+import { NOTHING } from "../../src/metering/quantity.ts";
 import { type DurationUs, type Instant, SECOND } from "../../src/metering/time.ts";
 import { covering, type Facts, factsOf } from "../../src/policy/match.ts";
 import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
@@ -13,11 +15,15 @@ import { type Exchanged, exchange, type Send } from "../../src/proxy/exchange.ts
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
-import { checkBook, checkLimits, checkRecord } from "./checks.ts";
+import { AlertsTold } from "./alerts-told.ts";
+import { checkBook, checkRecord } from "./checks.ts";
+import { Excess } from "./excess.ts";
 import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
 import { MoneyLine } from "./money-line.ts";
 import { simulatedPolicy, withActions, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
+import { countedBy, edited, plannedBlows, startable } from "./storm.ts";
+import { TimeWatch } from "./time-watch.ts";
 import { WatchedLearning } from "./trials.ts";
 import { type Client, sendTo } from "./upstreams.ts";
 import { World } from "./world.ts";
@@ -36,8 +42,13 @@ export interface Report {
 export type MakeAccounts = (options: AccountsOptions) => LocalAccounts;
 
 /** Throws with the seed and what was wrong. `slots`: upstreams have bounds, requests wait and are learned from. */
-export async function simulate(seed: number, make: MakeAccounts, slots = true): Promise<Report> {
-  const simulation = new Simulation(seed, make, slots);
+export async function simulate(
+  seed: number,
+  make: MakeAccounts,
+  slots = true,
+  edits = false,
+): Promise<Report> {
+  const simulation = new Simulation(seed, make, slots, edits);
   try {
     return await simulation.run();
   } catch (cause) {
@@ -55,7 +66,22 @@ class Simulation {
   #learning: WatchedLearning | undefined;
   readonly #learns: boolean;
   readonly #world = new World(START);
-  readonly #policy: Policy;
+  /** As the run began; what an edit took away may come back. */
+  readonly #firstPolicy: Policy;
+  /** In force. */
+  #policy: Policy;
+  /** The file as it was saved last, while its folds are under way. */
+  #saved: Policy | undefined;
+  /** Undefined in calm runs: nothing but requests, failures and at most one power cut. */
+  readonly #storm: Random | undefined;
+  readonly #edits: boolean;
+  #reloads = 0;
+  readonly #excess = new Excess();
+  #alerts: AlertsTold;
+  #events = 0;
+  /** The event after which the process dies, wherever it is then. */
+  readonly #diesAfter: number;
+  readonly #time = new TimeWatch();
   #fleet: Fleet;
   #room: WaitingRoom;
   readonly #clients: Client[] = [];
@@ -72,7 +98,8 @@ class Simulation {
   #life = 0;
   #endedAt: Instant | undefined;
 
-  constructor(seed: number, make: MakeAccounts, slots: boolean) {
+  constructor(seed: number, make: MakeAccounts, slots: boolean, edits: boolean) {
+    this.#edits = edits;
     this.#seed = seed;
     this.#learns = slots;
     this.#make = make;
@@ -80,8 +107,14 @@ class Simulation {
     this.#chance = seeded(seed + 0.5e9);
     const plain = simulatedPolicy(this.#random);
     this.#policy = slots ? withActions(withSlots(plain, this.#chance), this.#chance) : plain;
+    this.#firstPolicy = this.#policy;
+    const storm = seeded(seed + 0.25e9);
+    this.#storm = slots && storm.chance(0.6) ? storm : undefined;
+    this.#diesAfter = this.#storm?.chance(0.4) ? this.#storm.whole(1, 900) : -1;
     this.#disk = this.#newDisk();
+    this.#disk.tracked = this.#storm === undefined ? [] : countedBy(this.#policy);
     this.#accounts = this.#start(this.#disk);
+    this.#alerts = this.#newAlerts();
     this.#upstreams = new UpstreamLoad(this.#world);
     this.#line = this.#newLine();
     this.#fleet = this.#newFleet();
@@ -91,6 +124,7 @@ class Simulation {
   async run(): Promise<Report> {
     this.#beat(this.#life);
     this.#plan(REQUESTS, 180);
+    this.#planStorm(180);
     if (this.#random.chance(0.5)) {
       this.#world.after(this.#random.whole(SECOND, 180 * SECOND) as DurationUs, () => this.#powerCut());
     }
@@ -98,7 +132,8 @@ class Simulation {
       () => this.#check(),
       () => this.#isOver(),
     );
-    checkBook(this.#accounts, this.#disk, this.#policy);
+    checkBook(this.#accounts, this.#disk, this.#policy, this.#reloads > 0);
+    this.#alerts.checkEnd(this.#policy);
     checkSlotsBack(this.#policy, this.#fleet, this.#room);
     checkRecord(this.#clients, this.#disk, this.#crashes > 0);
     return {
@@ -121,10 +156,75 @@ class Simulation {
 
   #check(): void {
     if (this.#bugs.length > 0) throw this.#bugs[0];
-    checkLimits(this.#accounts, this.#policy);
+    this.#excess.check(this.#accounts, this.#policy);
+    this.#alerts.check();
+    this.#time.check(this.#accounts.now(), this.#world.monotonic(), this.#life);
+    if (this.#accounts.open > this.#running) {
+      throw new Error(`${this.#accounts.open} holds are open, and ${this.#running} requests run`);
+    }
     this.#upstreams.check(this.#policy);
     this.#line.check(this.#accounts.view());
     this.#idle.check(this.#policy, this.#fleet, this.#room, this.#world.monotonic());
+    this.#events += 1;
+    if (this.#events === this.#diesAfter) this.#powerCut();
+  }
+
+  #planStorm(within: number): void {
+    const storm = this.#storm;
+    if (storm === undefined) return;
+    for (const { at, blow } of plannedBlows(storm, within * SECOND, this.#edits)) {
+      this.#world.after(at as DurationUs, () =>
+        blow(
+          {
+            reload: () => void this.#reload(storm).catch((error) => this.#bugs.push(error)),
+            stepWall: (by) => this.#world.stepWall(by),
+            stop: () => this.#stopSpending(storm),
+          },
+          storm,
+        ),
+      );
+    }
+  }
+
+  /** As daemon/reload.ts does it. */
+  async #reload(storm: Random): Promise<void> {
+    if (this.#saved !== undefined) return;
+    const [life, accounts] = [this.#life, this.#accounts];
+    const next = edited(this.#policy, this.#firstPolicy, storm);
+    this.#saved = next;
+    try {
+      const putInForce = await accounts.prepare(next);
+      if (life !== this.#life) return;
+      putInForce();
+      this.#policy = next;
+      this.#reloads += 1;
+      this.#count("reloaded");
+      this.#excess.turned(accounts, next);
+      this.#line.turned();
+      this.#fleet.follow(next);
+      this.#room.reconsider();
+      this.#alerts.turned();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#count("reload refused");
+    } finally {
+      if (life === this.#life) this.#saved = undefined;
+    }
+  }
+
+  #stopSpending(storm: Random): void {
+    const life = this.#life;
+    this.#accounts.stopped = { by: "an operator", at: this.#accounts.now() };
+    this.#room.reconsider();
+    this.#world.after(storm.whole(SECOND, 40 * SECOND) as DurationUs, () => {
+      if (life !== this.#life) return;
+      this.#accounts.stopped = undefined;
+      this.#room.reconsider();
+    });
+  }
+
+  #newAlerts(): AlertsTold {
+    return new AlertsTold(this.#accounts, this.#disk, () => this.#policy);
   }
 
   /** Bursts of one to eight that arrive in the same tick: what races in a real house races here. */
@@ -195,20 +295,27 @@ class Simulation {
     const pending = REQUESTS - this.#clients.length;
     this.#world.clear();
     this.#disk = this.#disk.powerCut();
-    const crash = {
-      ...this.#disk.stored(),
-      containers: [],
-      restart: this.#world.wall(),
-      policy: this.#policy,
-    };
+    if (this.#storm !== undefined) {
+      this.#policy = startable(this.#disk.tracked, this.#saved, this.#policy);
+      this.#saved = undefined;
+    }
+    const restart = this.#world.wall();
+    const crash = { ...this.#disk.stored(), containers: [], restart, policy: this.#policy };
     for (const write of recover(crash)) this.#disk.writeNow(write);
+    // What is still held is of a write that a failing disk took without its counterpart (ledger/open.ts).
+    if (this.#storm !== undefined) {
+      for (const [key, one] of this.#disk.balances) this.#disk.balances.set(key, { ...one, held: NOTHING });
+    }
     this.#accounts = this.#start(this.#disk);
+    this.#excess.turned(this.#accounts, this.#policy);
+    this.#alerts = this.#newAlerts();
     this.#upstreams = new UpstreamLoad(this.#world);
     this.#line = this.#newLine();
     this.#fleet = this.#newFleet();
     this.#room = this.#openRoom();
     this.#beat(this.#life);
     this.#plan(pending, 60);
+    this.#planStorm(60);
   }
 
   #timers() {
@@ -217,7 +324,11 @@ class Simulation {
 
   #newLine(): MoneyLine {
     const isIn = (request: string) => this.#room.placeOf(request) !== undefined;
-    return new MoneyLine(this.#policy, () => this.#accounts.now(), isIn);
+    return new MoneyLine(
+      () => this.#policy,
+      () => this.#accounts.now(),
+      isIn,
+    );
   }
 
   #newFleet(): Fleet {
@@ -279,7 +390,8 @@ class Simulation {
     return new FakeDisk({
       delay: () =>
         new Promise((resolve) => {
-          this.#world.after(this.#random.whole(0, slowest) as DurationUs, resolve);
+          const stall = this.#storm?.chance(0.01) ? this.#storm.whole(5, 20) * SECOND : 0;
+          this.#world.after((this.#random.whole(0, slowest) + stall) as DurationUs, resolve);
         }),
       fails: () => this.#random.chance(failing),
     });

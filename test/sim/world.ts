@@ -14,6 +14,8 @@ export class World implements Clock {
   readonly #start: Instant;
   readonly #events: Event[] = [];
   #now = 0;
+  /** How far somebody has set the wall clock. */
+  #skew = 0;
   #order = 0;
 
   constructor(start: Instant) {
@@ -21,7 +23,12 @@ export class World implements Clock {
   }
 
   wall(): Instant {
-    return later(this.#start, this.#now as DurationUs);
+    return later(this.#start, (this.#now + this.#skew) as DurationUs);
+  }
+
+  /** Sets the wall clock forward or back. */
+  stepWall(by: number): void {
+    this.#skew += by;
   }
 
   monotonic(): DurationUs {
@@ -29,7 +36,7 @@ export class World implements Clock {
   }
 
   now(): Instant {
-    return instantUs(this.wall());
+    return instantUs(later(this.#start, this.#now as DurationUs));
   }
 
   after(delay: DurationUs, call: () => void): () => void {

@@ -1,6 +1,7 @@
 // A disk in memory that keeps its promises and can be told to be slow, to fail, or to lose power: what was
 // acknowledged survives, what was not does not. Folds and recounts are written the naive way on purpose.
 
+import type { AlertRow } from "../../src/ledger/alert-rows.ts";
 import type { BalanceChange } from "../../src/ledger/book.ts";
 import type { HeldRow } from "../../src/ledger/held.ts";
 import {
@@ -31,6 +32,7 @@ export class FakeDisk implements Store {
   readonly leases = new Map<string, { at: Instant; state: LeaseState }>();
   readonly decisions = new Map<string, DecisionRow>();
   readonly endings = new Map<string, EndingRow>();
+  readonly alerts: AlertRow[] = [];
   tracked: readonly string[] = [];
   highWater: Instant = EPOCH;
   heartbeat: Instant = EPOCH;
@@ -78,6 +80,7 @@ export class FakeDisk implements Store {
     this.isDead = true;
     const next = new FakeDisk(this.#whims);
     next.entries.push(...this.entries);
+    next.alerts.push(...this.alerts);
     for (const [key, value] of this.balances) next.balances.set(key, value);
     for (const [key, value] of this.holds) next.holds.set(key, value);
     for (const [key, value] of this.leases) next.leases.set(key, value);
@@ -119,6 +122,7 @@ export class FakeDisk implements Store {
 
   #put(write: Write): void {
     this.entries.push(...(write.entries ?? []));
+    this.alerts.push(...(write.alerts ?? []));
     for (const change of write.balances ?? []) this.#move(change);
     for (const row of write.hold ?? []) {
       if (this.holds.has(row.id)) throw new Error(`hold ${row.id} is there already`);

@@ -1,0 +1,43 @@
+// How far each enforcing budget is past its limit, and whether it may be (MONEY §1): every budget here cuts, so
+// an excess appears only in the tick of a reload, and only shrinks after it.
+
+import type { LocalAccounts } from "../../src/ledger/accounts.ts";
+import { formatInstant } from "../../src/metering/time.ts";
+import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
+import { belongsTo, unitOf } from "./checks.ts";
+
+export class Excess {
+  #allowed = new Map<string, bigint>();
+
+  /** In the tick in which a policy came into force: limits fell, budgets came, holds were placed. */
+  turned(accounts: LocalAccounts, policy: Policy): void {
+    this.#allowed = new Map(excesses(accounts, policy).map(({ key, over }) => [key, over]));
+  }
+
+  check(accounts: LocalAccounts, policy: Policy): void {
+    const now = excesses(accounts, policy);
+    for (const { key, over, what } of now) {
+      if (over > (this.#allowed.get(key) ?? 0n)) throw new Error(what);
+    }
+    this.#allowed = new Map(now.map(({ key, over }) => [key, over]));
+  }
+}
+
+function excesses(accounts: LocalAccounts, policy: Policy) {
+  const found: { readonly key: string; readonly over: bigint; readonly what: string }[] = [];
+  const enforcing = policy.budgets.filter(isEnforcing);
+  for (const { account, start, balance } of accounts.book.all()) {
+    if (balance.held < 0n) throw new Error(`${account} holds less than nothing: ${balance.held}`);
+    const taken = balance.settled + balance.held;
+    if (taken === 0n) continue;
+    for (const budget of enforcing) {
+      const limit = budget.limits.get(unitOf(account));
+      if (limit === undefined || taken <= limit || !belongsTo(account, budget)) continue;
+      const what =
+        `${budget.id} is past its limit of ${limit} in the period of ${formatInstant(start)}: ` +
+        `${balance.settled} settled, ${balance.held} held`;
+      found.push({ key: `${start}|${account}|${budget.id}`, over: taken - limit, what });
+    }
+  }
+  return found;
+}
