@@ -107,12 +107,17 @@ interface Held {
   readonly time: DurationUs;
 }
 
-/** As slices are held: by difference of running totals from the start of the hold. */
-function heldIn(quarter: Instant, { row: { at, price }, amount, horizon }: OpenHold): Held {
+/**
+ * As slices are held: by difference of running totals from the start of the hold. Of one that was rebased,
+ * from then on, beside its share of the time before.
+ */
+function heldIn(quarter: Instant, { row: { at, price }, amount, horizon, rebased }: OpenHold): Held {
   const until = (to: Instant) => between(at, latest(at, earliest(to, horizon)));
   const [from, to] = [until(quarter), until(later(quarter, QUARTER_HOUR))];
   const time = (to - from) as DurationUs;
-  if (price.kind === "hour")
-    return { time, amount: subtract(costCeil(price.rate, to), costCeil(price.rate, from)) };
-  return { time, amount: quarter === quarterHourOf(at) ? amount : ZERO_USD };
+  if (price.kind !== "hour") return { time, amount: quarter === quarterHourOf(at) ? amount : ZERO_USD };
+  const alone = rebased === undefined ? from : Math.min(to, Math.max(from, until(rebased.at)));
+  const share = (rebased?.share ?? []).filter((part) => quarterHourOf(part.at) === quarter);
+  const rest = subtract(costCeil(price.rate, to), costCeil(price.rate, alone as DurationUs));
+  return { time, amount: add(rest, ...share.map((part) => part.amount)) };
 }

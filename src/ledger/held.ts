@@ -35,6 +35,12 @@ export interface HeldJoin extends Join {
   readonly lease?: string;
 }
 
+/** What a rebased hold stands for: its share until then, where it lies, and from then on the whole price. */
+export interface RebasedAt {
+  readonly at: Instant;
+  readonly share: readonly { readonly at: Instant; readonly amount: NanoUsd }[];
+}
+
 /** As it is stored; enough to settle it without the policy that made it. */
 export interface HeldRow {
   /** Of this hold: a request that is sent elsewhere after all has a new one. */
@@ -56,6 +62,8 @@ export interface HeldRow {
   readonly amount: NanoUsd;
   readonly horizon: Instant;
   readonly claims: readonly Claim[];
+  /** Absent while it holds the exclusive price of all of its time. */
+  readonly rebased?: RebasedAt;
   /** Set where somebody set it aside by hand: it belongs to no request, and outlives its owner. */
   readonly allocation?: { readonly by: string; readonly reason: string; readonly until: Instant };
   /** Where its share of the lease began, once it was sent and a heartbeat or a settlement wrote it down. */
@@ -65,12 +73,13 @@ export interface HeldRow {
 export type HoldState = "held" | "waiting" | "running" | "stopped" | "ended";
 
 export class OpenHold {
-  readonly row: Omit<HeldRow, "version" | "amount" | "horizon" | "claims" | "join">;
+  readonly row: Omit<HeldRow, "version" | "amount" | "horizon" | "claims" | "rebased" | "join">;
   /** How long the work was expected to take: sizes its further slices. */
   readonly time: DurationUs;
   state: HoldState = "held";
   horizon: Instant;
   amount: NanoUsd;
+  rebased: RebasedAt | undefined;
   began: Instant | undefined;
   stopped: Instant | undefined;
   join: HeldJoin | undefined;
@@ -91,12 +100,13 @@ export class OpenHold {
   #version: number;
 
   constructor(row: HeldRow, time: DurationUs) {
-    const { version, amount, horizon, claims, join, ...rest } = row;
+    const { version, amount, horizon, claims, rebased, join, ...rest } = row;
     this.#version = version;
     this.row = rest;
     this.time = time;
     this.amount = amount;
     this.horizon = horizon;
+    this.rebased = rebased;
     this.join = join;
     for (const claim of claims) this.claim(claim);
   }
@@ -166,6 +176,7 @@ export class OpenHold {
       amount: this.amount,
       horizon: this.horizon,
       claims: this.claims(),
+      ...(this.rebased && { rebased: this.rebased }),
       join: this.join,
     };
   }

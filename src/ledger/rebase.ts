@@ -44,6 +44,7 @@ export async function rebase(
     for (const { hold, surplus, row } of all) {
       hold.rebasing = undefined;
       if (!written) continue;
+      hold.rebased = row.rebased;
       for (const claim of surplus) {
         hold.unclaim(claim);
         book.move(claim.account, claim, { kind: "unhold", amount: claim.amount });
@@ -66,7 +67,8 @@ function rebased(hold: OpenHold, share: readonly Part[] | undefined, at: Instant
     const given = surplus.find(({ account, start }) => account === claim.account && start === claim.start);
     return given === undefined ? claim : { ...claim, amount: minus(claim.amount, given.amount) };
   });
-  return [{ hold, surplus, row: { ...row, claims: left } }];
+  const rebased = { at, share: (share ?? []).map((part) => ({ at: part.at, amount: part.amount })) };
+  return [{ hold, surplus, row: { ...row, claims: left, rebased } }];
 }
 
 function givenBack({ account, start, end, amount }: Claim): BalanceChange {

@@ -94,7 +94,9 @@ function heldAs(row: HeldRow, turn: Turn): HeldRow {
     const limit = claim.limit === undefined ? undefined : turn(claim.limit);
     return { ...claim, amount: turn(claim.amount), limit };
   });
-  return { ...row, amount: turn(row.amount), price: priceAs(row.price, turn), claims };
+  const share = row.rebased?.share.map((one) => ({ ...one, amount: turn(one.amount) }));
+  const rebased = row.rebased && share && { rebased: { ...row.rebased, share } };
+  return { ...row, amount: turn(row.amount), price: priceAs(row.price, turn), claims, ...rebased };
 }
 
 function priceAs(price: Price, turn: Turn): Price {

@@ -16,6 +16,12 @@ const shared = policy({
   ],
 });
 
+const cutting = policy({
+  upstreams: [upstream("box", { price: perHour("3.6") })],
+  models: [model("flux-dev", ["box"], { estimate: seconds(12) })],
+  budgets: [budget("day", { limit_usd: "2.00", overrun: "cut" })],
+});
+
 test("eight that share one machine for a while hold what they can still cost, and one more fits", async (t) => {
   const house = await houseOf(t, shared);
   const all = [];
@@ -55,4 +61,28 @@ test("one that is alone gives nothing back, and a rebased hold survives a crash"
   const next = await restarted(t, house);
   t.is(next.recovered, 2);
   t.true(stored(next.folder, "usd|").every(({ held }) => held === 0n));
+});
+
+test("a cut that comes late charges no more than a rebased hold, and neither does a crash", async (t) => {
+  for (const ending of ["settled", "crashed"]) {
+    const house = await houseOf(t, cutting);
+    const late = await begun(house, task());
+    const other = await begun(house, task());
+    house.clock.pass(4 * SECOND);
+    await house.accounts.heartbeat();
+    await other.settle(RELAYED);
+    // Two of its four seconds were shared: it holds 2 s of the past and 8 s to come, and a rounding.
+    const held = stored(house.folder, "usd|daily")[0]?.held ?? ZERO;
+    t.true(held >= usd("0.010") && held <= usd("0.010000001"), `${held}`);
+    house.clock.pass(30 * SECOND);
+    if (ending === "settled") {
+      t.is((await late.settle({ ...RELAYED, outcome: "cut" })).charged, usd("0.010"));
+      t.is(stored(house.folder, "usd|daily")[0]?.settled, usd("0.012"));
+      continue;
+    }
+    await house.accounts.heartbeat();
+    await house.crash();
+    const next = await restarted(t, house);
+    t.is(stored(next.folder, "usd|daily")[0]?.settled, usd("0.012"));
+  }
 });

@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/accounts.ts",
     what: "nothing is held",
-    from: "    this.take(hold, decision.claims);",
+    from: "    this.take(hold, decision.claims, view);",
     to: "",
     tests: LEDGER,
   },
@@ -88,7 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: LEDGER,
   },
   {
-    file: "ledger/reservation.ts",
+    file: "ledger/posting.ts",
     what: "a charge moves no balance",
     from: '{ kind: "settle", amount })',
     to: '{ kind: "settle", amount: 0n as never })',
@@ -104,8 +104,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/reservation.ts",
     what: "a budget that cuts lets a slice through",
-    from: 'return "refused";',
-    to: "void 0;",
+    from: 'overrun === "cut")) return "refused";',
+    to: 'overrun === "cut")) void 0;',
     tests: LEDGER,
   },
   {
@@ -174,8 +174,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/accounts.ts",
     what: "an await stands between decision and hold",
-    from: "const decision = decide(this.view());",
-    to: "const decision = decide(this.view());\n    await null;",
+    from: "const decision = decide(view);",
+    to: "const decision = decide(view);\n    await null;",
     tests: SIM,
   },
   {
@@ -202,7 +202,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/reservation.ts",
     what: "a slice is taken without looking",
-    from: "filter((demand) => !this.#fits(demand))",
+    from: "filter((demand) => !satisfied(demand, balanceOf(demand, view)))",
     to: "filter(() => false)",
     tests: ["test/ledger/accounts-extend.test.ts"],
   },
@@ -235,6 +235,20 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ["test/ledger/rebase.test.ts"],
   },
   {
+    file: "ledger/charge.ts",
+    what: "a late cut charges beyond a rebased hold",
+    from: "rebased === undefined ? from :",
+    to: "rebased !== undefined ? from :",
+    tests: ["test/ledger/rebase.test.ts"],
+  },
+  {
+    file: "policy/ground-index.ts",
+    what: "a budget about one of two values is found by the first alone",
+    from: "for (const value of new Set(filed.ground.budget.when.get(scope)))",
+    to: "for (const value of [...(filed.ground.budget.when.get(scope) ?? [])].slice(0, 1))",
+    tests: ["test/policy/ground-index.test.ts"],
+  },
+  {
     file: "policy/policy.ts",
     what: "a shadow budget is enforced",
     from: "return enabled && !shadow &&",
@@ -258,14 +272,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/recovery.ts",
     what: "recovery forgets a hold",
-    from: "crash.holds.map(",
-    to: "crash.holds.slice(1).map(",
+    from: "left.map((row) =>",
+    to: "left.slice(1).map((row) =>",
     tests: ["test/ledger/recovery.test.ts"],
   },
   {
     file: "ledger/accounts.ts",
     what: "a reload forgets what runs",
-    from: "      this.#placeOpenHolds(before);",
+    from: "      placeOpenHolds(this, this.#open.values(), before);",
     to: "",
     tests: LEDGER,
   },

@@ -8,7 +8,6 @@ export interface Slice {
   readonly from: number;
   /** Not part of it. */
   readonly to: number;
-  readonly edits: boolean;
 }
 
 export interface Told {
@@ -18,13 +17,13 @@ export interface Told {
   readonly failures: readonly string[];
 }
 
-parentPort?.on("message", async ({ from, to, edits }: Slice) => {
+parentPort?.on("message", async ({ from, to }: Slice) => {
   const outcomes = new Map<string, number>();
   const failures: string[] = [];
   let crashes = 0;
   for (let seed = from; seed < to; seed += 1) {
     try {
-      const report = await simulate(seed, (options) => new LocalAccounts(options), true, edits);
+      const report = await simulate(seed, (options) => new LocalAccounts(options));
       crashes += report.crashes;
       for (const [what, count] of report.outcomes) outcomes.set(what, (outcomes.get(what) ?? 0) + count);
     } catch (error) {

@@ -1,5 +1,4 @@
-// npm run sim -- --seeds 10000 [--from 1] [--workers 2] [--edits]: many seeds, one line at
-// the end; with --edits the policy is edited in mid-flight. Each that fails is
+// npm run sim -- --seeds 10000 [--from 1] [--workers 2]: many seeds, one line at the end. Each that fails is
 // named; exit 1 where one did. Seeds are shared out over threads, a few at a time.
 
 import { availableParallelism } from "node:os";
@@ -9,7 +8,6 @@ import type { Slice, Told } from "./run-worker.ts";
 
 const { values } = parseArgs({
   options: {
-    edits: { type: "boolean", default: false },
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     workers: { type: "string", default: String(availableParallelism()) },
@@ -38,7 +36,7 @@ function runWorker(): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./run-worker.ts", import.meta.url));
     const give = () => {
-      const slice: Slice = { from: next, to: Math.min(next + SLICE, from + seeds), edits: values.edits };
+      const slice: Slice = { from: next, to: Math.min(next + SLICE, from + seeds) };
       next = slice.to;
       if (slice.from < slice.to) worker.postMessage(slice);
       else void worker.terminate().then(() => resolve());

@@ -18,7 +18,17 @@ test("no seed breaks the invariant, leaks a hold or miscounts the book", async (
     t.true(outcomes.has(outcome), `no request ended as ${outcome}`);
   }
   t.true(outcomes.has("ledger_unavailable"));
-  for (const event of ["waited", "too_busy", "ejected", "recovered", "tried", "degraded", "waited in vain"]) {
+  for (const event of [
+    "reloaded",
+    "stopped",
+    "waited",
+    "too_busy",
+    "ejected",
+    "recovered",
+    "tried",
+    "degraded",
+    "waited in vain",
+  ]) {
     t.true(outcomes.has(event), `in no run anything was ${event}`);
   }
   t.true(crashes > SEEDS / 4);
@@ -27,6 +37,23 @@ test("no seed breaks the invariant, leaks a hold or miscounts the book", async (
 test("seed 8196: an attempt that failed over is not left open beside the next one by a power cut", async (t) => {
   await t.notThrowsAsync(simulate(8196, (options) => new LocalAccounts(options), false));
 });
+
+/** Seeds that failed once, and what was wrong then. */
+const ONCE_FAILED: readonly (readonly [seed: number, what: string])[] = [
+  [135, "a cut that came late in a stall charged more than its rebased hold"],
+  [265, "the same, with another request beside it"],
+  [551, "the same, in a budget of one provider"],
+  [704, "the same, in a budget of one user"],
+  [169, "a budget that was renamed in the last moment was not told of: the check looked too early"],
+  [1374, "free work that was let through unenforced became enforced by a reload: the check did not know"],
+  [14, "ledger time jumps once a doubt has stood for ten minutes: the check did not know"],
+  [486, "the same, after a reload"],
+];
+for (const [seed, what] of ONCE_FAILED) {
+  test(`seed ${seed}: ${what}`, async (t) => {
+    await t.notThrowsAsync(simulate(seed, (options) => new LocalAccounts(options)));
+  });
+}
 
 test("an await planted between decision and hold is found", async (t) => {
   const Planted = await plantedAccounts();
@@ -42,7 +69,7 @@ test("an await planted between decision and hold is found", async (t) => {
 
 /** The real accounts.ts with one line changed: the await that must never be there. */
 async function plantedAccounts(): Promise<typeof LocalAccounts> {
-  const line = "const decision = decide(this.view());";
+  const line = "const decision = decide(view);";
   const hooks = registerHooks({
     load(url, context, next) {
       const loaded = next(url, context);

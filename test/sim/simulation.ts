@@ -2,6 +2,7 @@
 // disk: many requests at once, slow and failing upstreams, a slow and failing disk, power cuts. After every
 // event the invariant of MONEY §1 is checked; at the end nothing is held and the entries give the book.
 
+import { setImmediate as turn } from "node:timers/promises";
 import { Fleet } from "../../src/cloud/fleet.ts";
 import type { AccountsOptions, LocalAccounts } from "../../src/ledger/accounts.ts";
 import { LedgerClock } from "../../src/ledger/clock.ts";
@@ -11,7 +12,7 @@ import { NOTHING } from "../../src/metering/quantity.ts";
 import { type DurationUs, type Instant, SECOND } from "../../src/metering/time.ts";
 import { covering, type Facts, factsOf } from "../../src/policy/match.ts";
 import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
-import { type Exchanged, exchange, type Send } from "../../src/proxy/exchange.ts";
+import { type Attempt, type Exchanged, exchange, type Send } from "../../src/proxy/exchange.ts";
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
@@ -42,13 +43,8 @@ export interface Report {
 export type MakeAccounts = (options: AccountsOptions) => LocalAccounts;
 
 /** Throws with the seed and what was wrong. `slots`: upstreams have bounds, requests wait and are learned from. */
-export async function simulate(
-  seed: number,
-  make: MakeAccounts,
-  slots = true,
-  edits = false,
-): Promise<Report> {
-  const simulation = new Simulation(seed, make, slots, edits);
+export async function simulate(seed: number, make: MakeAccounts, slots = true): Promise<Report> {
+  const simulation = new Simulation(seed, make, slots);
   try {
     return await simulation.run();
   } catch (cause) {
@@ -74,7 +70,6 @@ class Simulation {
   #saved: Policy | undefined;
   /** Undefined in calm runs: nothing but requests, failures and at most one power cut. */
   readonly #storm: Random | undefined;
-  readonly #edits: boolean;
   #reloads = 0;
   readonly #excess = new Excess();
   #alerts: AlertsTold;
@@ -98,8 +93,7 @@ class Simulation {
   #life = 0;
   #endedAt: Instant | undefined;
 
-  constructor(seed: number, make: MakeAccounts, slots: boolean, edits: boolean) {
-    this.#edits = edits;
+  constructor(seed: number, make: MakeAccounts, slots: boolean) {
     this.#seed = seed;
     this.#learns = slots;
     this.#make = make;
@@ -132,6 +126,8 @@ class Simulation {
       () => this.#check(),
       () => this.#isOver(),
     );
+    // The watch looks after the tick.
+    await turn();
     checkBook(this.#accounts, this.#disk, this.#policy, this.#reloads > 0);
     this.#alerts.checkEnd(this.#policy);
     checkSlotsBack(this.#policy, this.#fleet, this.#room);
@@ -172,7 +168,7 @@ class Simulation {
   #planStorm(within: number): void {
     const storm = this.#storm;
     if (storm === undefined) return;
-    for (const { at, blow } of plannedBlows(storm, within * SECOND, this.#edits)) {
+    for (const { at, blow } of plannedBlows(storm, within * SECOND)) {
       this.#world.after(at as DurationUs, () =>
         blow(
           {
@@ -251,10 +247,9 @@ class Simulation {
       this.#world.after(this.#random.whole(0, 20 * SECOND) as DurationUs, () => leaves.abort("client_gone"));
     }
     const disk = this.#disk;
-    const script = sendTo(this.#world, this.#random, client, ({ upstream }) => {
-      // Free work that no enforcing budget covers need not wait for the disk (MONEY §7).
-      const mayBatch = upstream.id === "free" && !this.#isEnforced(factsOf(asked, upstream));
-      return mayBatch || disk.endings.has(client.id);
+    const batched = new Set<Attempt>();
+    const script = sendTo(this.#world, this.#random, client, (attempt) => {
+      return batched.has(attempt) || disk.endings.has(client.id);
     });
     const gateway = {
       policy: () => this.#policy,
@@ -264,7 +259,12 @@ class Simulation {
       timers: this.#timers(),
       ...(this.#learning === undefined ? {} : { learning: this.#learning }),
     };
-    const send: Send = (attempt) => this.#upstreams.run(attempt.upstream, () => script(attempt));
+    const send: Send = (attempt) => {
+      const { upstream } = attempt;
+      // Free work that no enforcing budget covers when it is admitted need not wait for the disk (MONEY §7).
+      if (upstream.id === "free" && !this.#isEnforced(factsOf(asked, upstream))) batched.add(attempt);
+      return this.#upstreams.run(upstream, () => script(attempt));
+    };
     this.#running += 1;
     exchange(asked, send, gateway, leaves.signal).then(
       (exchanged) => life === this.#life && this.#ended(asked.id, exchanged),

@@ -17,26 +17,24 @@ export interface Shaken {
 
 type Blow = (house: Shaken, random: Random) => void;
 
-/** Events that befall a house: a new kind is a row more. */
+/** Events that befall a house: a new kind is a row more. Policies are edited twice as often. */
 const BLOWS: readonly Blow[] = [
+  (house) => house.reload(),
+  (house) => house.reload(),
   (house, random) => house.stepWall(-random.whole(1, 10) * MINUTE),
   (house, random) => house.stepWall(random.whole(1, 240) * SECOND),
   (house, random) => house.stepWall(random.pick([HOUR, 25 * HOUR])),
   (house) => house.stop(),
 ];
 
-/** Apart: seeds 135, 137, 169 and 265 fail with it, and why is not known yet. */
-const EDIT: Blow = (house) => house.reload();
-
 /** One after another, each at its time; `after` plans it. */
 export function plannedBlows(
   random: Random,
   within: number,
-  edits: boolean,
 ): readonly { readonly at: number; readonly blow: Blow }[] {
   return Array.from({ length: random.whole(1, 6) }, () => ({
     at: random.whole(0, within),
-    blow: random.pick(edits ? [EDIT, EDIT, ...BLOWS] : BLOWS),
+    blow: random.pick(BLOWS),
   }));
 }
 
