@@ -30,7 +30,7 @@ const table: readonly (readonly [Sent, string])[] = [
   [["GET", "/api/v1/requests?limit=1.5"], "query.limit: must be a whole number"],
   [
     ["GET", "/api/v1/spend?by=day"],
-    "query.by: must be one of total, provider, model, user, workflow, upstream",
+    "query.by: must be one of total, provider, model, user, workflow, upstream, tag",
   ],
   [["GET", "/api/v1/spend?form=daily"], "query: form: not known here; known are period, by"],
   [[...ESTIMATE, {}], "json.model: is missing: it must be a text"],
