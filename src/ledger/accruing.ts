@@ -54,6 +54,8 @@ export class Accruing {
 
   #add(account: AccountKey, start: Instant, pace: Pace, sign: bigint): void {
     const before = this.#sums.get(account);
+    // Another container turned the period first: what this one added to the last one went with that.
+    if (sign < 0n && before !== undefined && before.start !== start) return;
     const known = before?.start === start ? before : { start, rate: 0n, raw: 0n, at: pace.at };
     const rate = known.rate + sign * pace.rate;
     const raw = rawAt(known, pace.at) + sign * pace.raw;
