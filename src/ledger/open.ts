@@ -37,12 +37,11 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     const writes = recover(crash);
     for (const write of writes) writer.put(write);
     // The leases of the last run's requests are over: they are settled, and nothing else accrues there; those
-    // of containers go on, and one that was up beside them is kept for `ledger verify`. No hold is open now:
-    // what is still held is of a write that a failing disk took without its counterpart.
+    // of containers go on, and those that were up beside them are kept for `ledger verify`. No hold is open
+    // now: what is still held is of a write that a failing disk took without its counterpart.
     // What has no outcome by now was never sent: it waited for a slot, or for its next attempt.
     database.exec(
-      "DELETE FROM leases; DELETE FROM containers WHERE is_over = 1 AND at < " +
-        "coalesce((SELECT min(state ->> '$.state.start') FROM containers WHERE is_over = 0), at + 1); " +
+      `DELETE FROM leases; ${FORGET_CONTAINERS}; ` +
         "UPDATE balances SET held = 0 WHERE held <> 0; " +
         "UPDATE decisions SET outcome = 'unsent' WHERE outcome IS NULL",
     );
@@ -61,6 +60,16 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     database.close();
   }
 }
+
+/**
+ * Those that are over. One that overlaps a lease that goes on is kept, and so is one that overlaps that:
+ * entries name a machine, so all that ran side by side are recounted together.
+ */
+const FORGET_CONTAINERS = `WITH RECURSIVE
+  lease(start, at, is_over) AS (SELECT state ->> '$.state.start', at, is_over FROM containers),
+  kept(start) AS (SELECT start FROM lease WHERE is_over = 0 UNION
+    SELECT lease.start FROM lease JOIN kept ON lease.at >= kept.start AND lease.start < kept.start)
+  DELETE FROM containers WHERE is_over = 1 AND at < coalesce((SELECT min(start) FROM kept), at + 1)`;
 
 /** They are held on, by whoever has the ledger now. */
 function keepAllocations({ holds, highWater: at }: Stored, owner: Owner, writer: SqliteWriter): void {
