@@ -115,9 +115,17 @@ export class Leases {
     const lease = ContainerLease.begin(about, { from: earliest(from, at), at }, shared);
     const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
     if (shared !== undefined) this.#uses.delete(machine);
-    for (const hold of shared?.holds ?? []) this.#of.set(hold, lease);
+    for (const hold of shared?.holds ?? []) this.#takeOver(hold, lease);
     this.#containers.set(about.id, lease);
     this.#onContainer(lease, at, [...before, ...lease.due(at)]);
+  }
+
+  /** Its join says so from now on: who recounts the lease finds who shares it. */
+  #takeOver(hold: OpenHold, lease: ContainerLease): void {
+    this.#of.set(hold, lease);
+    if (hold.join === undefined) return;
+    hold.join = { ...hold.join, lease: lease.key };
+    this.#joined.set(hold.row.id, hold.join);
   }
 
   /** After a restart. */
