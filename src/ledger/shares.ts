@@ -3,7 +3,7 @@
 // the longest time that it can have run, never for none, and the start never fails over it.
 
 import { Lease, type LeaseState, type Part } from "../metering/lease.ts";
-import { hourlyRate } from "../metering/money.ts";
+import { hourlyRate, type NanoUsd, nanoUsd, smaller, subtract, US_PER_HOUR } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
 import { type Instant, latest, quarterHourOf } from "../metering/time.ts";
 import { leaseKey } from "./container.ts";
@@ -86,7 +86,10 @@ function ofMachine(
       : new Lease(joining[0]?.start ?? end, rateOf(rows), hourlyRate(0n), "ready");
   const joined = joining.map(({ row, start }) => ({ row, join: lease.join(start) }));
   const shared = [...counted, ...joined].map(({ row, join }) => [row.id, lease.leave(end, join)] as const);
-  const alone = left.map(({ row, start }) => [row.id, exclusive(row, start, end)] as const);
+  const alone = left.map(({ row, start }) => {
+    const most = state === undefined ? undefined : sharedUpTo(state, row);
+    return [row.id, upTo(most, exclusive(row, start, end))] as const;
+  });
   return { shares: new Map([...shared, ...alone]), state: lease.state() };
 }
 
@@ -100,6 +103,23 @@ function countedIn(state: LeaseState, row: HeldRow): readonly Counted[] {
 
 function hasLeft(state: LeaseState, row: HeldRow): boolean {
   return isOfLease(state, row) && countedIn(state, row).length === 0;
+}
+
+/** It left before this state was written: it has shared no more than this, whoever was there. */
+function sharedUpTo({ t, V }: LeaseState, { join }: HeldRow): NanoUsd | undefined {
+  if (join === undefined || t === join.start) return undefined;
+  return nanoUsd((BigInt(V) - BigInt(join.V0)) / US_PER_HOUR);
+}
+
+/** The first parts that add up to it. */
+function upTo(most: NanoUsd | undefined, parts: readonly Part[]): readonly Part[] {
+  let left = most;
+  return parts.map((part) => {
+    if (left === undefined) return part;
+    const amount = smaller(part.amount, left);
+    left = subtract(left, amount);
+    return { ...part, amount };
+  });
 }
 
 /** Not of an earlier lease of the machine, whose last state nobody took off the disk. */
