@@ -110,7 +110,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     const hold = this.#hold(task, decision, view);
     if (hold === undefined || decision.kind !== "forward") return this.#noteUnsent(task, decision);
     const write = reserveWrite(task, decision, hold, this.now());
-    const mayBatch = this.#mayBatch(hold) && this.outbox.kept === 0;
+    const mayBatch = this.#mayBatch(hold) && this.outbox.mayGather;
     const writing = this.outbox.tryWrite(write, mayBatch ? "soon" : "now");
     const reservation: Reservation = new LocalReservation(this, hold, task, decision);
     if (mayBatch) {
@@ -126,8 +126,11 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
   }
 
   async prepare(policy: Policy): Promise<() => void> {
-    // A fold counts what is on disk, and would miss these for ever.
-    if (this.outbox.kept > 0) await this.heartbeat();
+    // A fold counts what is on disk or on its way there, and would miss all else for ever.
+    while (this.outbox.kept > 0 || this.outbox.isBehind) {
+      if (this.outbox.kept > 0) await this.heartbeat();
+      await this.outbox.handedOver();
+    }
     const done = await this.#folding.run(policy, this.now(), () => this.outbox.refusals);
     return () => {
       const before = this.#policy;

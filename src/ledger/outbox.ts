@@ -12,6 +12,9 @@ export class Outbox {
   readonly #kept: Write[] = [];
   #refusals = 0;
   readonly #underWay = new Set<Promise<unknown>>();
+  /** What those wait for that are not handed over yet. */
+  readonly #before = new Set<Promise<unknown>>();
+  #awaited = 0;
 
   constructor(store: Store, clock: LedgerClock, onTrouble: (error: unknown) => void) {
     this.#store = store;
@@ -36,7 +39,29 @@ export class Outbox {
 
   /** The same, after something else was written or refused. */
   writeAfter(first: Promise<unknown>, write: () => Unstamped, when: "now" | "soon"): Promise<void> {
-    return this.#follow(first.then(() => this.#put(this.#stamp(write()), when)));
+    this.#before.add(first);
+    const handOver = () => {
+      this.#before.delete(first);
+      return this.#put(this.#stamp(write()), when);
+    };
+    return this.#follow(first.then(handOver, handOver));
+  }
+
+  /** Whether some are counted in memory and not handed to the store: they come after others. */
+  get isBehind(): boolean {
+    return this.#before.size > 0;
+  }
+
+  /** Resolves once those of this moment are handed over. Until then no more are let gather. */
+  async handedOver(): Promise<void> {
+    this.#awaited += 1;
+    await Promise.allSettled(this.#before);
+    this.#awaited -= 1;
+  }
+
+  /** Whether a write may be one that nobody waits for. */
+  get mayGather(): boolean {
+    return this.#kept.length === 0 && this.#awaited === 0;
   }
 
   /** Resolves once all that was handed over is written or refused: who reads then finds it. */

@@ -15,7 +15,7 @@ import {
   stored,
   writesOf,
 } from "../support/ledger.ts";
-import { budget, policy, task, upstream, usd } from "../support/policies.ts";
+import { budget, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
 
 function paid(...budgets: readonly Budget[]) {
   return policy({ upstreams: [upstream("aws"), upstream("gcp", { provider: "gcp" })], budgets });
@@ -296,4 +296,18 @@ test("a slice taken while a budget was away is held in it when it comes back", a
   // Whatever was handed to the disk before the heartbeat is on it by then.
   await house.accounts.heartbeat();
   check(t, house, 'user:["alice"]|', "0", "0.017");
+});
+
+test("work that nobody waits for, and that ends while a budget comes, is counted by it", async (t) => {
+  const upstreams = [upstream("free", { price: perRequest("0") })];
+  const house = await houseOf(t, policy({ upstreams }));
+  const one = await begun(house, task());
+  const settled = one.settle(RELAYED);
+  for (let tick = 0; tick < 3; tick += 1) await null;
+  await house.adopt(policy({ upstreams, budgets: [budget("few", { limits: { requests: 5 } })] }));
+  await settled;
+  await house.accounts.outbox.settled();
+  t.deepEqual(stored(house.folder, "requests|") as unknown, [{ settled: 1n, held: 0n }]);
+  const counted = [...house.accounts.book.all()].map(({ balance }) => BigInt(balance.settled));
+  t.deepEqual(counted, [1n]);
 });
