@@ -124,6 +124,8 @@ function causeText({ cause, count, at }: BudgetCause, timeZone: string): string 
       return `the budget came or changed${at === null ? "" : ` on ${moment(at, timeZone)}`}, with this spent`;
     case "finish_overrun":
       return `${counted(count, "request")} ran longer than held, and overrun: finish lets them end`;
+    case "not_enforced":
+      return "this budget refuses no work now";
   }
 }
 

@@ -8,13 +8,13 @@ import type { TurnRow } from "../ledger/queries.ts";
 import type { LedgerReader } from "../ledger/reader.ts";
 import type { Spent } from "../ledger/spent.ts";
 import { minus, NOTHING, type Quantity, quantityOf, sum } from "../metering/quantity.ts";
-import type { Instant } from "../metering/time.ts";
+import { type Instant, latest } from "../metering/time.ts";
 import type { Decided } from "../policy/decision.ts";
-import { covering, type Ground, groundsOf, periodFor } from "../policy/match.ts";
-import type { Budget, Model, Policy } from "../policy/policy.ts";
+import { covering, type Ground, groundsOf, isActive, periodFor } from "../policy/match.ts";
+import { type Budget, isEnforcing, type Model, type Policy } from "../policy/policy.ts";
 import { isInForce, type Raise } from "../policy/raise.ts";
 import type { Labels } from "../policy/task.ts";
-import { limitThen, POLICY } from "./reload-record.ts";
+import { limitThen, POLICY, refusedThen } from "./reload-record.ts";
 
 export interface ExplainParts {
   readonly policy: Policy;
@@ -81,7 +81,9 @@ async function accountOf(
     most: minus(sum(quantityOf(highest), ...ended.map(({ amount }) => amount)), state.limit),
     at: ended.length === 0 ? undefined : (Math.max(...ended.map(({ until }) => until)) as Instant),
   };
-  const causes = over > 0n ? causesOf(budget, spent, state.limit, lowered) : [];
+  const late = lateOf(reloads, { ground, value: state.value, at, start: period.start });
+  const causes =
+    over > 0n ? causesOf(budget, spent, state.limit, lowered, late && { ...late, most: over }) : [];
   const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
   const excess = { over: over > 0n ? over : NOTHING, containerOverdraft: overdraftOf(causes, over), causes };
   return { value: state.value, unit, by: spent.by, requests, ...excess };
@@ -93,6 +95,37 @@ interface Lowered {
   readonly at: Instant | undefined;
 }
 
+/** Since when it refuses work, where that is later than its period's start; undefined: it does not now. */
+interface Late {
+  readonly since: Instant | undefined;
+}
+
+interface Watched {
+  readonly ground: Ground;
+  readonly value: string | undefined;
+  readonly at: Instant;
+  /** Of the period. */
+  readonly start: Instant;
+}
+
+/** Undefined where it has refused work of that value, on this balance, since its period began. */
+function lateOf(reloads: readonly TurnRow[], watched: Watched): Late | undefined {
+  const { ground, at, start } = watched;
+  if (!isEnforcing(ground.budget) || !isActive(ground, at)) return { since: undefined };
+  const since = latest(ground.active.start, refusingSince(reloads, watched) ?? start);
+  return since > start ? { since } : undefined;
+}
+
+function refusingSince(reloads: readonly TurnRow[], { ground, value, start }: Watched): Instant | undefined {
+  let since: Instant | undefined;
+  for (const reload of reloads) {
+    if (!refusedThen(reload.value, ground, value)) return since;
+    if (reload.at < start) return undefined;
+    since = reload.at;
+  }
+  return undefined;
+}
+
 /** The part of an excess that containers can have added. */
 function overdraftOf(causes: readonly Cause[], over: Quantity): Quantity {
   const own = sum(...causes.filter(({ kind }) => OF_CONTAINERS.has(kind)).map(({ most }) => most));
@@ -102,7 +135,13 @@ function overdraftOf(causes: readonly Cause[], over: Quantity): Quantity {
 
 const OF_CONTAINERS: ReadonlySet<Cause["kind"]> = new Set(["idle", "startup", "minimum", "gap"]);
 
-function causesOf(budget: Budget, spent: Spent, limit: bigint, lowered: Lowered): readonly Cause[] {
+function causesOf(
+  budget: Budget,
+  spent: Spent,
+  limit: bigint,
+  lowered: Lowered,
+  late: (Late & { readonly most: Quantity }) | undefined,
+): readonly Cause[] {
   const causes: Cause[] = spent.kinds
     .filter(({ amount }) => amount > 0n)
     .map(({ kind, amount, entries }) => ({
@@ -115,6 +154,11 @@ function causesOf(budget: Budget, spent: Spent, limit: bigint, lowered: Lowered)
   const { folded, overrun } = spent;
   if (folded !== undefined && folded.amount > limit) {
     causes.push({ kind: "reload", most: quantityOf(folded.amount - limit), of: 1, at: folded.at });
+  } else if (late?.since !== undefined) {
+    causes.push({ kind: "reload", most: late.most, of: 1, at: late.since });
+  }
+  if (late !== undefined && late.since === undefined) {
+    causes.push({ kind: "not_enforced", most: late.most, of: 1, at: undefined });
   }
   if (budget.overrun === "finish" && overrun.amount > 0n) {
     causes.push({

@@ -17,6 +17,7 @@ export const CAUSES = [
   "limit_lowered",
   "reload",
   "finish_overrun",
+  "not_enforced",
 ] as const;
 
 const SpentRow = z

@@ -115,6 +115,41 @@ test("a budget that came after the money was spent says so, and when", async (t)
   t.truthy(cause?.at);
 });
 
+test("a budget that refuses nothing says so where it is over its limit, and since when it does once it does", async (t) => {
+  const { gateway, upstream, ask, save, explain } = await begin(t);
+  const own = (what: string) =>
+    policyOf(upstream.url, "1.00", `  - { id: ann, when: { user: ann }, limit_usd: 0.03, ${what} }\n`);
+  await save(own("on_limit: warn"));
+  for (const user of ["ann", "ann"]) t.is(await ask(user), 200);
+  const [watching] = (await gateway.client.explainBudget("ann")).accounts;
+  t.deepEqual(watching?.causes, [{ cause: "not_enforced", at_most: "0.05", count: 1, at: null }]);
+  t.regex((await explain("ann")).stdout, /\n {2}this budget refuses no work now, at most 0\.05 USD\n/);
+  await save(own("on_limit: block"));
+  const [refusing] = (await gateway.client.explainBudget("ann")).accounts;
+  t.like(refusing?.causes[0], { cause: "reload", at_most: "0.05" });
+  t.truthy(refusing?.causes[0]?.at);
+});
+
+test("one that came onto a balance that another one had already counted says since when", async (t) => {
+  const { gateway, upstream, ask, save } = await begin(t);
+  for (const user of ["ann", "ann"]) t.is(await ask(user), 200);
+  const twin = "  - { id: twin, limit_usd: 0.03, period: daily, on_limit: block }\n";
+  await save(policyOf(upstream.url, "1.00", twin));
+  const [account] = (await gateway.client.explainBudget("twin")).accounts;
+  t.like(account?.causes[0], { cause: "reload", at_most: "0.05" });
+});
+
+test("a user who had a budget of their own, and has it no more, is told since when the common one judges", async (t) => {
+  const { gateway, upstream, ask, save } = await begin(t);
+  const own = "  - { id: ann, when: { user: ann }, limit_usd: 1, period: daily, on_limit: block }\n";
+  await save(policyOf(upstream.url, "1.00", own));
+  for (const user of ["ann", "ann", "ann"]) t.is(await ask(user), 200);
+  await save(policyOf(upstream.url, "1.00"));
+  const [account] = (await gateway.client.explainBudget("artist")).accounts;
+  t.like(account, { value: "ann", over: "0.04" });
+  t.like(account?.causes[0], { cause: "reload", at_most: "0.04" });
+});
+
 test("of no budget it says that there is none, and ends with 1", async (t) => {
   const { gateway, explain } = await begin(t);
   const { code, stderr } = await explain("nothing");
