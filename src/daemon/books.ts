@@ -38,6 +38,8 @@ export interface Books {
 export interface BookHooks {
   /** The first write of an outage was refused. */
   onOutage?: () => void;
+  /** With each heartbeat. */
+  onBeat?: () => void;
 }
 
 /** Throws with a sentence when the ledger cannot be opened. */
@@ -85,6 +87,7 @@ export async function openBooks(
   const beat = setInterval(() => {
     // What failed is kept, told by onTrouble, and tried again with the next beat.
     accounts.heartbeat().then(healed, () => undefined);
+    hooks.onBeat?.();
   }, HEARTBEAT_MS);
   const close = async () => {
     clearInterval(beat);

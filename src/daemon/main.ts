@@ -27,6 +27,7 @@ import { InForce, parseModeSwitch } from "./in-force.ts";
 import { AccessLog, type Logger, makeLog } from "./log.ts";
 import { makeNotifier } from "./notify.ts";
 import type { Daemon, DaemonOptions, Started } from "./options.ts";
+import { PeriodTurns } from "./period-turns.ts";
 import { PolicyFile } from "./policy-file.ts";
 import { PolicyParser } from "./policy-parser.ts";
 import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
@@ -116,6 +117,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const life: Life = { isStopping: false, reload: async () => undefined };
   const spending = openSpending(rooms, plane, running);
   const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
+  const turns = new PeriodTurns({ log, now, policy: () => inForce.policy });
+  books.hooks.onBeat = () => turns.look();
   const where = { path: options.policyPath, reload: () => life.reload() };
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
   const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand }, life);
