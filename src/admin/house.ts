@@ -237,6 +237,8 @@ export interface BalanceAfter {
   readonly limit: Quantity;
   readonly settled: Quantity;
   readonly held: Quantity;
+  /** It ended the request (`overrun: cut`). */
+  readonly hasCut?: boolean;
 }
 
 export interface AlertsAsked {

@@ -148,6 +148,7 @@ export function detailWire(record: RequestRecord, timezone: string): requests.Re
       settled: formatNumber(after.unit, after.settled),
       held: formatNumber(after.unit, after.held),
       remaining: formatNumber(after.unit, available(after.limit, after)),
+      cut: after.hasCut === true,
     })),
   };
 }

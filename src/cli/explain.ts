@@ -91,11 +91,13 @@ function asked({ id, client_request_id, at, model, labels }: RequestDetail, time
   return `Request ${id}${own}\n${user} asked for ${model} on ${moment(at, timeZone)}${more}.`;
 }
 
-function ending({ outcome, upstream, provider, status, elapsed_us, waiting }: RequestDetail): string {
+function ending({ outcome, upstream, provider, status, elapsed_us, waiting, budgets_after }: RequestDetail) {
   const place = upstream === null ? "" : `${upstream} (${provider})`;
   const where = place && ` by ${place}`;
   const answered = status === null ? "" : `, which answered ${status}`;
   const after = elapsed_us === null ? "" : `, after ${elapsed(elapsed_us)}`;
+  const cutBy = budgets_after.find(({ cut }) => cut)?.budget;
+  const cutter = cutBy === undefined ? "" : `: budget ${cutBy} had no money for more time`;
   switch (outcome) {
     case "running":
       if (waiting !== null)
@@ -105,7 +107,7 @@ function ending({ outcome, upstream, provider, status, elapsed_us, waiting }: Re
       return `It was served${where}${answered}${after}.`;
     default:
       // Not "by": it was the client that left, or a budget that cut.
-      return `It ended as ${outcome}${place && ` at ${place}`}${answered}${after}.`;
+      return `It ended as ${outcome}${place && ` at ${place}`}${answered}${after}${cutter}.`;
   }
 }
 

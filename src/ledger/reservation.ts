@@ -51,6 +51,7 @@ export class LocalReservation implements Reservation {
   readonly #accounts: Till;
   readonly #hold: OpenHold;
   readonly #decision: Forward;
+  #cutBy: string | undefined;
 
   constructor(accounts: Till, hold: OpenHold, task: Task, decision: Forward) {
     this.#accounts = accounts;
@@ -82,6 +83,10 @@ export class LocalReservation implements Reservation {
       ({ ground }) =>
         ground.budget.overrun === "cut" && enforcedLimit(ground) !== undefined && isActive(ground, at),
     );
+  }
+
+  get cutBy(): string | undefined {
+    return this.#cutBy;
   }
 
   wait(): void {
@@ -126,7 +131,9 @@ export class LocalReservation implements Reservation {
     );
     const view = this.#accounts.view();
     const unmet = demands.filter((demand) => !satisfied(demand, balanceOf(demand, view)));
-    if (unmet.some(({ coverage }) => coverage.ground.budget.overrun === "cut")) return "refused";
+    const cutting = unmet.find(({ coverage }) => coverage.ground.budget.overrun === "cut");
+    this.#cutBy = cutting?.coverage.ground.budget.id;
+    if (cutting !== undefined) return "refused";
     // A budget that lets work finish is passed over; another one on the same balance still holds there.
     const claims = claimsOf(demands.filter((demand) => !unmet.includes(demand)));
     const slice = this.#writeSlice(claims, amount, until, view);
@@ -259,7 +266,7 @@ export class LocalReservation implements Reservation {
       status,
       charged: charge.charged,
       elapsed: charge.elapsed,
-      after: this.#after(),
+      after: this.#after(outcome),
       actions: outcome === "unsent" ? [] : warnedBy(this.#decision),
     };
   }
@@ -272,7 +279,8 @@ export class LocalReservation implements Reservation {
   }
 
   /** The covering budgets as they stand now: the second half of the explanation. */
-  #after(): readonly BudgetExplanation[] {
+  #after(outcome: Outcome): readonly BudgetExplanation[] {
+    const cutBy = outcome === "cut" ? this.#cutBy : undefined;
     const { at, balance } = this.#accounts.view();
     return this.#coverage()
       .filter(({ ground }) => isActive(ground, at))
@@ -280,7 +288,8 @@ export class LocalReservation implements Reservation {
         const period = periodFor(coverage.ground, at);
         const taken = this.#accounts.book.relief(coverage.ground, coverage.account, period);
         const demand = { coverage, period, amount: NOTHING, relief: taken, judges: true };
-        return explainBudget(demand, seenBy(demand, balance(coverage.account, period.start)));
+        const told = explainBudget(demand, seenBy(demand, balance(coverage.account, period.start)));
+        return told.budget === cutBy ? { ...told, hasCut: true } : told;
       });
   }
 }

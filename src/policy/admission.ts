@@ -112,6 +112,8 @@ export interface Reservation {
   readonly begun: boolean;
   /** Whether a budget that covers it ends the work when no further slice can be held. */
   readonly cuts: boolean;
+  /** The budget with `overrun: cut` that refused the last slice, where one did. */
+  readonly cutBy?: string | undefined;
   /** Its machine is starting: the request shares what that costs; it is settled now, never released. */
   wait(): void;
   /** The first byte is about to leave: the request joins its machine's lease. */

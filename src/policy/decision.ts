@@ -236,4 +236,6 @@ export interface BudgetExplanation {
   readonly fits: boolean;
   readonly shadow: boolean;
   readonly resets: Instant | undefined;
+  /** Once the request has ended: it had no money for more time, and `overrun: cut` ended it. */
+  readonly hasCut?: boolean;
 }

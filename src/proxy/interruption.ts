@@ -1,6 +1,7 @@
 // How our own side ends what is being relayed, tunnels too: its client has gone, or a budget or an operator
 // stops it. It says so in a Fault; whoever relays breaks the connections.
 
+import type { Reservation } from "../policy/admission.ts";
 import type { Fault, UnsentWhy } from "./relayed.ts";
 
 export const CLIENT_GONE: Fault = { kind: "client_gone", reason: "the client went away" };
@@ -15,9 +16,12 @@ export class SpendingCut {
 }
 
 /** For a signal that was aborted: by a budget ("cut"), by who stopped all spending, or by an operator. */
-export function stoppedBy(signal: AbortSignal): Fault {
+export function stoppedBy(signal: AbortSignal, held: Pick<Reservation, "cutBy"> | undefined): Fault {
   const reason: unknown = signal.reason;
-  if (reason === "cut") return { kind: "cut", reason: "a budget that cuts is used up" };
+  if (reason === "cut") {
+    const which = held?.cutBy === undefined ? "a budget" : `budget ${held.cutBy}`;
+    return { kind: "cut", reason: `${which} has no money for more time, and its overrun is cut` };
+  }
   if (reason instanceof SpendingCut)
     return { kind: "cut", reason: `all spending was stopped by ${reason.by}` };
   return { kind: "cancelled", reason: `cancelled ${reason instanceof Error ? reason.message : reason}` };

@@ -72,7 +72,7 @@ class Relay implements Dispatcher.DispatchHandler {
       return;
     }
     if (signal.aborted) {
-      this.#interrupt(stoppedBy(signal));
+      this.#interrupt(stoppedBy(signal, this.#job.held));
       return;
     }
     socket.once("close", this.#onClientGone);
@@ -195,7 +195,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   readonly #onClientGone = (): void => this.#interrupt(CLIENT_GONE);
 
-  readonly #onSignal = (): void => this.#interrupt(stoppedBy(this.#job.signal));
+  readonly #onSignal = (): void => this.#interrupt(stoppedBy(this.#job.signal, this.#job.held));
 
   #expired(what: Expired, afterMs: number): void {
     const reason = `${EXPIRED[what]} ${afterMs / 1000} s`;

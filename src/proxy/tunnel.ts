@@ -25,7 +25,7 @@ import { type UpgradeListener, upgrade } from "./upgrade.ts";
 
 export interface TunnelJob extends TunnelWanted {
   /** The permit. */
-  readonly held: Pick<Reservation, "begin" | "stop">;
+  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy">;
   readonly client: Socket;
   /** What the client sent after its request. */
   readonly head: Buffer;
@@ -78,7 +78,7 @@ class Tunnel implements UpgradeListener {
       return;
     }
     if (signal.aborted) {
-      this.#interrupt(stoppedBy(signal));
+      this.#interrupt(stoppedBy(signal, this.#job.held));
       return;
     }
     client.once("close", this.#onClientClose);
@@ -180,7 +180,7 @@ class Tunnel implements UpgradeListener {
     else this.#end("relayed", undefined);
   };
 
-  readonly #onSignal = (): void => this.#interrupt(stoppedBy(this.#job.signal));
+  readonly #onSignal = (): void => this.#interrupt(stoppedBy(this.#job.signal, this.#job.held));
 
   #expired(what: Expired, afterMs: number): void {
     const reason = `${EXPIRED[what]} ${afterMs / 1000} s`;

@@ -68,6 +68,9 @@ export const BudgetAfter = z
     settled: quantity,
     held: quantity,
     remaining: quantity,
+    cut: z
+      .boolean()
+      .describe("Whether it ended the request: it had no money for more time, and its overrun is cut."),
   })
   .meta({ id: "BudgetAfter" });
 

@@ -47,6 +47,11 @@ budgets:
     failover: send("failover", "both"),
   };
   await Promise.all(Object.values(asked));
+  t.is((await asked.cut).status, 402);
+  t.true(
+    (await asked.cut).reason.endsWith("budget cut has no money for more time, and its overrun is cut"),
+    (await asked.cut).reason,
+  );
   const items = await eventually("all have ended", async () => {
     const page = await gateway.client.requests({ limit: 100 });
     return page.items.every(({ outcome }) => outcome !== "running") && page.items;
@@ -54,6 +59,18 @@ budgets:
   const told = Object.fromEntries(items.map((item) => [item.client_request_id, item.outcome]));
   const expected = Object.fromEntries(Object.keys(asked).map((name) => [name, name]));
   t.deepEqual(told, { ...expected, failover: "relayed" });
+  const { budgets_after: after } = await gateway.client.request("cut");
+  t.deepEqual(
+    after.map(({ budget, cut }) => [budget, cut]),
+    [
+      ["all", false],
+      ["cut", true],
+    ],
+  );
+  t.regex(
+    (await cli(["explain", "cut", "--admin", gateway.daemon.admin])).stdout,
+    /\nIt ended as cut at up \(other\), after .* s: budget cut had no money for more time\.\n/,
+  );
   const lines = await eventually("the access log is written", () => {
     const all = gateway.accessLines();
     return all.length === Object.keys(asked).length && all;
