@@ -62,8 +62,10 @@ export interface HouseStatus {
   readonly at: Instant;
   readonly startedAt: Instant;
   readonly inFlight: number;
-  /** Of those, how many wait for a slot. */
+  /** Of those, how many wait for a slot or for money. */
   readonly waiting: number;
+  /** A new policy's balances are being counted, and the old limits stay in force until that is done. */
+  readonly isFolding: boolean;
   readonly listeners: readonly {
     readonly address: string;
     readonly model: string | undefined;

@@ -138,6 +138,7 @@ function statusOf(house: House): Status {
       loaded_at: formatInstant(loadedAt),
       valid: problems.length === 0,
       problems: problems.length,
+      folding: status.isFolding,
     },
     listeners: status.listeners.map((each) => ({ ...each, model: each.model ?? null })),
     in_flight: status.inFlight,

@@ -45,13 +45,14 @@ export function statusText(status: Status, screen: Terminal): string {
   const listeners = withLocalhost(status.listeners).map((listener) =>
     listener.model ? `${shownAddress(listener)} (${listener.model})` : shownAddress(listener),
   );
-  const waiting = status.waiting === 0 ? "" : `, ${status.waiting} of them waiting for a slot`;
+  const waiting = status.waiting === 0 ? "" : `, ${status.waiting} of them waiting for a slot or for money`;
+  const folding = policy.folding ? "; folding: a new one is being counted, these limits stay until then" : "";
   return [
     `budgetguard ${status.version}, ${ready}, since ${moment(status.started_at, timeZone)}`,
     `mode       ${modeText(status.mode, timeZone)}`,
     ...stoppedLines(status, terminal),
     ...doubtLines(status, terminal),
-    `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}`,
+    `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}${folding}`,
     `listening  ${listeners.join(", ") || "nowhere"}`,
     `in flight  ${status.in_flight}${waiting}`,
     "",

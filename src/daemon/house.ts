@@ -116,6 +116,7 @@ function status(parts: HouseParts) {
     startedAt: parts.startedAt,
     inFlight: parts.running.size,
     waiting: plane.waiting(),
+    isFolding: parts.accounts.isFolding,
     listeners: parts.listeners(),
     budgets: budgetStates(policy, parts.accounts.book, at),
     upstreams: [...policy.upstreams.values()].map((upstream) => {

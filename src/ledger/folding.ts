@@ -22,6 +22,11 @@ export class Folding {
     this.#tracked = new Set(tracked);
   }
 
+  /** Counting for a policy that is not in force yet. */
+  get isUnderWay(): boolean {
+    return this.#preparing !== undefined;
+  }
+
   /**
    * Resolves to the call that makes the new grounds the ones in force. Rejects: nothing has changed, on disk
    * neither. `refusals` counts the writes that the disk has refused so far.

@@ -111,6 +111,9 @@ export const Status = z
         .boolean()
         .describe("false: the file on disk has problems and the last good policy stays in force."),
       problems: count,
+      folding: z
+        .boolean()
+        .describe("A new one's balances are being counted; this one's limits stay in force until then."),
     }),
     listeners: z.array(
       z.object({
@@ -120,7 +123,7 @@ export const Status = z
       }),
     ),
     in_flight: count.describe("Requests under way."),
-    waiting: count.describe("Of those, how many wait for a slot of an upstream."),
+    waiting: count.describe("Of those, how many wait for a slot of an upstream or for money."),
     budgets: z.array(BudgetStatus).describe("Balances: of a budget per user one for each user."),
     budget_definitions: z
       .array(BudgetDefinition)

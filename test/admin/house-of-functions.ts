@@ -161,6 +161,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       startedAt: MIDNIGHT,
       inFlight: 2,
       waiting: 1,
+      isFolding: true,
       listeners: [{ address: "127.0.0.1:7070", model: undefined, scheme: "http" }],
       budgets: [
         {

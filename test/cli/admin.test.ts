@@ -24,7 +24,8 @@ test("status shows what is in force, and ends with 0", async (t) => {
     stdout,
     /\nstudio-day {2}ok {5}20\.00 {2}USD {3}0\.003353333 {2}0\.000000001 {2}19\.996646666 {2}block {5}daily {3}2026-11-23 01:00 /,
   );
-  t.regex(stdout, /\nin flight {2}2, 1 of them waiting for a slot\n/);
+  t.regex(stdout, /\npolicy .*; folding: a new one is being counted, these limits stay until then\n/);
+  t.regex(stdout, /\nin flight {2}2, 1 of them waiting for a slot or for money\n/);
   t.regex(stdout, /\nflux-aws {2}aws +flux-dev {2}up +1 of 1 +1 {2}1\.006 USD\/h, rate card\n/);
   t.regex(stdout, /\nupstream flux-aws is busy: 1 of 1 runs\n/);
 });
