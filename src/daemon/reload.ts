@@ -7,6 +7,7 @@ import { diffPolicies } from "../policy/diff.ts";
 import { formatNote } from "../policy/parse.ts";
 import type { Note, Policy } from "../policy/policy.ts";
 import type { Alerts } from "./alerts.ts";
+import { balanceChanges } from "./balance-changes.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
@@ -16,7 +17,7 @@ import type { ReloadRecord } from "./reload-record.ts";
 
 export interface ReloadParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit">;
+  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit" | "book">;
   readonly plane: DataPlane;
   readonly log: Logger;
   readonly path: string;
@@ -50,7 +51,9 @@ export class Reload implements PolicyListener {
     accounts.relimit(inForce.policy);
     plane.turn();
     if (hasSwitchEnded) await this.#parts.endSwitch();
-    log.info({ changes: diffPolicies(before, read.policy) }, "the new policy is in force");
+    const balances = balanceChanges(before, read.policy, accounts.book, now());
+    const changes = [...diffPolicies(before, read.policy), ...balances];
+    log.info({ changes }, "the new policy is in force");
     this.welcome(read.policy);
     this.#parts.alerts.sweep();
     const problems = await plane.follow(read.policy);
