@@ -75,7 +75,7 @@ export function quotesOf(
     const { upstream, inFlight, hindrance, cold } = candidate;
     const expected = expectations.at(upstream);
     const { time, most } = expected;
-    const due = estimate(upstream.price, { ...amounts, time, most });
+    const due = estimate(upstream.price, { ...amounts, time, most: heldFor(most, candidate) });
     // Whoever is asked for pictures counts no tokens.
     const isOfLanguage = upstream.price.kind === "tokens" || work.picture.kind === "none";
     const tokens = isOfLanguage ? counted : NO_TOKENS;
@@ -96,6 +96,12 @@ export function quotesOf(
 /** Whether its place in the order hangs on a time that was not learned. */
 function isGuessed({ price, rankPerRequest }: Upstream, source: Quote["source"]["kind"]): boolean {
   return source !== "learned" && price.kind === "hour" && !isFree(price) && rankPerRequest === undefined;
+}
+
+/** Who waits for a start holds that too, at the full price, and what its machine bills at least. */
+function heldFor(most: DurationUs, { upstream: { price }, cold }: Candidate): DurationUs {
+  if (cold === undefined || price.kind !== "hour") return most;
+  return (most + cold.startUp + cold.unbilled) as DurationUs;
 }
 
 /** What choosing it costs beside the work: its start, and what its machine bills at least (MONEY §5). */

@@ -2,9 +2,10 @@
 
 import test from "ava";
 import type { Price } from "../../src/metering/price.ts";
+import { type DurationUs, seconds } from "../../src/metering/time.ts";
 import { quoteOf } from "../../src/policy/rank.ts";
 import type { Work } from "../../src/policy/task.ts";
-import { model, task, upstream, usd } from "../support/policies.ts";
+import { model, perHour, task, upstream, usd } from "../support/policies.ts";
 
 const PRICE: Price = {
   kind: "tokens",
@@ -24,6 +25,18 @@ test("tokens out are those of one choice times the choices", (t) => {
   t.is(quoted({ maxTokens: 100 }), 1000);
   t.is(quoted({ maxTokens: 100, images: 4 }), 4000);
   t.is(quoted({ maxTokens: undefined, images: 2 }), 20_480);
+});
+
+test("who waits for a machine to start holds its start and its minimum too, and is not expected to cost that", (t) => {
+  const machine = upstream("pool", { price: perHour("3.6") });
+  const at = (cold?: { startUp: DurationUs; unbilled: DurationUs }) => {
+    const { hold, amount } = quoteOf(task(), model("flux-dev", ["pool"], { estimate: seconds(10) }), {
+      ...{ upstream: machine, inFlight: 0, cold },
+    });
+    return [hold, amount];
+  };
+  t.deepEqual(at(), [usd("0.010"), usd("0.010")]);
+  t.deepEqual(at({ startUp: seconds(30), unbilled: seconds(20) }), [usd("0.060"), usd("0.010")]);
 });
 
 test("tokens in are a quarter of the body's bytes, rounded up", (t) => {
