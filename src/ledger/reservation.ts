@@ -198,6 +198,8 @@ export class LocalReservation implements Reservation {
       ...write,
       ...this.#overdue(),
       entries: [...(hold.unwritten?.entries ?? []), ...write.entries],
+      // Budgets that only watch hold its time and its pieces.
+      balances: [...(hold.unwritten?.balances ?? []), ...(write.balances ?? [])],
       unhold: [hold.row.id],
     });
     if (hold.reserving === undefined) return outbox.write(ending());

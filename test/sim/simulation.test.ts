@@ -46,6 +46,7 @@ const ONCE_FAILED: readonly (readonly [seed: number, what: string])[] = [
   [704, "the same, in a budget of one user"],
   [169, "a budget that was renamed in the last moment was not told of: the check looked too early"],
   [1374, "free work that was let through unenforced became enforced by a reload: the check did not know"],
+  [1654, "what a watching budget held of batched work that the disk refused was taken off it all the same"],
   [14, "ledger time jumps once a doubt has stood for ten minutes: the check did not know"],
   [486, "the same, after a reload"],
 ];
