@@ -70,6 +70,8 @@ export interface HeldRow {
   readonly join: HeldJoin | undefined;
 }
 
+const NO_TIME = 0 as DurationUs;
+
 export type HoldState = "held" | "waiting" | "running" | "stopped" | "ended";
 
 export class OpenHold {
@@ -152,12 +154,14 @@ export class OpenHold {
   need(): Need {
     const { at, price, images, tokens } = this.row;
     const { amount, horizon } = this.growing ?? this;
+    // What was set aside by hand is money until then, and no work.
+    const isWork = this.row.allocation === undefined;
     return {
       from: at,
-      time: between(at, horizon),
+      time: isWork ? between(at, horizon) : NO_TIME,
       rate: price.kind === "hour" ? price.rate : undefined,
       amount,
-      requests: this.row.allocation === undefined ? 1 : 0,
+      requests: isWork ? 1 : 0,
       images,
       tokens: (tokens?.input ?? 0) + (tokens?.output ?? 0),
     };

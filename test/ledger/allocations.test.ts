@@ -37,6 +37,17 @@ test("a budget that comes while it is open holds its money too, and no request o
   t.true(held("requests|").every((amount) => amount === 0n));
 });
 
+test("it takes no seconds of a budget, whatever is reloaded or started anew while it is open", async (t) => {
+  const time = budget("time", { limits: { seconds: 600 } });
+  const house = await houseOf(t, policy({ upstreams, budgets: [DAY, time] }));
+  await deskOf(house).desk.allocate(wish);
+  await house.adopt(policy({ upstreams, budgets: [DAY, time] }));
+  const next = await restarted(t, house, MINUTE);
+  await next.accounts.outbox.settled();
+  t.true(stored(next.folder, "seconds|").every(({ held }) => held === 0n));
+  t.is((await next.admit(task())).kind, "admitted");
+});
+
 test("a budget that came while the gateway was down holds its money too", async (t) => {
   const house = await houseOf(t, policy({ upstreams, budgets: [DAY] }));
   await deskOf(house).desk.allocate(wish);
