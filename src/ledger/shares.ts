@@ -15,6 +15,8 @@ export interface LastBeat {
   readonly leases: ReadonlyMap<string, { readonly state: LeaseState }>;
   /** Those that live beyond their requests. */
   readonly containers: readonly StoredContainer[];
+  /** Those that are over: everybody has left. */
+  readonly ended?: readonly StoredContainer[];
   /** When all leases, and all joins, were last written. */
   readonly heartbeat: Instant;
 }
@@ -32,10 +34,15 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
   const timed = last.holds.filter(isTimed);
   const sharedWith = new Map(timed.flatMap((row) => containerFor(last, row)));
   const parts = new Map<string, readonly Part[]>();
-  const containers = last.containers.map((one) => {
+  const settle = (one: StoredContainer) => {
     const rows = timed.filter((row) => sharedWith.get(row.id) === one);
     const after = ofMachine(rows, one.state, last.heartbeat, end, true);
     for (const [id, of] of after.shares) parts.set(id, of);
+    return { rows, after };
+  };
+  for (const one of last.ended ?? []) settle(one);
+  const containers = last.containers.map((one) => {
+    const { rows, after } = settle(one);
     return { ...one, state: after.state, ...(rows.length > 0 ? { lastLeft: after.state.t } : {}) };
   });
   const others = timed.filter((row) => !sharedWith.has(row.id));
@@ -48,7 +55,7 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
 
 /** The one that it says; who joined without a word that was written, the newest one of its machine. */
 function containerFor(
-  { containers }: LastBeat,
+  { containers, ended = [] }: LastBeat,
   row: HeldRow,
 ): readonly (readonly [string, StoredContainer])[] {
   const key = row.join?.lease;
@@ -56,7 +63,7 @@ function containerFor(
   const found =
     key === undefined
       ? ofMachine.findLast(({ state }) => row.join === undefined || isOfLease(state, row))
-      : containers.find(({ about }) => leaseKey(about) === key);
+      : [...containers, ...ended].find(({ about }) => leaseKey(about) === key);
   return found === undefined ? [] : [[row.id, found]];
 }
 

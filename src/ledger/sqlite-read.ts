@@ -23,6 +23,8 @@ export interface Stored {
   readonly leases: ReadonlyMap<string, { readonly at: Instant; readonly state: LeaseState }>;
   /** Leases of containers that are not over, with nothing posted but what entries say. */
   readonly containers: readonly StoredContainer[];
+  /** Leases of those that are over: somebody who shared one may not be settled. */
+  readonly ended: readonly StoredContainer[];
   readonly holds: readonly HeldRow[];
   readonly switches: ReadonlyMap<string, string>;
   readonly tokens: readonly { readonly sha256: string; readonly id: string; readonly role: string }[];
@@ -58,6 +60,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
         ]),
     ),
     containers: database.prepare("SELECT * FROM containers WHERE is_over = 0").all().map(containerRow),
+    ended: database.prepare("SELECT * FROM containers WHERE is_over = 1").all().map(containerRow),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
     switches: new Map(
       database

@@ -77,3 +77,23 @@ test("a crash after time that nobody watched charges a request what it had share
   );
   isRight(t, house, "after the crash");
 });
+
+test("a crash after a machine went under its request charges that what it had shared", async (t) => {
+  const house = await houseOf(t, rules);
+  house.accounts.containers.seen(container({ start: house.accounts.now() }));
+  await begun(house, task());
+  await watch(house, 2);
+  house.accounts.containers.off("i-0a1", house.accounts.now());
+  house.accounts.containers.seen(container({ id: "i-0a2", start: house.accounts.now() }));
+  await watch(house, 3);
+  const next = await restarted(t, house, SECOND);
+  const charged = rows(
+    next.folder,
+    "SELECT amount, request FROM entries WHERE kind = 'settled' AND amount > 0",
+  );
+  t.deepEqual(
+    charged.map(({ amount }) => amount),
+    [usd("0.002")] as never,
+  );
+  isRight(t, next, "after the crash");
+});
