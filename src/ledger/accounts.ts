@@ -280,8 +280,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
 
   #hold(task: Task, decision: Decision, view: Balances): OpenHold | undefined {
     if (decision.kind !== "forward") return undefined;
-    const { quote } = decision;
-    if (this.stopped !== undefined && !isFree(quote.upstream.price))
+    if (this.stopped !== undefined && !isFree(decision.quote.upstream.price))
       throw new ConflictError("paid work was decided while all spending is stopped");
     this.#holds += 1;
     const hold = newHold(task, decision, this.#owner, this.#holds);

@@ -14,7 +14,7 @@ import type { BalanceChange } from "./book.ts";
 import { chargeOf } from "./charge.ts";
 import type { StoredContainer } from "./container-lease.ts";
 import { type HeldRow, OpenHold } from "./held.ts";
-import { containerEntry, countedIn, settledEntries } from "./rows.ts";
+import { containerEntry, countedIn, releasedEntry, settledEntries } from "./rows.ts";
 import { type LastBeat, sharesAt } from "./shares.ts";
 import type { Entry, Write } from "./store.ts";
 
@@ -29,9 +29,13 @@ export interface Crash extends LastBeat {
 /** One write a hold; none when the daemon ended in order. */
 export function recover(crash: Crash): readonly Write[] {
   const end = endOf(crash);
-  const { parts, sharedWith, containers } = sharesAt(crash, end);
   // What was set aside by hand belongs to no process: it goes on.
-  const left = crash.holds.filter(({ allocation }) => allocation === undefined);
+  const own = crash.holds.filter(({ allocation }) => allocation === undefined);
+  const newest = new Map<string, HeldRow>();
+  for (const row of own) if (isLater(row, newest.get(row.request))) newest.set(row.request, row);
+  const [left, before] = [[...newest.values()], own.filter((row) => newest.get(row.request) !== row)];
+  const { parts, sharedWith, containers } = sharesAt({ ...crash, holds: left }, end);
+  const released = before.map((row) => releaseUnsent(row, end));
   const settled = left.map((row) =>
     settleUnknown(
       row,
@@ -40,14 +44,27 @@ export function recover(crash: Crash): readonly Write[] {
       crash.policy,
     ),
   );
-  if (containers.length === 0) return settled;
+  if (containers.length === 0) return [...released, ...settled];
   const rows = containers.map((one) => ({
     ...one,
     isOver: false,
     idlePosted: ZERO_USD,
     startupPosted: ZERO_USD,
   }));
-  return [...settled, { at: end, wall: end, containers: rows }];
+  return [...released, ...settled, { at: end, wall: end, containers: rows }];
+}
+
+/** The holds of one request are numbered: "r-1.7" came after "r-1.6". */
+function isLater({ id }: HeldRow, other: HeldRow | undefined): boolean {
+  const numberOf = (name: string) => Number(name.slice(name.lastIndexOf(".") + 1));
+  return other === undefined || numberOf(id) > numberOf(other.id);
+}
+
+/** A request is held anew only where it was not sent before: the disk had refused to write its release. */
+function releaseUnsent(row: HeldRow, end: Instant): Write {
+  const hold = new OpenHold(row, 0 as DurationUs);
+  const entries = [releasedEntry(hold, end, false)];
+  return { at: end, wall: end, entries, balances: hold.lasting(row.claims.map(unheld)), unhold: [row.id] };
 }
 
 interface Shared {

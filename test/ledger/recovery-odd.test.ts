@@ -2,12 +2,14 @@
 // still the start succeeds, charges each request once and leaves nothing held.
 
 import test, { type ExecutionContext } from "ava";
+import type { HeldRow } from "../../src/ledger/held.ts";
 import { HOUR, SECOND } from "../../src/metering/time.ts";
 import {
   begun,
   charges,
   type House,
   houseOf,
+  permit,
   RELAYED,
   restarted,
   rows,
@@ -74,6 +76,32 @@ test("a request that had ended but could not be settled is charged, and does not
   const amounts = charges(house.folder).map(({ amount }) => amount);
   t.true(amounts.every((amount) => amount >= usd("0.002") && amount <= usd("0.012")));
   t.true(stored(house.folder).every(({ held }) => held === 0n));
+});
+
+test("a request that was held anew is settled once, where its refused release was lost in the crash", async (t) => {
+  const house = await houseOf(t, paid());
+  const one = task();
+  const first = permit(await house.admit(one));
+  house.disk.refuses = writesOf("unhold");
+  await t.throwsAsync(first.release("retry"));
+  house.disk.refuses = () => false;
+  const second = permit(await house.admit(one));
+  second.begin();
+  await beat(house, 2);
+  // The heartbeats have written the release by now: as if they had not, its hold is put back.
+  const row = {
+    ...(house.accounts.openHolds()[0] as HeldRow),
+    id: `${one.id}.0`,
+    join: undefined,
+    claims: [],
+  };
+  await house.disk.write({ hold: [row], at: house.accounts.now(), wall: house.clock.wall() });
+  const next = await restarted(t, house, HOUR);
+  t.deepEqual(
+    charges(next.folder).map(({ amount }) => amount),
+    [usd("0.003")],
+  );
+  t.is(rows(next.folder, "SELECT 1 FROM entries WHERE is_last = 1").length, 1);
 });
 
 test("a slice that failed leaves nothing held behind, whatever row was written meanwhile", async (t) => {

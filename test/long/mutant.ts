@@ -104,8 +104,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/reservation.ts",
     what: "a budget that cuts lets a slice through",
-    from: 'overrun === "cut")) return "refused";',
-    to: 'overrun === "cut")) void 0;',
+    from: "const cutting = unmet.find(({ coverage }) =>",
+    to: "const cutting = unmet.slice(0, 0).find(({ coverage }) =>",
     tests: LEDGER,
   },
   {
