@@ -102,6 +102,12 @@ export async function serve(
   const admin = adminAddress(terminal, options.admin);
   for (const each of [listen, admin]) hostPort(each);
   if (!options.json) say(err, `policy   ${printable(policy.path)} (${policy.why})`);
+  // From the first moment on: one that nobody listens to ends the process, and start may say "ready" first.
+  let isReloadDue = false;
+  let reload = (): void => {
+    isReloadDue = true;
+  };
+  host.on("SIGHUP", () => reload());
   const started = await start({
     policyPath: policy.path,
     dataPath,
@@ -116,9 +122,9 @@ export async function serve(
   if (started.kind === "refused") return refused(terminal, options, started.lines);
   const { daemon } = started;
   if (!options.json) announce(terminal, daemon, dataPath);
-  host.on("SIGHUP", () => {
+  reload = () =>
     void daemon.reload().catch((error) => say(err, `the policy could not be read again: ${error}`));
-  });
+  if (isReloadDue) reload();
   const died = daemon.died.then((why) => ({ why }));
   const ended = await Promise.race([untilStopped(host), died]);
   if (ended !== undefined) {

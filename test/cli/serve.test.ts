@@ -126,6 +126,17 @@ test("SIGHUP reads the policy again, and a failure there ends nothing", async (t
   t.is(await end, 0);
 });
 
+test("a SIGHUP that comes while it starts ends nothing, and the policy is read once it has started", async (t) => {
+  const { calls, signals, run } = rig();
+  const { ended } = run();
+  t.is(signals.listenerCount("SIGHUP"), 1, "listened to before it has started");
+  signals.emit("SIGHUP");
+  await settled();
+  t.deepEqual(calls, ["reload"]);
+  signals.emit("SIGTERM");
+  await ended;
+});
+
 test("a second Ctrl-C ends it at once, one that arrives twice does not", async (t) => {
   let now = 0;
   const exits: number[] = [];
