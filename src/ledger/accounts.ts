@@ -192,7 +192,6 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     return this.#open.size;
   }
 
-  /** A new policy's balances are being counted: the old limits stay in force until that is done. */
   get isFolding(): boolean {
     return this.#folding.isUnderWay;
   }
