@@ -51,7 +51,7 @@ export function choose(mode: Mode, ranked: readonly Judged[], cheaper: CheaperTh
   if (first === undefined) throw new Error("there is nobody to choose from");
   const left = ranked.filter((one) => sharedOf(one.unmet).length === 0);
   if (left.length === 0) {
-    const acted = act({ from: first, all: ranked }, sharedOf(leastOf(ranked).unmet), cheaper);
+    const acted = act({ from: first, all: ranked }, unmetByAll(ranked), cheaper);
     // They only looked for something cheaper, and let it pass.
     return acted ?? choose(mode, ranked.map(withoutLenient), cheaper);
   }
@@ -112,8 +112,26 @@ function withoutLenient(one: Judged): Judged {
   return { ...one, unmet: one.unmet.filter((demand) => isStrict(lastActionOf(demand))) };
 }
 
-function leastOf(ranked: readonly Judged[]): Judged {
-  return ranked.reduce((least, one) => (one.quote.hold < least.quote.hold ? one : least));
+/**
+ * The shared budgets that have not even what the least asking candidate needs, each with that need. Where every
+ * budget has enough for one of them, and none of them fits all budgets: what the first-ranked lacks.
+ */
+function unmetByAll([first, ...others]: readonly Judged[]): readonly Demand[] {
+  const own = first === undefined ? [] : sharedOf(first.unmet);
+  const byAll = own.flatMap((demand) => {
+    let least = demand;
+    for (const { unmet } of others) {
+      const same = unmet.find((other) => isSame(other, demand));
+      if (same === undefined) return [];
+      if (same.amount < least.amount) least = same;
+    }
+    return [least];
+  });
+  return byAll.length > 0 ? byAll : own;
+}
+
+function isSame(one: Demand, other: Demand): boolean {
+  return one.coverage.ground === other.coverage.ground && one.period.start === other.period.start;
 }
 
 function isOut({ hindrance }: Quote): boolean {

@@ -1,6 +1,8 @@
 import test, { type ExecutionContext } from "ava";
 import type { Balance } from "../../src/metering/balance.ts";
+import { quantityOf } from "../../src/metering/quantity.ts";
 import { formatNumber } from "../../src/metering/quantity-text.ts";
+import { seconds } from "../../src/metering/time.ts";
 import type { Balances } from "../../src/policy/admission.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { Policy } from "../../src/policy/policy.ts";
@@ -255,4 +257,28 @@ test("at a turn the one that asks each day for less fits, though it asks for mor
   const given = policy({ upstreams: [hourly, piece], budgets: [budget("day", { limit_usd: "0.008" })] });
   const beforeMidnight = { ...view(), at: (TEN + 14 * 3_600_000_000 - 6_000_000) as typeof TEN };
   check(t, given, "forward to hourly", beforeMidnight);
+});
+
+test("a shared budget of another unit judges by the least that any candidate asks of it", (t) => {
+  // It takes 30 s at one, as the policy says, and 15 s at the other, as was learned there.
+  const given = policy({
+    upstreams: [cheap, dear],
+    models: [model("flux-dev", ["cheap", "dear"], { estimate: seconds(30) })],
+    budgets: [budget("time", { limits: { seconds: 20 }, onLimit: "queue" })],
+  });
+  const learned = { median: seconds(15), upper: seconds(15), requests: 9, from: "upstream" } as const;
+  const like = {
+    learned: (id: string) => (id === "dear" ? learned : undefined),
+    atLeast: () => undefined,
+    fastest: () => undefined,
+  };
+  const known = { like: () => like as never, mayTry: () => false };
+  const flux = given.models.get("flux-dev");
+  if (flux === undefined) throw new Error("no flux-dev");
+  const candidates = [cheap, dear].map((one) => ({ upstream: one, inFlight: 0 }));
+  const question = { policy: given, model: flux, task: task(), candidates, unreachable: [], known };
+  const half = view({ settled: quantityOf(10_000_000), held: ZERO });
+  const decision = decide(question, half);
+  const needed = decision.kind === "wait" ? decision.money?.breach.needed : undefined;
+  t.is(needed, quantityOf(15_000_000), "30 s would never fit 20 s; 15 s do, once the period turns");
 });
