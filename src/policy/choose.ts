@@ -113,8 +113,8 @@ function withoutLenient(one: Judged): Judged {
 }
 
 /**
- * The shared budgets that have not even what the least asking candidate needs, each with that need. Where every
- * budget has enough for one of them, and none of them fits all budgets: what the first-ranked lacks.
+ * The shared budgets that have not even what the least asking candidate needs, each with that need. Where
+ * each has enough for one of them, and none of them fits all budgets: what the first-ranked lacks.
  */
 function unmetByAll([first, ...others]: readonly Judged[]): readonly Demand[] {
   const own = first === undefined ? [] : sharedOf(first.unmet);
