@@ -4,7 +4,7 @@
 import type { BudgetState } from "../admin/house.ts";
 import type { Book } from "../ledger/book.ts";
 import type { Instant } from "../metering/time.ts";
-import { groundsOf, periodFor } from "../policy/match.ts";
+import { groundsOf, isStoodInFor, periodFor } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import { relieved } from "../policy/relief.ts";
 import { isOwnTask } from "../policy/task.ts";
@@ -32,7 +32,7 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
       if (isPassing && balance.held === 0n) continue;
       if (isTask && isOwnTask(value)) continue;
       // Another budget of the policy shows it, under its own limit.
-      if (ground.replaced.has(value)) continue;
+      if (isStoodInFor(ground, value)) continue;
       states.push({ budget, value, period, unit, limit, ...seen(account) });
     }
     return states.sort(mostUsedFirst).slice(0, MOST_VALUES);

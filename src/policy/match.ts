@@ -111,7 +111,16 @@ export function counting(policy: Policy, facts: Facts): readonly Coverage[] {
 
 function isReplaced({ ground: { per, replaced } }: Coverage, facts: Facts): boolean {
   // Who does not say is not who says "unknown": only the latter has a budget of that name.
-  return per !== undefined && facts[per] !== undefined && replaced.has(perValue(per, facts));
+  const said = per === undefined ? undefined : facts[per];
+  return said !== undefined && replaced.has(said);
+}
+
+/** Of a `per` balance, by its name's last part: whether another budget of the policy stands in for it. */
+export function isStoodInFor({ per, replaced }: Ground, value: string): boolean {
+  if (replaced.size === 0) return false;
+  if (per !== "session") return replaced.has(value);
+  const [, session] = JSON.parse(value) as readonly (string | null)[];
+  return session !== null && session !== undefined && replaced.has(session);
 }
 
 /** The same for one request at each of its candidates: it looks once for all that no budget tells apart. */

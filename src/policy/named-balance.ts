@@ -2,7 +2,7 @@
 // what moved it.
 
 import type { AccountKey } from "./decision.ts";
-import { type Coverage, type Ground, groundsOf } from "./match.ts";
+import { type Coverage, type Ground, groundsOf, isStoodInFor } from "./match.ts";
 import type { Policy } from "./policy.ts";
 
 const indexed = new WeakMap<Policy, ReadonlyMap<string, readonly Ground[]>>();
@@ -15,7 +15,7 @@ export function coveragesOf(policy: Policy, account: AccountKey): readonly Cover
   for (let at = account.indexOf("="); at >= 0; at = account.indexOf("=", at + 1)) {
     const [name, value] = [account.slice(0, at), account.slice(at + 1)];
     const named = grounds.get(name) ?? [];
-    found.push(...named.filter(({ per, replaced }) => per !== undefined && !replaced.has(value)));
+    found.push(...named.filter((one) => one.per !== undefined && !isStoodInFor(one, value)));
   }
   return found.map((ground) => ({ ground, account }));
 }

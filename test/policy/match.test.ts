@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { quantityOf } from "../../src/metering/quantity.ts";
-import { covering, factsOf } from "../../src/policy/match.ts";
+import { covering, factsOf, groundsOf, isStoodInFor } from "../../src/policy/match.ts";
 import type { Budget } from "../../src/policy/policy.ts";
 import { type BudgetSketch, budget, policy, task, upstream } from "../support/policies.ts";
 import { file, notes } from "./reading.ts";
@@ -52,6 +52,21 @@ test("a budget of two values, or of a narrower scope, counts beside it", (t) => 
   check(t, { when: { user: ["bob", "alice"] } }, ["each", "bob"]);
   check(t, { when: { user: "bob", provider: "aws" } }, ["each", "bob"]);
   check(t, { when: { user: "bob", provider: "aws" } }, ["bob"], { ...EACH, when: { provider: "aws" } });
+});
+
+test("a budget of one session stands in for the balance of that session, whoever it is of", (t) => {
+  const each = budget("each", { limit_usd: "1", period: "per_session" });
+  const own = budget("own", { limit_usd: "5", period: "per_session", when: { session: "s-1" } });
+  const given = policy({ upstreams: [one], budgets: [each, own] });
+  const ids = (session: string) => {
+    const facts = factsOf(task({ labels: { user: "bob", session } }), one);
+    return covering(given, facts).map(({ ground }) => ground.budget.id);
+  };
+  t.deepEqual(ids("s-1"), ["own"]);
+  t.deepEqual(ids("s-2"), ["each"]);
+  const [ground] = groundsOf(given);
+  t.true(ground !== undefined && isStoodInFor(ground, '["bob","s-1"]'));
+  t.false(ground !== undefined && isStoodInFor(ground, '["s-1",null]'));
 });
 
 test("check says which budget replaces which", (t) => {
