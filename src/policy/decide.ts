@@ -2,10 +2,12 @@
 // nothing may come between its answer and the hold. Here what is known is gathered (judge.ts), chosen from
 // (choose.ts) and put into the words and values of a decision.
 
+import type { Balance } from "../metering/balance.ts";
+import type { Instant } from "../metering/time.ts";
 import type { Balances } from "./admission.ts";
 import { type Choice, choose } from "./choose.ts";
 import { claimsOf } from "./claims.ts";
-import type { Decided, NoUpstream, Wait } from "./decision.ts";
+import type { AccountKey, Decided, NoUpstream, Wait } from "./decision.ts";
 import { cheaperThan, degradedBy } from "./degrade.ts";
 import { type Known, NOTHING_KNOWN } from "./expect.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
@@ -42,9 +44,23 @@ interface Field {
   readonly all: readonly Judged[];
 }
 
-export function decide(question: Question, view: Balances): Decided {
+export function decide(question: Question, live: Balances): Decided {
+  const view = lookedUpOnce(live);
   if (view.stopped === undefined) return decideOpen(question, view);
   return decideStopped(question, view, view.stopped, decideOpen);
+}
+
+/** Nothing moves while it decides, and each balance is looked at for every candidate that it covers. */
+function lookedUpOnce(view: Balances): Balances {
+  const known = new Map<AccountKey, { readonly start: Instant; readonly balance: Balance }>();
+  const balance: Balances["balance"] = (account, start) => {
+    const before = known.get(account);
+    if (before?.start === start) return before.balance;
+    const found = view.balance(account, start);
+    known.set(account, { start, balance: found });
+    return found;
+  };
+  return { ...view, balance };
 }
 
 function decideOpen(question: Question, view: Balances): Decided {

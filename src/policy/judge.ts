@@ -19,7 +19,8 @@ export function judge(
   view: Balances,
 ): Judged {
   const need = needOf(task, quote, view.at);
-  const demands = covering(quote.upstream).flatMap((coverage) => demandsOn(coverage, need, view.relief));
+  const demands: Demand[] = [];
+  for (const coverage of covering(quote.upstream)) demands.push(...demandsOn(coverage, need, view.relief));
   const unmet = demands.filter((demand) => isDue(demand, leftFor(demand, view)));
   return { model: task.model, quote, demands, unmet, leftOut: undefined, isUnfit: false };
 }

@@ -9,11 +9,13 @@ import { GroundIndex } from "./ground-index.ts";
 import {
   type Budget,
   CANDIDATE_SCOPES,
+  type CandidateScope,
   isEnforcing,
   type Policy,
   type Scope,
   type Upstream,
 } from "./policy.ts";
+import { perOf, replacedValues } from "./replacement.ts";
 import type { Task } from "./task.ts";
 
 /** Everything that `when` and `per` can ask about; undefined where a request does not say. */
@@ -45,10 +47,7 @@ export interface Coverage {
 export function factsOf(task: Task, upstream: Upstream): Facts {
   const { labels } = task;
   return {
-    provider: upstream.provider,
-    upstream: upstream.id,
-    machine: upstream.machine,
-    gpu_tier: upstream.gpuTier,
+    ...placeOf(upstream),
     model: task.model,
     user: labels.user,
     workflow: labels.workflow,
@@ -66,7 +65,12 @@ interface Compiled {
   readonly shared: GroundIndex;
   readonly dependent: GroundIndex;
   /** By what the candidates differ for these others. */
-  readonly differing: readonly Scope[];
+  readonly differing: readonly CandidateScope[];
+}
+
+/** What candidates can differ by. */
+function placeOf({ provider, id, machine, gpuTier }: Upstream): Pick<Facts, CandidateScope> {
+  return { provider, upstream: id, machine, gpu_tier: gpuTier };
 }
 
 const compiled = new WeakMap<Policy, Compiled>();
@@ -129,10 +133,12 @@ export function coveringAt(policy: Policy, task: Task): (upstream: Upstream) => 
   const found = new Map<string, readonly Coverage[]>();
   let always: readonly Placed[] | undefined;
   return (upstream) => {
-    const facts = factsOf(task, upstream);
-    const alike = JSON.stringify(differing.map((scope) => facts[scope] ?? null));
+    const place = placeOf(upstream);
+    let alike = "";
+    for (const scope of differing) alike += `${place[scope]}\n`;
     const known = found.get(alike);
     if (known !== undefined) return known;
+    const facts = factsOf(task, upstream);
     always ??= placedIn(shared, facts);
     const all = inOrder([...always, ...placedIn(dependent, facts)]).filter((one) => !isReplaced(one, facts));
     found.set(alike, all);
@@ -166,7 +172,7 @@ function inOrder(placed: readonly Placed[]): readonly Coverage[] {
 export function coveringContainer(policy: Policy, facts: Facts): readonly Coverage[] {
   return counting(policy, facts).filter(({ ground: { budget, unit, per } }) => {
     const scopes = [...budget.when.keys(), ...(per === undefined ? [] : [per])];
-    return unit === "usd" && budget.includeIdle && scopes.every((scope) => CANDIDATE_SCOPES.includes(scope));
+    return unit === "usd" && budget.includeIdle && scopes.every(isOfCandidate);
   });
 }
 
@@ -182,17 +188,6 @@ export function isActive({ active }: Ground, at: Instant): boolean {
 /** The limit that can refuse, or undefined for one that only watches. */
 export function enforcedLimit(on: Ground): Quantity | undefined {
   return isEnforcing(on.budget) ? on.limit : undefined;
-}
-
-/** What `other` counts instead of the `per` balances of `budget`: "user bob"; undefined where both count. */
-export function replacementOf(other: Budget, budget: Budget): string | undefined {
-  const per = perOf(budget);
-  if (per === undefined || !budget.enabled) return undefined;
-  for (const unit of budget.limits.keys()) {
-    const value = replacedValue(other, budget, per, unit);
-    if (value !== undefined) return `${per} ${value}`;
-  }
-  return undefined;
 }
 
 function accountFor(on: Ground, facts: Facts): AccountKey | undefined {
@@ -233,17 +228,10 @@ function ground(policy: Policy, budget: Budget, unit: Unit, limit: Quantity): Gr
     limit,
     timezone: policy.timezone,
     per,
-    dependsOnCandidate: scopes.some((scope) => CANDIDATE_SCOPES.includes(scope)),
+    dependsOnCandidate: scopes.some(isOfCandidate),
     active: activeOf(policy.timezone, budget),
     replaced,
   };
-}
-
-/** per_session and per_task are balances per session and per task that never turn. */
-function perOf(budget: Budget): Scope | undefined {
-  if (budget.period === "per_session") return "session";
-  if (budget.period === "per_task") return "task";
-  return budget.per;
 }
 
 function groundKey(timezone: string, budget: Budget, unit: Unit, per: Scope | undefined): string {
@@ -257,6 +245,10 @@ function groundKey(timezone: string, budget: Budget, unit: Unit, per: Scope | un
   return `${unit}|${period}|${whose}|${when}|${per ?? ""}`;
 }
 
+function isOfCandidate(scope: Scope): boolean {
+  return CANDIDATE_SCOPES.some((one) => one === scope);
+}
+
 function activeOf(timezone: string, { from, until }: Budget): Period {
   return {
     start: from === undefined ? EPOCH : dayRange(timezone, from, from).start,
@@ -265,31 +257,3 @@ function activeOf(timezone: string, { from, until }: Budget): Period {
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
-
-function replacedValues(policy: Policy, budget: Budget, per: Scope, unit: Unit): ReadonlySet<string> {
-  return new Set(policy.budgets.flatMap((other) => replacedValue(other, budget, per, unit) ?? []));
-}
-
-/**
- * The value of `per` that `other` counts instead of `budget`: its `when` is the same plus exactly that one
- * value, with the same period and unit (MONEY §4). A twin that only watches, or judges on other days, leaves
- * the limit where it is.
- */
-function replacedValue(other: Budget, budget: Budget, per: Scope, unit: Unit): string | undefined {
-  const own = other.when.get(per);
-  const [value] = own ?? [];
-  const isTwin = other.enabled && !other.shadow && other.per === undefined && other.limits.has(unit);
-  if (!isTwin || own?.length !== 1 || budget.when.has(per)) return undefined;
-  if (other.period !== budget.period || other.resetDay !== budget.resetDay) return undefined;
-  if (other.from !== budget.from || other.until !== budget.until) return undefined;
-  const rest = new Map([...other.when].filter(([scope]) => scope !== per));
-  return sameScope(rest, budget.when) ? value : undefined;
-}
-
-function sameScope(a: Budget["when"], b: Budget["when"]): boolean {
-  if (a.size !== b.size) return false;
-  return [...a].every(([scope, values]) => {
-    const others = b.get(scope);
-    return others?.length === values.length && values.every((value) => others.includes(value));
-  });
-}

@@ -37,7 +37,8 @@ export const SCOPES = [
 export type Scope = (typeof SCOPES)[number];
 
 /** Scopes whose value is known only once an upstream is chosen. */
-export const CANDIDATE_SCOPES: readonly Scope[] = ["provider", "upstream", "machine", "gpu_tier"];
+export const CANDIDATE_SCOPES = ["provider", "upstream", "machine", "gpu_tier"] as const;
+export type CandidateScope = (typeof CANDIDATE_SCOPES)[number];
 
 export interface Policy {
   readonly version: 1;

@@ -14,8 +14,9 @@ export type ReliefOf = (on: Ground, account: AccountKey, period: Period) => Quan
 export const NO_RELIEF: ReliefOf = () => NOTHING;
 
 /** The balance as that budget sees it. */
-export function relieved({ settled, held }: Balance, relief: Quantity): Balance {
-  return { settled: minus(settled, relief), held };
+export function relieved(balance: Balance, relief: Quantity): Balance {
+  if (relief === NOTHING) return balance;
+  return { settled: minus(balance.settled, relief), held: balance.held };
 }
 
 /** Which of a budget's balances: the id carries it through a change of what is counted. */

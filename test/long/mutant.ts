@@ -53,7 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: POLICY,
   },
   {
-    file: "policy/match.ts",
+    file: "policy/replacement.ts",
     what: "a budget that only watches replaces one that limits",
     from: "!other.shadow",
     to: "true",

@@ -1,7 +1,6 @@
 // What may surprise about budgets in which nothing is wrong: what they do not cover, and who else counts it.
 
 import { isFree } from "../../metering/price.ts";
-import { replacementOf } from "../match.ts";
 import {
   type Budget,
   isActing,
@@ -12,6 +11,7 @@ import {
   type Scope,
   type Upstream,
 } from "../policy.ts";
+import { replacementOf } from "../replacement.ts";
 import { didYouMean, listed } from "./near.ts";
 import type { Path } from "./source.ts";
 
