@@ -53,7 +53,7 @@ interface Scene {
   readonly openBefore: number | undefined;
 }
 
-/** `scale` 20: a hundred steps take 4 s. */
+/** `scale` 20: a hundred steps take 4 s; 8: 10 s. */
 async function begin(t: ExecutionContext, scale: number, policy: (nim: Nim) => string): Promise<Scene> {
   const nim = await startNim({ scale });
   const folder = makeFolder(policy(nim));
@@ -90,7 +90,7 @@ test.serial("with cut, 500 clients, some of whom leave, and a reload: the limit 
   t.log(`SEED=${SEED}`);
   const policy = (nim: Nim, limit: string) =>
     policyOf(nim, SHARED, limit, "on_limit: queue, max_wait: 6s, overrun: cut");
-  const scene = await begin(t, 20, (nim) => policy(nim, "0.05"));
+  const scene = await begin(t, 8, (nim) => policy(nim, "0.05"));
   const watch = watchBudget(scene.gateway.client);
   const crowd = send(scene, seeded(SEED));
   const isWaited = async () => (await scene.gateway.client.status()).waiting > 20;
@@ -107,7 +107,8 @@ test.serial("with cut, 500 clients, some of whom leave, and a reload: the limit 
   );
   const { accounts } = await scene.gateway.client.explainBudget("studio");
   t.like(accounts[0], { over: "0.00", causes: [] });
-  t.true(sent.some(({ reply }) => codeOf(reply) === "budget_cut" || isBroken(reply)));
+  const cut = sent.filter(({ reply }) => codeOf(reply) === "budget_cut" || isBroken(reply));
+  t.true(cut.length > 0, "nobody was cut: the test proves less than it says");
   await checkLedger(t, scene);
 });
 
