@@ -48,6 +48,10 @@ const ONCE_FAILED: readonly (readonly [seed: number, what: string])[] = [
   [1374, "free work that was let through unenforced became enforced by a reload: the check did not know"],
   [1654, "what a watching budget held of batched work that the disk refused was taken off it all the same"],
   [6122, "a request that was held anew was settled twice where a crash found its refused release"],
+  [
+    20358,
+    "a budget that went in the reload of a crash was taken for complete: no start did what a daemon does",
+  ],
   [14, "ledger time jumps once a doubt has stood for ten minutes: the check did not know"],
   [486, "the same, after a reload"],
 ];

@@ -297,6 +297,7 @@ class Simulation {
     this.#disk = this.#disk.powerCut();
     if (this.#storm !== undefined) {
       this.#policy = startable(this.#disk.tracked, this.#saved, this.#policy);
+      this.#disk.tracked = countedBy(this.#policy);
       this.#saved = undefined;
     }
     const restart = this.#world.wall();

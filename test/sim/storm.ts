@@ -74,7 +74,10 @@ export function countedBy(policy: Policy): readonly string[] {
   return groundsOf(policy).map(({ key }) => key);
 }
 
-/** The one of the two that the disk has counted for, the newer if both. */
+/**
+ * The one of the two that the disk has counted for, the newer if both. A daemon prepares the policy that it
+ * starts with: what that one does not count is complete no more.
+ */
 export function startable(tracked: readonly string[], newer: Policy | undefined, older: Policy): Policy {
   const known = new Set(tracked);
   return newer !== undefined && countedBy(newer).every((key) => known.has(key)) ? newer : older;
