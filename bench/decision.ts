@@ -2,14 +2,12 @@
 // in memory and the disk answers at once, so that what is measured is the looking, judging and holding alone.
 
 import "../src/daemon/temporal.ts";
-import { systemClock } from "../src/daemon/clock.ts";
 import { makeParse } from "../src/daemon/policy-text.ts";
-import { LocalAccounts } from "../src/ledger/accounts.ts";
-import { LedgerClock } from "../src/ledger/clock.ts";
 import { EPOCH, later, SECOND } from "../src/metering/time.ts";
 import { decide } from "../src/policy/decide.ts";
 import type { Budget, Policy, Scope } from "../src/policy/policy.ts";
 import type { Task, Work } from "../src/policy/task.ts";
+import { openAccounts } from "./accounts.ts";
 import { median } from "./figures.ts";
 
 export interface Size {
@@ -90,19 +88,7 @@ interface Rig {
 
 async function openRig({ budgets, upstreams, serving, balances }: Size): Promise<Rig> {
   const policy = policyOf(budgets, upstreams, serving);
-  const accounts = new LocalAccounts({
-    store: { write: async () => undefined, fold: async () => [], track: async () => undefined },
-    clock: new LedgerClock(systemClock, EPOCH),
-    owner: { name: "bench", epoch: 1 },
-    policy,
-    balances: [],
-    tracked: [],
-    onTrouble: (error) => {
-      throw error;
-    },
-    learn: () => undefined,
-  });
-  (await accounts.prepare(policy))();
+  const accounts = await openAccounts(policy);
   const model = policy.models.get(MODEL);
   if (model === undefined) throw new Error("the bench's policy lacks its own model");
   const candidates = model.upstreams.flatMap((id) => policy.upstreams.get(id) ?? []);

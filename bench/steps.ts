@@ -7,10 +7,8 @@ import { Metrics } from "../src/admin/metrics.ts";
 import { systemClock } from "../src/daemon/clock.ts";
 import { AccessLog } from "../src/daemon/log.ts";
 import { makeParse } from "../src/daemon/policy-text.ts";
-import { LocalAccounts } from "../src/ledger/accounts.ts";
-import { LedgerClock } from "../src/ledger/clock.ts";
 import type { NanoUsd } from "../src/metering/money.ts";
-import { type DurationUs, EPOCH } from "../src/metering/time.ts";
+import type { DurationUs } from "../src/metering/time.ts";
 import { decide, type Question } from "../src/policy/decide.ts";
 import type { Policy } from "../src/policy/policy.ts";
 import type { Task } from "../src/policy/task.ts";
@@ -19,6 +17,7 @@ import { checkDoor } from "../src/proxy/door.ts";
 import { replyHead, requestHeaders } from "../src/proxy/headers.ts";
 import { identify, readHead } from "../src/proxy/identify.ts";
 import { newTaskId } from "../src/proxy/task-id.ts";
+import { openAccounts } from "./accounts.ts";
 import { median } from "./figures.ts";
 import { policyText } from "./policy.ts";
 import { infer, MODEL } from "./traffic.ts";
@@ -126,19 +125,7 @@ async function makeSteps(policy: Policy, write: (text: string) => void) {
 
 /** The decision is made once, so that only what follows it is timed. */
 async function makeAccounts(policy: Policy, question: Question) {
-  const accounts = new LocalAccounts({
-    store: { write: async () => undefined, fold: async () => [], track: async () => undefined },
-    clock: new LedgerClock(systemClock, EPOCH),
-    owner: { name: "bench", epoch: 1 },
-    policy,
-    balances: [],
-    tracked: [],
-    onTrouble: (error) => {
-      throw error;
-    },
-    learn: () => undefined,
-  });
-  (await accounts.prepare(policy))();
+  const accounts = await openAccounts(policy);
   const decision = decide(question, accounts.view());
   const holdAndSettle = async () => {
     const admission = await accounts.admit(question.task, () => decision);
