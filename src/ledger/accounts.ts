@@ -37,9 +37,10 @@ import { Outbox } from "./outbox.ts";
 import { placeOpenHolds } from "./placing.ts";
 import { Pulse } from "./pulse.ts";
 import { rebase } from "./rebase.ts";
-import { LocalReservation, type Till } from "./reservation.ts";
+import { LocalReservation } from "./reservation.ts";
 import { decisionRow } from "./rows.ts";
 import type { Store } from "./store.ts";
+import type { Till } from "./till.ts";
 
 export interface AccountsOptions {
   readonly store: Store;

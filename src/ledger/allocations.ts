@@ -16,9 +16,9 @@ import type { Facts } from "../policy/match.ts";
 import { type HeldRow, OpenHold, type Owner } from "./held.ts";
 import { placeHolds } from "./placing.ts";
 import { post } from "./posting.ts";
-import type { Till } from "./reservation.ts";
 import { allocationEntry } from "./rows.ts";
 import { type Entry, StoreError } from "./store.ts";
+import type { Till } from "./till.ts";
 
 export interface AllocationAsked {
   readonly id: string;

@@ -1,50 +1,24 @@
 // The right to send one request, and the one way to end it. Only LocalAccounts makes it; its states are
 // those of the hold in held.ts.
 
-import type { Lesson } from "../metering/learned-times.ts";
-import { add, costCeil, type NanoUsd, subtract, ZERO_USD } from "../metering/money.ts";
+import { ZERO_USD } from "../metering/money.ts";
 import { NOTHING } from "../metering/quantity.ts";
-import { sliceOf } from "../metering/quote.ts";
-import { between, type DurationUs, type Instant, later } from "../metering/time.ts";
-import type { Balances, Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
-import { claimsOf, demandsOn, satisfied, seenBy, sliceNeed } from "../policy/claims.ts";
-import type { BudgetExplanation, Claim, Forward, Quote } from "../policy/decision.ts";
+import { between, type DurationUs, type Instant } from "../metering/time.ts";
+import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
+import { seenBy } from "../policy/claims.ts";
+import type { BudgetExplanation, Forward, Quote } from "../policy/decision.ts";
 import { explainBudget } from "../policy/explain.ts";
-import { balanceOf } from "../policy/judge.ts";
-import { type Coverage, enforcedLimit, type Facts, isActive, periodFor } from "../policy/match.ts";
+import { enforcedLimit, isActive, periodFor } from "../policy/match.ts";
 import type { Task } from "../policy/task.ts";
-import type { BalanceChange, Book } from "./book.ts";
+import type { BalanceChange } from "./book.ts";
 import { type Charge, chargeOf } from "./charge.ts";
-import type { Containers } from "./containers.ts";
+import { extend } from "./extending.ts";
 import type { OpenHold } from "./held.ts";
-import type { Leases } from "./leases.ts";
 import { type EndedWork, lessonOf } from "./lessons.ts";
-import type { Outbox } from "./outbox.ts";
 import { post } from "./posting.ts";
-import { extendedEntry, releasedEntry, settledEntries, warnedBy } from "./rows.ts";
-import { timedRate } from "./sharing.ts";
+import { releasedEntry, settledEntries, warnedBy } from "./rows.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
-
-/** What a reservation needs of the accounts that made it. */
-export interface Till {
-  readonly book: Book;
-  readonly leases: Leases;
-  readonly containers: Containers;
-  readonly outbox: Outbox;
-  now(): Instant;
-  /** Live balances, brought up to now. */
-  view(): Balances;
-  /** The budgets that cover it under the policy in force. */
-  coverage(facts: Facts): readonly Coverage[];
-  /** All accounts that count an entry. */
-  counting(facts: Facts): readonly Coverage[];
-  take(hold: OpenHold, claims: readonly Claim[], view: Balances): readonly BalanceChange[];
-  untake(hold: OpenHold, claims: readonly Claim[]): void;
-  unhold(hold: OpenHold): readonly BalanceChange[];
-  learn(lesson: Lesson | undefined): void;
-  /** Tells whoever waits for money what one event has moved. */
-  moved(changes: readonly BalanceChange[]): void;
-}
+import type { Till } from "./till.ts";
 
 export class LocalReservation implements Reservation {
   readonly task: Task;
@@ -111,34 +85,9 @@ export class LocalReservation implements Reservation {
   }
 
   async extend(): Promise<"extended" | "refused" | "unavailable"> {
-    const hold = this.#hold;
-    if (hold.isLost) return "refused";
-    // Else in this tick: money that was freed in it is a running request's before it is anybody else's.
-    if (hold.rebasing !== undefined) await hold.rebasing;
-    if (hold.state !== "running" && hold.state !== "waiting") return "extended";
-    const time = sliceOf(hold.time);
-    const until = later(hold.horizon, time);
-    const rate = timedRate(hold);
-    if (rate === undefined && !this.#countsSeconds()) {
-      hold.horizon = until;
-      return "extended";
-    }
-    const amount = this.#sliceAmount(until);
-    const demands = this.#coverage().flatMap((coverage) =>
-      demandsOn(coverage, sliceNeed(hold.horizon, time, amount, rate), this.#accounts.book.relief).filter(
-        ({ amount }) => amount > 0n,
-      ),
-    );
-    const view = this.#accounts.view();
-    const unmet = demands.filter((demand) => !satisfied(demand, balanceOf(demand, view)));
-    const cutting = unmet.find(({ coverage }) => coverage.ground.budget.overrun === "cut");
-    this.#cutBy = cutting?.coverage.ground.budget.id;
-    if (cutting !== undefined) return "refused";
-    // A budget that lets work finish is passed over; another one on the same balance still holds there.
-    const claims = claimsOf(demands.filter((demand) => !unmet.includes(demand)));
-    const slice = this.#writeSlice(claims, amount, until, view);
-    hold.extending = slice;
-    return slice;
+    const { answer, cutBy } = await extend(this.#accounts, this.#hold);
+    this.#cutBy = cutBy;
+    return answer;
   }
 
   async settle(ending: Ending): Promise<Settlement> {
@@ -218,46 +167,12 @@ export class LocalReservation implements Reservation {
     return decision === undefined ? {} : { decision };
   }
 
-  /** Held at once, so that no other request can take it meanwhile; given back if the disk refuses. */
-  async #writeSlice(claims: readonly Claim[], amount: NanoUsd, until: Instant, view: Balances) {
-    const hold = this.#hold;
-    hold.growing = { amount: add(hold.amount, amount), horizon: until };
-    const balances = hold.lasting(this.#accounts.take(hold, claims, view));
-    const entries = [extendedEntry(hold, this.#accounts.now(), amount)];
-    const row = { ...hold.toRow(), ...hold.growing };
-    const result = await this.#accounts.outbox.tryWrite({ entries, balances, rehold: [row] });
-    hold.growing = undefined;
-    if (!result.written) {
-      this.#accounts.untake(hold, claims);
-      return "unavailable";
-    }
-    hold.amount = row.amount;
-    hold.horizon = until;
-    // A reload may have written the hold meanwhile, as it was before this slice.
-    if (hold.version !== row.version) {
-      this.#accounts.outbox.write({ rehold: [hold.toRow()] }).catch(() => undefined);
-    }
-    return "extended";
-  }
-
   #coverage() {
     return this.#accounts.coverage(this.#hold.row.facts);
   }
 
-  /** By difference of running totals from where the hold counts: slices add up to the whole. */
-  #sliceAmount(until: Instant): NanoUsd {
-    const at = this.#hold.row.at;
-    const rate = timedRate(this.#hold);
-    if (rate === undefined) return ZERO_USD;
-    return subtract(costCeil(rate, between(at, until)), costCeil(rate, between(at, this.horizon)));
-  }
-
   #post(entries: readonly Entry[]): readonly BalanceChange[] {
     return post(this.#accounts.book, this.#accounts.counting(this.#hold.row.facts), entries);
-  }
-
-  #countsSeconds(): boolean {
-    return this.#coverage().some(({ ground }) => ground.unit === "seconds");
   }
 
   #endingRow(outcome: Outcome, status: number | undefined, charge: Charge) {

@@ -102,10 +102,10 @@ export const MUTANTS: readonly Mutant[] = [
     tests: LEDGER,
   },
   {
-    file: "ledger/reservation.ts",
+    file: "ledger/extending.ts",
     what: "a budget that cuts lets a slice through",
-    from: "const cutting = unmet.find(({ coverage }) =>",
-    to: "const cutting = unmet.slice(0, 0).find(({ coverage }) =>",
+    from: "const cutting = unmet.find((demand) =>",
+    to: "const cutting = unmet.slice(0, 0).find((demand) =>",
     tests: LEDGER,
   },
   {
@@ -200,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: METERING,
   },
   {
-    file: "ledger/reservation.ts",
+    file: "ledger/extending.ts",
     what: "a slice is taken without looking",
     from: "filter((demand) => !satisfied(demand, balanceOf(demand, view)))",
     to: "filter(() => false)",
