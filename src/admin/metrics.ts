@@ -104,7 +104,12 @@ export class Metrics {
   /** Called once, before the first request. */
   restore({ requests, charges, decisions }: Remembered): void {
     for (const row of requests) this.#count(row, row.count, row.charged);
-    for (const row of charges) this.charge(row.kind, labelsOf(row), row.amount);
+    const { generations } = this.#counts;
+    for (const row of charges) {
+      this.charge(row.kind, labelsOf(row), row.amount);
+      // Of a tunnel: it counts once it ends.
+      if (row.kind === "request") generations.cost = add(generations.cost, row.amount);
+    }
     for (const row of decisions) this.decision(row.action, row.budget, row.count);
   }
 

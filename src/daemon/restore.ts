@@ -30,6 +30,9 @@ export async function remembered(reader: LedgerReader): Promise<Remembered> {
     const known = OUTCOMES.find((one) => one === outcome);
     if (kind in KINDS)
       charges.push({ ...labels, kind: KINDS[kind as keyof typeof KINDS], amount: row.amount });
+    // Of a tunnel, posted by slice: how it ended its last entry says.
+    else if (kind === "settled" && outcome === "")
+      charges.push({ ...labels, kind: "request", amount: row.amount });
     else if (known !== undefined) {
       requests.push({
         model,

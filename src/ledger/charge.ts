@@ -2,6 +2,7 @@
 
 import { add, costCeil, type NanoUsd, perMillion, smaller, subtract, ZERO_USD } from "../metering/money.ts";
 import { cutAtQuarters, type Part } from "../metering/part.ts";
+import { Posted } from "../metering/posted.ts";
 import { MOST_HOLD } from "../metering/quote.ts";
 import {
   between,
@@ -17,7 +18,9 @@ import type { Ending } from "../policy/admission.ts";
 import type { OpenHold } from "./held.ts";
 
 export interface Charge {
+  /** Those that are not posted yet: of one that was posted by slice the rest. */
   readonly parts: readonly Part[];
+  /** All of it, posted before or not. */
   readonly charged: NanoUsd;
   /** Of work: start-up that it waited for aside. */
   readonly elapsed: DurationUs;
@@ -29,10 +32,17 @@ export interface Charge {
 export function chargeOf(hold: OpenHold, ending: Ending, capped: boolean): Charge {
   const all = hold.parts.length > 0 ? hold.parts : unitParts(hold, ending);
   const parts = capped ? cap(all, hold) : all;
-  const work = parts.filter(({ kind }) => kind !== "startup");
-  const elapsed = work.reduce((sum, part) => sum + part.elapsed, 0) as DurationUs;
-  const charged = add(...parts.map((part) => part.amount));
-  return { parts, charged, elapsed, unheld: beyond(all, parts) };
+  const rest = hold.posted.rest(parts);
+  const whole = new Posted(rest);
+  const charged = add(hold.posted.amount, whole.amount);
+  const elapsed = (hold.posted.elapsed + whole.elapsed) as DurationUs;
+  return { parts: rest, charged, elapsed, unheld: beyond(all, parts) };
+}
+
+/** Of a request that runs on: `share` is what it has taken of a lease, undefined where it shares none. */
+export function usedSoFar(hold: OpenHold, share: readonly Part[] | undefined, at: Instant): readonly Part[] {
+  const began = hold.began ?? at;
+  return cap(share ?? cutAtQuarters("request", began, latest(began, at), () => 0n), hold);
 }
 
 function beyond(all: readonly Part[], charged: readonly Part[]): readonly Part[] {

@@ -100,6 +100,12 @@ export class Containers implements ContainerEvents {
     return { ...posts, containers: [rowOf(lease, [], this.#isOver(lease))] };
   }
 
+  /** With a slice of a request that runs on: its container's lease as it stands. */
+  standing(hold: OpenHold): readonly ContainerRow[] {
+    const lease = this.#till.leases.containerOf(hold);
+    return lease === undefined ? [] : [rowOf(lease, [], this.#isOver(lease))];
+  }
+
   #changed(lease: ContainerLease, at: Instant, parts: readonly Part[]): void {
     this.turn(at);
     if (parts.length > 0) this.#write(this.#post(lease, parts));

@@ -9,6 +9,7 @@
 
 import type { Join, Part } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
+import { Posted } from "../metering/posted.ts";
 import type { Price } from "../metering/price.ts";
 import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import { between, type DurationUs, type Instant } from "../metering/time.ts";
@@ -88,6 +89,10 @@ export class OpenHold {
   /** Nobody watched its machine for a while: it ended before that, whatever its upstream still does. */
   isLost = false;
   parts: readonly Part[] = [];
+  /** What it uses is posted with each further slice: it may stay open for hours. */
+  isBySlice = false;
+  /** What entries say of it already; its claims are what is held beside that. */
+  posted = new Posted();
   /** What it will be once the slice that is being written is. */
   growing: { readonly amount: NanoUsd; readonly horizon: Instant } | undefined;
   /** The write of a further slice, while it is under way: an ending waits for it. */

@@ -1,11 +1,12 @@
 // Puts what open requests hold into budgets that newly cover them, unconditionally (MONEY §4): a reload that
 // adds or moves a budget must not set free what already runs.
 
-import { minus } from "../metering/quantity.ts";
+import { minus, sum } from "../metering/quantity.ts";
 import { claimsOf, demandsOn } from "../policy/claims.ts";
 import { type Coverage, covering, type Facts } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { BalanceChange, Book } from "./book.ts";
+import { countedOf } from "./by-slice.ts";
 import type { OpenHold } from "./held.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -40,8 +41,10 @@ export function placeHolds(
   for (const hold of holds) {
     const need = hold.need();
     for (const wanted of claimsOf(newly(hold.row.facts).flatMap((one) => demandsOn(one, need)))) {
-      // A budget that comes back still has what was held there before it went.
-      const amount = minus(wanted.amount, hold.heldIn(wanted));
+      // A budget that comes back still has what was held there before it went; what was posted it has
+      // counted by its entries.
+      const counted = sum(hold.heldIn(wanted), countedOf(hold.posted, wanted));
+      const amount = minus(wanted.amount, counted);
       if (amount <= 0n) continue;
       hold.claim({ ...wanted, amount });
       placed.add(hold);

@@ -8,6 +8,7 @@ import { between, type DurationUs, earliest, type Instant, latest, SECOND } from
 import type { AccountKey, Claim } from "../policy/decision.ts";
 import { unitOf } from "../policy/match.ts";
 import type { BalanceChange, Book } from "./book.ts";
+import { countedOf } from "./by-slice.ts";
 import type { HeldRow, OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import type { Outbox } from "./outbox.ts";
@@ -85,7 +86,8 @@ function surplusOf(hold: OpenHold, share: readonly Part[], at: Instant): readonl
     const from = latest(at, claim.start);
     const to = earliest(hold.horizon, claim.end);
     const time = (to > from ? between(from, to) : 0) as DurationUs;
-    const due = sum(...taken.map(({ amount }) => amount), costCeil(price.rate, time));
+    const used = sum(...taken.map(({ amount }) => amount), costCeil(price.rate, time));
+    const due = minus(used, countedOf(hold.posted, claim));
     const needed = sum(due, quantityOf(taken.length));
     const surplus = minus(claim.amount, needed);
     return surplus > costCeil(price.rate, LEAST) ? [{ ...claim, amount: surplus }] : [];

@@ -5,6 +5,7 @@
 import type { Part } from "../metering/lease.ts";
 import { ZERO_USD } from "../metering/money.ts";
 import { PERIODS, type Period, periodOf } from "../metering/period.ts";
+import { Posted } from "../metering/posted.ts";
 import { minus, NOTHING } from "../metering/quantity.ts";
 import { type DurationUs, earliest, type Instant, later, latest, SECOND } from "../metering/time.ts";
 import type { Claim } from "../policy/decision.ts";
@@ -24,6 +25,8 @@ export interface Crash extends LastBeat {
   readonly restart: Instant;
   /** The one that the restart begins with: what a reload before the crash placed may not be on disk. */
   readonly policy: Policy | undefined;
+  /** What entries say already of requests that are open, by the request. */
+  readonly posted: ReadonlyMap<string, readonly Part[]>;
 }
 
 /** One write a hold; none when the daemon ended in order. */
@@ -39,7 +42,11 @@ export function recover(crash: Crash): readonly Write[] {
   const settled = left.map((row) =>
     settleUnknown(
       row,
-      { parts: parts.get(row.id) ?? [], container: sharedWith.get(row.id) },
+      {
+        parts: parts.get(row.id) ?? [],
+        container: sharedWith.get(row.id),
+        posted: crash.posted.get(row.request) ?? [],
+      },
       end,
       crash.policy,
     ),
@@ -70,6 +77,7 @@ function releaseUnsent(row: HeldRow, end: Instant): Write {
 interface Shared {
   readonly parts: readonly Part[];
   readonly container: StoredContainer | undefined;
+  readonly posted: readonly Part[];
 }
 
 /** A heartbeat that is overdue was stopped by the disk: then the last write is the last sign of life. */
@@ -81,7 +89,7 @@ function endOf({ heartbeat, highWater, restart }: Crash): Instant {
 
 function settleUnknown(
   row: HeldRow,
-  { parts, container }: Shared,
+  { parts, container, posted: before }: Shared,
   end: Instant,
   policy: Policy | undefined,
 ): Write {
@@ -89,6 +97,7 @@ function settleUnknown(
   hold.began = row.join?.start ?? row.at;
   hold.stopped = latest(end, hold.began);
   hold.parts = parts;
+  hold.posted = new Posted(before);
   const charge = chargeOf(hold, { outcome: "failed", status: undefined, tokens: undefined }, true);
   const ended = { outcome: "unknown", status: undefined, tokens: undefined } as const;
   const settled = settledEntries(hold, charge.parts, ended);

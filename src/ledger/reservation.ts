@@ -76,6 +76,10 @@ export class LocalReservation implements Reservation {
     this.#accounts.leases.join(this.#hold, at);
   }
 
+  bySlice(): void {
+    this.#hold.isBySlice = true;
+  }
+
   stop(): void {
     if (this.#hold.state !== "running" && this.#hold.state !== "waiting") return;
     this.#hold.step(["running", "waiting"], "stopped");

@@ -58,6 +58,13 @@ export function settledEntries(hold: OpenHold, parts: readonly Part[], ended: En
   );
 }
 
+/** Of a request that runs on: how it ends nobody knows, and nothing of it is counted by the piece yet. */
+export function slicedEntries(hold: OpenHold, parts: readonly Part[]): readonly Entry[] {
+  return parts.map(({ at, kind, amount, elapsed }) =>
+    entry(hold, { at, kind: kind === "startup" ? "startup" : "settled", amount, elapsed }),
+  );
+}
+
 /** Why an entry of container money is what it is, said beside where its price comes from. */
 export type Mark = "unheld" | "assumed";
 

@@ -4,6 +4,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
+import type { Part } from "../metering/part.ts";
 import { durationUs, type Instant, instantUs } from "../metering/time.ts";
 import { type Adjustment, openAdjustments } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
@@ -26,6 +27,8 @@ export interface Stored {
   /** Leases of those that are over: somebody who shared one may not be settled. */
   readonly ended: readonly StoredContainer[];
   readonly holds: readonly HeldRow[];
+  /** What entries say already of requests that are open, by the request. */
+  readonly posted: ReadonlyMap<string, readonly Part[]>;
   readonly switches: ReadonlyMap<string, string>;
   readonly tokens: readonly { readonly sha256: string; readonly id: string; readonly role: string }[];
 }
@@ -62,6 +65,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
     containers: database.prepare("SELECT * FROM containers WHERE is_over = 0").all().map(containerRow),
     ended: database.prepare("SELECT * FROM containers WHERE is_over = 1").all().map(containerRow),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
+    posted: Map.groupBy(postedRows(database), ({ request }) => request),
     switches: new Map(
       database
         .prepare("SELECT name, value FROM switches")
@@ -73,6 +77,23 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
       .all()
       .map((row) => ({ sha256: String(row.sha256), id: String(row.id), role: String(row.role) })),
   };
+}
+
+/** Of tunnels: nobody else has such entries and is open. */
+function postedRows(database: DatabaseSync): readonly (Part & { readonly request: string })[] {
+  const statement = database.prepare(
+    `SELECT request, kind, at, amount, elapsed FROM entries WHERE kind IN ('settled', 'startup')
+       AND request IN (SELECT json_extract(held, '$.request') FROM reservations
+         WHERE json_extract(held, '$.allocation') IS NULL)`,
+  );
+  statement.setReadBigInts(true);
+  return statement.all().map((row) => ({
+    request: String(row.request),
+    kind: row.kind === "startup" ? "startup" : "request",
+    at: instantUs(Number(row.at)),
+    elapsed: durationUs(Number(row.elapsed)),
+    amount: row.amount as NanoUsd,
+  }));
 }
 
 function markOf(database: DatabaseSync, key: string): Instant {

@@ -30,6 +30,10 @@ export interface Verified {
   readonly checks: readonly Checked[];
 }
 
+/** What an open hold's request was posted already: tunnels are, by slice. */
+export const POSTED = `(SELECT sum(amount) FROM entries WHERE kind IN ('settled', 'startup')
+  AND request = json_extract(held, '$.request'))`;
+
 /** Every whole number of a row as a bigint, the rest as it is. */
 export function rowsOf(
   database: DatabaseSync,

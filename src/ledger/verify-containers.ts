@@ -5,7 +5,7 @@
 // machine that was renamed meanwhile counts by all its names.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Finding, rowsOf } from "./verified.ts";
+import { big, type Finding, POSTED, rowsOf } from "./verified.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
@@ -90,15 +90,16 @@ function groupsOf(leases: readonly Lease[]): readonly Group[] {
 function postedBy(database: DatabaseSync, { key, state, isOver, posted }: Lease): bigint | undefined {
   const open = rowsOf(
     database,
-    `SELECT json_extract(joined, '$.V0') AS V0 FROM reservations
+    `SELECT json_extract(joined, '$.V0') AS V0, ${POSTED} AS posted FROM reservations
      WHERE joined IS NOT NULL AND json_extract(joined, '$.lease') = ?`,
     key,
-  ).map((row) => BigInt(String(row.V0)));
+  );
   if (open.length !== state.n) return undefined;
   if (isOver) return BigInt(state.total) / US_PER_HOUR;
-  const shares = open.reduce((sum, V0) => sum + BigInt(state.V) - V0, 0n);
+  const shares = open.reduce((sum, { V0 }) => sum + BigInt(state.V) - BigInt(String(V0)), 0n);
+  const sliced = open.reduce((sum, row) => sum + big(row.posted), 0n);
   const own = BigInt(state.idle.raw) + BigInt(state.startup.raw) + BigInt(state.c);
-  return (BigInt(state.total) - shares - own) / US_PER_HOUR + posted;
+  return (BigInt(state.total) - shares - own) / US_PER_HOUR + posted + sliced;
 }
 
 function entriesOf(database: DatabaseSync, { machines, start, end }: Group): bigint {

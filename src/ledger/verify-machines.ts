@@ -8,7 +8,7 @@
 // request that was charged all that it held, which may have shared for longer than it counts.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Checked, type Finding, rowsOf } from "./verified.ts";
+import { big, type Checked, type Finding, POSTED, rowsOf } from "./verified.ts";
 import { verifyContainers } from "./verify-containers.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
@@ -38,7 +38,8 @@ interface Stretch {
 
 function verifyStretches(database: DatabaseSync) {
   const statement = database.prepare(
-    `SELECT request, machine, at, elapsed, amount, price, outcome FROM entries
+    `SELECT request, machine, at, elapsed, amount, price, coalesce(outcome, (SELECT outcome FROM decisions
+       WHERE decisions.request = entries.request)) AS outcome FROM entries
      WHERE kind IN ('settled', 'startup') AND request IS NOT NULL AND machine IS NOT NULL
        AND price LIKE '%/h' AND (elapsed > 0 OR amount <> 0) ORDER BY machine, at`,
   );
@@ -118,11 +119,11 @@ function verifyLeases(database: DatabaseSync) {
     const lease = JSON.parse(String(state)) as Lease;
     const open = rowsOf(
       database,
-      `SELECT json_extract(joined, '$.V0') AS V0 FROM reservations WHERE joined IS NOT NULL
-         AND json_extract(joined, '$.lease') IS NULL
+      `SELECT json_extract(joined, '$.V0') AS V0, ${POSTED} AS posted FROM reservations
+       WHERE joined IS NOT NULL AND json_extract(joined, '$.lease') IS NULL
          AND json_extract(held, '$.machine') = ? AND json_extract(joined, '$.start') >= ?`,
       ...[String(machine), lease.start],
-    ).map((row) => BigInt(String(row.V0)));
+    ).map((row) => ({ V0: BigInt(String(row.V0)), posted: big(row.posted) }));
     if (open.length !== lease.n) {
       // Somebody has left and is not settled yet, or it is over: the stretches tell of that time.
       if (open.length > 0) notes.push(`machine ${machine}: requests are just ending there`);
@@ -134,12 +135,19 @@ function verifyLeases(database: DatabaseSync) {
   return { counted, notes, findings };
 }
 
-function compareLease(database: DatabaseSync, machine: string, lease: Lease, open: readonly bigint[]) {
-  const shares = open.reduce((sum, V0) => sum + BigInt(lease.V) - V0, 0n);
+interface Sharer {
+  readonly V0: bigint;
+  /** By slice, while it runs. */
+  readonly posted: bigint;
+}
+
+function compareLease(database: DatabaseSync, machine: string, lease: Lease, open: readonly Sharer[]) {
+  const shares = open.reduce((sum, { V0 }) => sum + BigInt(lease.V) - V0, 0n);
+  const sliced = open.reduce((sum, { posted }) => sum + posted, 0n);
   const own = BigInt(lease.idle.raw) + BigInt(lease.startup.raw) + BigInt(lease.c);
   const ofRequests = (BigInt(lease.total) - shares - own) / US_PER_HOUR;
   const pending = lease.pending.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
-  const expected = ofRequests + BigInt(lease.idle.posted) + BigInt(lease.startup.posted) - pending;
+  const expected = ofRequests + sliced + BigInt(lease.idle.posted) + BigInt(lease.startup.posted) - pending;
   const [row] = rowsOf(
     database,
     `SELECT sum(amount) AS amount FROM entries

@@ -120,6 +120,8 @@ export interface Reservation {
   begin(): void;
   /** The upstream's last byte was read or its socket destroyed: the clock stops, in this tick. */
   stop(): void;
+  /** It may stay open for hours: what it uses is posted with each further slice (MONEY §7). */
+  bySlice(): void;
   /** Asks for one more slice. Durable before it counts. */
   extend(): Promise<"extended" | "refused" | "unavailable">;
   /** Posts what was used and gives the rest back. Durable when it resolves; rejects when it is not. */

@@ -25,7 +25,7 @@ import { type UpgradeListener, upgrade } from "./upgrade.ts";
 
 export interface TunnelJob extends TunnelWanted {
   /** The permit. */
-  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy">;
+  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy" | "bySlice">;
   readonly client: Socket;
   /** What the client sent after its request. */
   readonly head: Buffer;
@@ -124,6 +124,7 @@ class Tunnel implements UpgradeListener {
     }
     this.#state = "open";
     this.#isSwitched = true;
+    this.#job.held.bySlice();
     this.#deadlines.enter("idle");
     return switchedHead(response.rawHeaders, this.#job.replyHeaders);
   }

@@ -43,7 +43,7 @@ const rules = policy({
 });
 
 type Step =
-  | { readonly kind: "come" | "leave" | "ready" | "suspend" }
+  | { readonly kind: "come" | "leave" | "ready" | "suspend" | "slice" }
   | { readonly kind: "pass"; readonly time: number }
   | { readonly kind: "price"; readonly price: bigint; readonly idle: bigint }
   | { readonly kind: "crash"; readonly away: number };
@@ -58,6 +58,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       time: fc.integer({ min: 1, max: 4_000_003 }),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("slice" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("price" as const), price: rate, idle: rate }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("suspend" as const) }) },
   {
@@ -132,6 +133,8 @@ class Life {
       case "price":
         ({ price: model.price, idle: model.idle } = step);
         break;
+      case "slice":
+        return this.#slice();
       case "suspend":
         return this.#suspend();
       case "crash":
@@ -179,6 +182,13 @@ class Life {
     if (one === undefined) return;
     this.#left(this.#house.accounts.now(), 1);
     await one.settle(RELAYED);
+  }
+
+  /** A tunnel: what it has used is posted. */
+  async #slice(): Promise<void> {
+    const one = this.#open[0];
+    one?.bySlice();
+    await one?.extend();
   }
 
   #left(at: Instant, count: number): void {

@@ -4,11 +4,12 @@
 import test from "ava";
 import fc from "fast-check";
 import { StoreError } from "../../src/ledger/store.ts";
+import { verify } from "../../src/ledger/verify.ts";
 import { HOUR, type Instant, SECOND } from "../../src/metering/time.ts";
 import type { Reservation } from "../../src/policy/admission.ts";
 import { groundsOf } from "../../src/policy/match.ts";
 import type { Budget } from "../../src/policy/policy.ts";
-import { HandClock, type House, ledgerFolder, openHouse, RELAYED, rows } from "../support/ledger.ts";
+import { HandClock, type House, ledgerFolder, onDisk, openHouse, RELAYED, rows } from "../support/ledger.ts";
 import { budget, perHour, perRequest, policy, TEN, task, upstream } from "../support/policies.ts";
 
 /** 40 s before midnight: every life may see the turn of an hour and of a day. */
@@ -50,7 +51,7 @@ function withHosted(bits: number) {
 
 type Step =
   | { readonly kind: "admit"; readonly user: string; readonly model: string }
-  | { readonly kind: "begin" | "stop" | "settle" | "release" | "extend"; readonly which: number }
+  | { readonly kind: "begin" | "stop" | "settle" | "release" | "extend" | "slice"; readonly which: number }
   | { readonly kind: "pass"; readonly time: number }
   | { readonly kind: "adopt"; readonly bits: number }
   | { readonly kind: "beat" | "crash" | "refuse" | "allow" };
@@ -68,7 +69,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 12,
     arbitrary: fc.record({
-      kind: fc.constantFrom("begin", "begin", "settle", "extend", "release", "stop" as const),
+      kind: fc.constantFrom("begin", "begin", "settle", "extend", "slice", "release", "stop" as const),
       which,
     }),
   },
@@ -147,12 +148,14 @@ class Life {
     }
   }
 
-  async #act(kind: "begin" | "stop" | "settle" | "release" | "extend", index: number): Promise<void> {
+  async #act(kind: Extract<Step, { which: number }>["kind"], index: number): Promise<void> {
     const reservation = this.#open[index % Math.max(1, this.#open.length)];
     if (reservation === undefined) return;
     if (kind === "begin") return reservation.begun ? undefined : reservation.begin();
     if (kind === "stop") return reservation.stop();
-    if (kind === "extend") return this.#extend(reservation);
+    // A tunnel: what it has used is posted with the slice.
+    if (kind === "slice") reservation.bySlice();
+    if (kind === "extend" || kind === "slice") return this.#extend(reservation);
     if (kind === "settle" ? !reservation.begun : reservation.begun) return;
     this.#open = this.#open.filter((one) => one !== reservation);
     await mayFail(kind === "settle" ? reservation.settle(RELAYED) : reservation.release("over"));
@@ -205,6 +208,9 @@ function* faults(house: House): Iterable<string> {
     "SELECT request FROM entries WHERE is_last = 1 GROUP BY 1 HAVING count(*) > 1",
   );
   if (twice.length > 0) yield `${twice.length} requests ended twice`;
+  for (const { name, findings } of onDisk(house.folder, verify).checks)
+    for (const { what, where, expected, found } of findings)
+      yield `${name}: ${what}: ${where}: ${found} of ${expected}`;
   const now = house.accounts.now();
   for (const balance of rows(house.folder, "SELECT * FROM balances")) {
     const account = String(balance.account);

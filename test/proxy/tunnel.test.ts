@@ -89,10 +89,10 @@ test("the clock starts before the first byte leaves and stops once, when the ups
   const { rig, client, theEnd } = await openRaw(t, upstream.url);
   await client.until(/\r\n\r\n/);
   t.deepEqual(seen, ["begin"]);
-  t.deepEqual(rig.clock, ["begin"]);
+  t.deepEqual(rig.clock, ["begin", "by slice"]);
   client.socket.write("go");
   t.like(await theEnd(), { ending: { outcome: "relayed", status: 101 }, fault: undefined, bytes: 3 });
-  t.deepEqual(rig.clock, ["begin", "stop"]);
+  t.deepEqual(rig.clock, ["begin", "by slice", "stop"]);
   await client.until(/bye$/);
   t.is(await within(1_000, client.closed, "the client is told"), "end");
 });
@@ -130,7 +130,7 @@ test("a tunnel that is called off while its connection opens leaves none", async
   };
   const opening = tunnel({
     ...{ ...job, upstream: upstreamAt(nim.url), client: socket, head: Buffer.alloc(0) },
-    held: { begin: () => t.fail("its clock was started"), stop: () => {} },
+    held: { begin: () => t.fail("its clock was started"), bySlice: () => undefined, stop: () => {} },
     secretOf: () => undefined,
     signal: control.signal,
   });
@@ -334,6 +334,6 @@ for (const [reason, outcome] of [
     t.is(await within(1_000, client.closed, "the client is told"), "reset");
     await within(1_000, upstream.firstGone, "the upstream is left");
     t.like(await theEnd(), { ending: { outcome, status: 101 } });
-    t.deepEqual(rig.clock, ["begin", "stop"]);
+    t.deepEqual(rig.clock, ["begin", "by slice", "stop"]);
   });
 }

@@ -13,7 +13,7 @@ import {
   StoreError,
   type Write,
 } from "../../src/ledger/store.ts";
-import type { LeaseState } from "../../src/metering/lease.ts";
+import type { LeaseState, Part } from "../../src/metering/lease.ts";
 import { NOTHING, type Quantity, quantityOf, sum, type Unit } from "../../src/metering/quantity.ts";
 import { EPOCH, type Instant, latest } from "../../src/metering/time.ts";
 
@@ -70,9 +70,21 @@ export class FakeDisk implements Store {
       tracked: this.tracked,
       leases: this.leases,
       holds: [...this.holds.values()],
+      posted: this.#posted(),
       highWater: this.highWater,
       heartbeat: this.heartbeat,
     };
+  }
+
+  /** Of requests that are open. */
+  #posted(): ReadonlyMap<string, readonly Part[]> {
+    const open = new Set([...this.holds.values()].map(({ request }) => request));
+    const parts = new Map<string, Part[]>();
+    for (const { request = "", kind, at, elapsed, amount } of this.entries) {
+      if (kind !== "settled" || !open.has(request)) continue;
+      parts.set(request, [...(parts.get(request) ?? []), { kind: "request", at, elapsed, amount }]);
+    }
+    return parts;
   }
 
   /** The same platters in a new machine: what was not acknowledged by now never happened. */

@@ -38,7 +38,11 @@ export async function tunnelRig(
         control = new AbortController();
         const relayed = await tunnel({
           upstream: upstreamAt(url, changes),
-          held: { begin: () => void clock.push("begin"), stop: () => void clock.push("stop") },
+          held: {
+            begin: () => void clock.push("begin"),
+            bySlice: () => void clock.push("by slice"),
+            stop: () => void clock.push("stop"),
+          },
           path,
           rawHeaders: request.rawHeaders,
           client: socket,
