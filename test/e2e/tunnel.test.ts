@@ -5,12 +5,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
+import { verify } from "../../src/ledger/verify.ts";
 import { nanoUsd } from "../../src/metering/money.ts";
 import type { BudgetGuardClient, RequestDetail } from "../../src/sdk/client.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { ask, eventually } from "../support/gateway-client.ts";
 import { freePort, makeFolder } from "../support/gateway-folder.ts";
 import { spawnGateway } from "../support/gateway-process.ts";
+import { onDisk } from "../support/ledger.ts";
 import { usd } from "../support/policies.ts";
 import { type Realtime, startRealtime, talk, tunnelHead } from "../support/realtime.ts";
 import { CERTIFICATE, KEY } from "../support/self-signed.ts";
@@ -128,15 +130,23 @@ test("a budget that cuts ends a tunnel within what was held", async (t) => {
   await eventually("no connection is left", () => nim.open() === 0);
 });
 
-test("a tunnel that goes on is held further, slice by slice", async (t) => {
+test("a tunnel that goes on is held further and posted, slice by slice", async (t) => {
   const { gateway } = await begin(t);
   const { socket } = await talk(`${gateway.url}/m/riva/v1/realtime`);
   await eventually("a slice more is held", async () => {
     const [budget] = (await gateway.client.status()).budgets;
-    return usd(budget?.held ?? "0") >= usd("0.009");
+    // 4 s were held at first, 5 s more by now.
+    return usd(budget?.held ?? "0") + usd(budget?.settled ?? "0") >= usd("0.009");
   });
+  const [open] = (await gateway.client.status()).budgets;
+  t.true(usd(open?.settled ?? "0") > 0n, "nothing of it is posted while it is open");
+  t.is((await gateway.client.requests()).items[0]?.outcome, "running");
   socket.close(1000);
-  t.like(await theEnded(gateway.client), { outcome: "relayed" });
+  const detail = await theEnded(gateway.client);
+  t.is(detail.outcome, "relayed");
+  // A microsecond at 3.6 USD an hour is a nano-dollar, sliced or not.
+  t.is(usd(detail.charged_usd ?? "0"), nanoUsd(BigInt(detail.elapsed_us ?? 0)));
+  t.true(usd(detail.charged_usd ?? "0") > usd(open?.settled ?? "0"));
 });
 
 test("a spent budget refuses a tunnel with 402 in JSON, before the upstream sees anything", async (t) => {
@@ -268,8 +278,12 @@ test("a gateway that is killed in the middle of a tunnel charges it as unknown w
   t.teardown(() => first.signal("SIGKILL"));
   const { ask: say, closed } = await talk(`${first.url}/m/riva/v1/realtime`);
   t.is(await say("hello"), "hello");
+  const posted = await eventually("a slice of it is posted", async () => {
+    const [budget] = (await first.client.status()).budgets;
+    return budget?.settled === "0.00" ? undefined : usd(budget?.settled ?? "0");
+  });
   // A heartbeat a second writes down how far it has come.
-  await sleep(1_500);
+  await sleep(1_100);
   first.signal("SIGKILL");
   t.is(await closed, 1006);
   const { stderr } = await first.ended;
@@ -279,5 +293,13 @@ test("a gateway that is killed in the middle of a tunnel charges it as unknown w
   t.teardown(() => second.signal("SIGKILL"));
   const detail = await theEnded(second.client);
   t.like(detail, { outcome: "unknown", model: "riva" });
-  t.true(usd(detail.charged_usd ?? "0") > 0n && usd(detail.charged_usd ?? "0") <= usd("0.009"));
+  const charged = usd(detail.charged_usd ?? "0");
+  t.true(charged > posted && charged <= usd("0.009"), `${charged} after ${posted} was posted`);
+  const { body } = await ask(`${second.admin}/metrics`, { method: "GET" });
+  const counted = [...body.toString().matchAll(/budgetguard_cost_usd_total\{.*kind="request".*\} (\S+)/g)];
+  t.is(
+    counted.map(([, value]) => usd(Number(value).toFixed(9))).find((one) => one > 0n),
+    charged,
+  );
+  t.true(onDisk(folder.dataPath, verify).ok, "the ledger does not add up");
 });

@@ -131,9 +131,12 @@ test("a slice that the disk refuses is posted nowhere, and goes with the next on
 
 test("a crash settles what was not posted yet, also of one whose sharers were never told to the disk", async (t) => {
   const house = await houseOf(t, rules);
-  const one = await opened(house);
+  const [one, other] = [permit(await house.admit(task())), permit(await house.admit(task()))];
+  house.clock.pass(SECOND);
+  one.begin();
+  one.bySlice();
   house.clock.pass(4 * SECOND);
-  const other = await opened(house, "bob");
+  other.begin();
   house.clock.pass(4 * SECOND);
   // No heartbeat came: this write is all that the disk knows.
   t.is(await one.extend(), "extended");
@@ -153,7 +156,24 @@ test("a crash settles what was not posted yet, also of one whose sharers were ne
       [true, usd("0.00025")],
     ],
   );
-  t.truthy(other);
+  sound(t, next);
+});
+
+test("with whom it shares is not forgotten by a slice that the disk refused", async (t) => {
+  const house = await houseOf(t, rules);
+  const [one, other] = [permit(await house.admit(task())), permit(await house.admit(task()))];
+  one.begin();
+  one.bySlice();
+  house.clock.pass(4 * SECOND);
+  other.begin();
+  house.clock.pass(2 * SECOND);
+  house.disk.refuses = () => true;
+  t.is(await one.extend(), "unavailable");
+  house.disk.refuses = () => false;
+  house.clock.pass(2 * SECOND);
+  t.is(await one.extend(), "extended");
+  const next = await restarted(t, house, 1000);
+  t.deepEqual(day(next), [[usd("0.008001"), 0n]]);
   sound(t, next);
 });
 
