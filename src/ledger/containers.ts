@@ -60,7 +60,7 @@ export class Containers implements ContainerEvents {
   /** Nobody watched since `last`: whoever ran has ended then, and what came after is a gap, or nothing. */
   suspend(last: Instant): void {
     for (const lease of this.#till.leases.containers()) {
-      if (lease.isWatched) lease.suspend(last, endLost);
+      if (lease.isWatched) lease.suspend(last, this.#endLost);
       this.#keepPace(lease);
     }
   }
@@ -114,7 +114,7 @@ export class Containers implements ContainerEvents {
 
   #end(lease: ContainerLease, stop: Instant): void {
     this.turn(this.#till.now());
-    const parts = lease.off(stop, endLost);
+    const parts = lease.off(stop, this.#endLost);
     this.#till.leases.forget(lease);
     this.#accruing.drop(lease.key, this.#till.now());
     const posts = this.#post(lease, parts);
@@ -142,11 +142,22 @@ export class Containers implements ContainerEvents {
     return { entries, balances, containers: [rowOf(lease, parts, false)] };
   }
 
+  /** With who shares which lease by now: after a crash nobody is taken for one who came or stayed later. */
   #write(posts: Posts): void {
     if (posts.containers.length === 0) return;
+    const { leases, outbox } = this.#till;
+    const shares = leases.rows(this.#till.now());
     // A failure is kept for the next heartbeat and reported by the outbox.
-    this.#till.outbox.write(posts).catch(() => undefined);
+    outbox.write({ ...posts, ...shares }).catch(() => leases.refused(shares.joins));
   }
+
+  readonly #endLost = (hold: OpenHold, at: Instant, parts: readonly Part[]): void => {
+    hold.step(["running", "waiting"], "stopped");
+    hold.parts = parts;
+    hold.stopped = at;
+    hold.isLost = true;
+    this.#till.leases.left(hold, at, parts);
+  };
 
   #keepPace(lease: ContainerLease): void {
     if (this.#isOver(lease)) return;
@@ -165,13 +176,6 @@ export class Containers implements ContainerEvents {
   #isOver(lease: ContainerLease): boolean {
     return this.#till.leases.find(lease.about.id) !== lease;
   }
-}
-
-function endLost(hold: OpenHold, at: Instant, parts: readonly Part[]): void {
-  hold.step(["running", "waiting"], "stopped");
-  hold.parts = parts;
-  hold.stopped = at;
-  hold.isLost = true;
 }
 
 function rowOf(lease: ContainerLease, parts: readonly Part[], isOver: boolean): ContainerRow {

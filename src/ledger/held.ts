@@ -8,6 +8,7 @@
 // Invariant: the row is on disk from before the first byte leaves until the entry that ends it.
 
 import type { Join, Part } from "../metering/lease.ts";
+import type { PartState } from "../metering/lease-state.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import { Posted } from "../metering/posted.ts";
 import type { Price } from "../metering/price.ts";
@@ -34,6 +35,8 @@ export interface Owner {
 /** Where its share of a lease began, and of which container's lease, if it was one's. */
 export interface HeldJoin extends Join {
   readonly lease?: string;
+  /** When it left, by the lease, and what it pays: fixed then, though its ending is still to be written. */
+  readonly left?: { readonly at: Instant; readonly parts: readonly PartState[] };
 }
 
 /** What a rebased hold stands for: its share until then, where it lies, and from then on the whole price. */

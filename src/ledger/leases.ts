@@ -3,6 +3,7 @@
 // were held at.
 
 import { Lease, type Part } from "../metering/lease.ts";
+import { freezeParts } from "../metering/lease-state.ts";
 import { hourlyRate } from "../metering/money.ts";
 import { earliest, type Instant, latest } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -14,6 +15,8 @@ import type { Write } from "./store.ts";
 
 const NO_IDLE = hourlyRate(0n);
 
+type Said = NonNullable<Write["joins"]>[number];
+
 /** Told in the tick in which a container's money changed its pace; `parts` are to be posted. */
 export type OnContainer = (lease: ContainerLease, at: Instant, parts: readonly Part[]) => void;
 
@@ -23,8 +26,9 @@ export class Leases {
   readonly #ended = new Map<string, Instant>();
   readonly #containers = new Map<string, ContainerLease>();
   readonly #of = new WeakMap<OpenHold, ContainerLease>();
-  /** Joins that were not handed to the disk yet, by the hold's id. */
-  readonly #joined = new Map<string, HeldJoin>();
+  /** Whose join or leaving was not handed to the disk yet. */
+  readonly #unsaid = new Set<OpenHold>();
+  readonly #sayers = new WeakMap<Said, OpenHold>();
   #onContainer: OnContainer = () => undefined;
 
   watch(call: OnContainer): void {
@@ -54,10 +58,11 @@ export class Leases {
     } else {
       this.#of.set(hold, container);
       const gap = container.join(hold, at);
-      if (hold.join !== undefined) hold.join = { ...(hold.join as HeldJoin), lease: container.key };
+      const joined = hold.join as HeldJoin | undefined;
+      if (joined !== undefined) hold.join = { ...joined, lease: container.key };
       this.#onContainer(container, at, gap);
     }
-    if (hold.join !== undefined) this.#joined.set(hold.row.id, hold.join);
+    this.#unsaid.add(hold);
   }
 
   /** What the request pays, in parts; none where it joined no lease. */
@@ -68,18 +73,29 @@ export class Leases {
       // It ended with its machine, or with the time in which nobody watched.
       if (!container.sharing.holds.has(hold)) return hold.parts;
       const parts = container.leave(hold, at);
+      this.left(hold, container.sharing.lease.at, parts);
       this.#onContainer(container, at, []);
       return parts;
     }
     const use = this.#uses.get(machine);
     if (hold.join === undefined || use === undefined) return [];
-    // Its join goes with its ending all the same: one that is refused must be known to have shared.
     const parts = use.leave(hold, at);
+    this.left(hold, use.lease.at, parts);
     if (use.lease.active === 0) {
       this.#uses.delete(machine);
       this.#ended.set(machine, use.lease.at);
     }
     return parts;
+  }
+
+  /**
+   * It has left its lease at `at`, and pays these. Said with the next write, as its join is: a crash before
+   * its ending is written must not take it for one that ran on.
+   */
+  left(hold: OpenHold, at: Instant, parts: readonly Part[]): void {
+    if (hold.join === undefined) return;
+    hold.join = { ...hold.join, left: { at, parts: freezeParts(parts) } };
+    this.#unsaid.add(hold);
   }
 
   /** What the request has taken so far, in parts; undefined where it shares no lease. */
@@ -125,7 +141,7 @@ export class Leases {
     this.#of.set(hold, lease);
     if (hold.join === undefined) return;
     hold.join = { ...hold.join, lease: lease.key };
-    this.#joined.set(hold.row.id, hold.join);
+    this.#unsaid.add(hold);
   }
 
   /** After a restart. */
@@ -144,22 +160,33 @@ export class Leases {
   }
 
   /**
-   * Leases of requests alone, and every join since they were last asked for: they go with every ending and
-   * every heartbeat. Each is said once: a crowd of n that repeated them would say n² of them.
+   * Leases of requests alone, and every join and leaving since they were last asked for: they go with every
+   * ending, every heartbeat and whatever else is written of a container. Each is said once: a crowd of n that
+   * repeated them would say n² of them.
    */
   rows(at: Instant): Required<Pick<Write, "leases" | "joins">> {
     const leases = [...this.#uses].map(([machine, { lease }]) => {
       lease.advance(at);
       return { machine, state: lease.state() };
     });
-    const joins = [...this.#joined].map(([id, join]) => ({ id, join }));
-    this.#joined.clear();
+    const joins = [...this.#unsaid].flatMap((hold) => this.#say(hold));
+    this.#unsaid.clear();
     return { leases, joins };
   }
 
-  /** The disk refused them: they go with whatever is written next. */
+  #say(hold: OpenHold): readonly Said[] {
+    if (hold.join === undefined) return [];
+    const said = { id: hold.row.id, join: hold.join };
+    this.#sayers.set(said, hold);
+    return [said];
+  }
+
+  /** The disk refused them: they go with whatever is written next, as they are by then. */
   refused(joins: NonNullable<Write["joins"]>): void {
-    for (const { id, join } of joins) this.#joined.set(id, join);
+    for (const said of joins) {
+      const hold = this.#sayers.get(said);
+      if (hold !== undefined) this.#unsaid.add(hold);
+    }
   }
 
   /** Of several that bill as one machine: one that can serve, and of those the one that started last. */

@@ -87,10 +87,8 @@ export class Outbox {
 
   /** What was kept, and one more. Rejects when any of it is refused again: it stays kept. */
   async flush(last: Unstamped): Promise<void> {
-    const kept = this.#kept.splice(0);
-    const beats = kept.filter(isHeartbeat);
-    const joins = [...beats, last].flatMap((one) => one.joins ?? []);
-    const all = [...kept.filter((one) => !beats.includes(one)), this.#stamp({ ...last, joins })];
+    const kept = this.#kept.splice(0).filter((one) => !isEmpty(one));
+    const all = [...kept, this.#stamp(last)];
     // All settled: none may be lost because another one failed.
     const results = await Promise.allSettled(all.map((one) => this.#put(one)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
@@ -101,7 +99,7 @@ export class Outbox {
       await this.#follow(this.#store.write(write, when));
     } catch (error) {
       this.#refusals += 1;
-      this.#kept.push(write);
+      this.#kept.push(withoutShares(write));
       this.#onTrouble(error);
       throw error;
     }
@@ -119,8 +117,12 @@ export class Outbox {
   }
 }
 
-/** Of leases and joins only: the next one says it all again, so a full disk does not fill the memory. */
-function isHeartbeat(write: Write): boolean {
-  const { at: _at, wall: _wall, leases, joins: _joins, ...others } = write;
-  return leases !== undefined && Object.keys(others).length === 0;
+/** Who shares which lease is said again with the next write, as it is by then: `Leases.refused`. */
+function withoutShares({ leases: _leases, joins: _joins, ...rest }: Write): Write {
+  return rest;
+}
+
+/** What is left of a heartbeat: it only tells that the disk failed, and does not fill the memory. */
+function isEmpty({ at: _at, wall: _wall, ...rest }: Write): boolean {
+  return Object.keys(rest).length === 0;
 }

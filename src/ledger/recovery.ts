@@ -95,7 +95,7 @@ function settleUnknown(
 ): Write {
   const hold = new OpenHold(row, 0 as DurationUs);
   hold.began = row.join?.start ?? row.at;
-  hold.stopped = latest(end, hold.began);
+  hold.stopped = row.join?.left?.at ?? latest(end, hold.began);
   hold.parts = parts;
   hold.posted = new Posted(before);
   const charge = chargeOf(hold, { outcome: "failed", status: undefined, tokens: undefined }, true);

@@ -1,11 +1,14 @@
-// What each open request had accrued of its machine's lease when the daemon died (MONEY §2, §7). Writes can
-// fail one by one, so holds and leases on disk need not agree: where they do not, a request is charged for
-// the longest time that it can have run, never for none, and the start never fails over it.
+// What each open request had accrued of its machine's lease when the daemon died (MONEY §2, §7). What one
+// pays that had left is known, if anything was written since; the others go on from the lease's last state,
+// with what is known to have happened after it. Writes can fail one by one, so holds and leases on disk need
+// not agree: where they do not, a request is charged for the longest time that it can have run, never for
+// none, and the start never fails over it.
 
-import { Lease, type LeaseState, type Part } from "../metering/lease.ts";
+import { type Join, Lease, type LeaseState, type Part } from "../metering/lease.ts";
+import { thawParts } from "../metering/lease-state.ts";
 import { hourlyRate, type NanoUsd, nanoUsd, smaller, subtract, US_PER_HOUR } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
-import { type Instant, latest, quarterHourOf } from "../metering/time.ts";
+import { FOREVER, type Instant, latest, quarterHourOf } from "../metering/time.ts";
 import { leaseKey } from "./container.ts";
 import type { StoredContainer } from "./container-lease.ts";
 import type { HeldRow } from "./held.ts";
@@ -38,12 +41,12 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
     const rows = timed.filter((row) => sharedWith.get(row.id) === one);
     const after = ofMachine(rows, one.state, last.heartbeat, end, true);
     for (const [id, of] of after.shares) parts.set(id, of);
-    return { rows, after };
+    return after;
   };
   for (const one of last.ended ?? []) settle(one);
   const containers = last.containers.map((one) => {
-    const { rows, after } = settle(one);
-    return { ...one, state: after.state, ...(rows.length > 0 ? { lastLeft: after.state.t } : {}) };
+    const { state, lastLeft = one.lastLeft } = settle(one);
+    return { ...one, state, lastLeft };
   });
   const others = timed.filter((row) => !sharedWith.has(row.id));
   for (const [machine, rows] of Map.groupBy(others, (row) => row.machine)) {
@@ -72,32 +75,77 @@ interface Counted {
   readonly join: NonNullable<HeldRow["join"]>;
 }
 
+interface After {
+  readonly shares: ReadonlyMap<string, readonly Part[]>;
+  readonly state: LeaseState;
+  /** Of those that were in it after that state was written. */
+  readonly lastLeft: Instant | undefined;
+}
+
 function ofMachine(
   rows: readonly HeldRow[],
   state: LeaseState | undefined,
   heartbeat: Instant,
   end: Instant,
   livesOn: boolean,
-): { readonly shares: ReadonlyMap<string, readonly Part[]>; readonly state: LeaseState } {
-  const counted = state === undefined ? [] : rows.flatMap((row) => countedIn(state, row));
-  const others = rows
+): After {
+  const gone = state === undefined ? [] : rows.filter((row) => hadLeft(state, rows, row));
+  const here = rows.filter((row) => !gone.includes(row));
+  const counted = state === undefined ? [] : here.flatMap((row) => countedIn(state, row));
+  const others = here
     .filter((row) => !counted.some((one) => one.row === row))
     .map((row) => ({ row, start: startOf(row, heartbeat) }));
-  // Left before the lease was written, but not settled: who shared with it is no longer known.
-  const left = state === undefined ? [] : others.filter(({ row }) => hasLeft(state, row));
-  const joining = others.filter((one) => !left.includes(one)).sort((a, b) => a.start - b.start);
+  // Left before the lease was written, which nobody has said: who shared with it is no longer known.
+  const lost = state === undefined ? [] : others.filter(({ row }) => isLost(state, row));
+  const joining = others.filter((one) => !lost.includes(one)).sort((a, b) => a.start - b.start);
 
   const lease =
     state !== undefined && (livesOn || counted.length > 0)
       ? Lease.resume(corrected(state, counted))
       : new Lease(joining[0]?.start ?? end, rateOf(rows), hourlyRate(0n), "ready");
-  const joined = joining.map(({ row, start }) => ({ row, join: lease.join(start) }));
-  const shared = [...counted, ...joined].map(({ row, join }) => [row.id, lease.leave(end, join)] as const);
-  const alone = left.map(({ row, start }) => {
+  const { shares, lastLeft } = replay(lease, counted, joining, end);
+  const alone = lost.map(({ row, start }) => {
     const most = state === undefined ? undefined : sharedUpTo(state, row);
     return [row.id, upTo(most, exclusive(row, start, end))] as const;
   });
-  return { shares: new Map([...shared, ...alone]), state: lease.state() };
+  const known = rows.flatMap(({ id, join }) =>
+    join?.left === undefined ? [] : [[id, thawParts(join.left.parts)] as const],
+  );
+  return { shares: new Map([...shares, ...alone, ...known]), state: lease.state(), lastLeft };
+}
+
+/** What happened after the lease's last state: who came, who left when it says, and all others at the end. */
+function replay(
+  lease: Lease,
+  counted: readonly Counted[],
+  joining: readonly { readonly row: HeldRow; readonly start: Instant }[],
+  end: Instant,
+): Pick<After, "shares" | "lastLeft"> {
+  const joins = new Map<HeldRow, Join>(counted.map(({ row, join }) => [row, join]));
+  const shares = new Map<string, readonly Part[]>();
+  let lastLeft: Instant | undefined;
+  const leave = (row: HeldRow, at: Instant) => {
+    const join = joins.get(row);
+    if (join === undefined) throw new Error(`the hold ${row.id} leaves a lease before it joins it`);
+    shares.set(row.id, lease.leave(at, join));
+    lastLeft = lease.at;
+  };
+  const all = [...counted, ...joining].map(({ row }) => ({ row, at: row.join?.left?.at ?? end }));
+  const moves = [
+    ...joining.map(({ row, start }) => ({ at: start, make: () => joins.set(row, lease.join(start)) })),
+    ...all.map(({ row, at }) => ({ at, make: () => leave(row, at) })),
+  ];
+  for (const { make } of moves.sort((a, b) => a.at - b.at)) make();
+  return { shares, lastLeft };
+}
+
+/** This state knows it as one that had left. Of who left in that very moment its number tells. */
+function hadLeft(state: LeaseState, rows: readonly HeldRow[], { join }: HeldRow): boolean {
+  const at = join?.left?.at;
+  if (at === undefined || at > state.t) return false;
+  if (at < state.t) return true;
+  const later = rows.filter((row) => isOfLease(state, row) && (row.join?.left?.at ?? FOREVER) > state.t);
+  return state.n <= later.length;
 }
 
 /** A request is in this state of the lease if it joined before it was written and its quarter is in it. */
@@ -108,7 +156,7 @@ function countedIn(state: LeaseState, row: HeldRow): readonly Counted[] {
   return state.joined.some(([known]) => known === quarter) ? [{ row, join }] : [];
 }
 
-function hasLeft(state: LeaseState, row: HeldRow): boolean {
+function isLost(state: LeaseState, row: HeldRow): boolean {
   return isOfLease(state, row) && countedIn(state, row).length === 0;
 }
 

@@ -99,11 +99,11 @@ export interface Write {
   readonly hold?: readonly HeldRow[];
   /** Open holds that changed; one that has ended meanwhile, or a later version, is left as it is. */
   readonly rehold?: readonly HeldRow[];
-  /** Where the shares of open holds began: said apart, so that a heartbeat never writes a hold anew. */
+  /** Where shares of open holds began and ended: said apart, so that a heartbeat never writes a hold anew. */
   readonly joins?: readonly { readonly id: string; readonly join: HeldJoin }[];
   /** Ids of holds that ended. */
   readonly unhold?: readonly string[];
-  /** All leases in use, in a write that also has every join since the last such write: a heartbeat. */
+  /** All leases in use, in a write that also has every join and leaving since the last such: a heartbeat. */
   readonly leases?: readonly { readonly machine: string; readonly state: LeaseState }[];
   /** Leases of containers: as they stand, and what the entries of this write post of them. */
   readonly containers?: readonly ContainerRow[];

@@ -48,3 +48,33 @@ export function rowsOf(
 export function big(value: unknown): bigint {
   return typeof value === "bigint" ? value : BigInt(Number(value ?? 0));
 }
+
+/** Of one lease, when its state was written: V where each began that shared it then, raw. */
+export interface Sharers {
+  readonly active: readonly bigint[];
+  /** In nano-dollars, what entries say of those already: tunnels are posted by slice. */
+  readonly sliced: bigint;
+  /** What those pay that had left it by then and are not settled, and no entry says yet. */
+  readonly unsettled: bigint;
+}
+
+interface Joined {
+  readonly posted: bigint;
+  readonly start: number;
+  readonly V0: string;
+  readonly left?: { readonly at: number; readonly parts: readonly { readonly amount: string }[] };
+}
+
+/** `open`: of the holds that joined it, `joined` and what is POSTED. */
+export function sharersAt(t: number, open: readonly Readonly<Record<string, unknown>>[]): Sharers {
+  const all = open.map((row) => ({ ...JSON.parse(String(row.joined)), posted: big(row.posted) }) as Joined);
+  const gone = all.filter(({ left }) => left !== undefined && left.at <= t);
+  const active = all.filter((one) => one.start <= t && !gone.includes(one));
+  const parts = gone.flatMap(({ left }) => left?.parts ?? []);
+  const sumOf = (amounts: readonly bigint[]) => amounts.reduce((sum, amount) => sum + amount, 0n);
+  return {
+    active: active.map(({ V0 }) => BigInt(V0)),
+    sliced: sumOf(active.map(({ posted }) => posted)),
+    unsettled: sumOf(parts.map(({ amount }) => BigInt(amount))) - sumOf(gone.map(({ posted }) => posted)),
+  };
+}

@@ -5,12 +5,13 @@
 // machine that was renamed meanwhile counts by all its names.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Finding, POSTED, rowsOf } from "./verified.ts";
+import { big, type Finding, POSTED, rowsOf, sharersAt } from "./verified.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
 interface State {
   readonly start: number;
+  readonly t: number;
   readonly n: number;
   readonly V: string;
   readonly c: string;
@@ -44,7 +45,7 @@ export function verifyContainers(database: DatabaseSync) {
   for (const group of groupsOf(leasesOf(database))) {
     const costs = group.leases.map((lease) => postedBy(database, lease));
     if (costs.includes(undefined)) {
-      // Somebody has left and is not settled yet.
+      // Somebody has left and is not settled yet: the next write says what it pays.
       notes.push(
         `container ${group.leases.map(({ key }) => key).join(", ")}: requests are just ending there`,
       );
@@ -86,20 +87,21 @@ function groupsOf(leases: readonly Lease[]): readonly Group[] {
   return groups;
 }
 
-/** What entries must say of it by now; undefined while somebody has left it and is not settled. */
+/** What entries must say of it by now; undefined while somebody has left it and nothing says so yet. */
 function postedBy(database: DatabaseSync, { key, state, isOver, posted }: Lease): bigint | undefined {
   const open = rowsOf(
     database,
-    `SELECT json_extract(joined, '$.V0') AS V0, ${POSTED} AS posted FROM reservations
+    `SELECT joined, ${POSTED} AS posted FROM reservations
      WHERE joined IS NOT NULL AND json_extract(joined, '$.lease') = ?`,
     key,
   );
-  if (open.length !== state.n) return undefined;
-  if (isOver) return BigInt(state.total) / US_PER_HOUR;
-  const shares = open.reduce((sum, { V0 }) => sum + BigInt(state.V) - BigInt(String(V0)), 0n);
-  const sliced = open.reduce((sum, row) => sum + big(row.posted), 0n);
+  const sharers = sharersAt(state.t, open);
+  if (sharers.active.length !== state.n) return undefined;
+  if (isOver) return BigInt(state.total) / US_PER_HOUR - sharers.unsettled;
+  const shares = sharers.active.reduce((sum, V0) => sum + BigInt(state.V) - V0, 0n);
   const own = BigInt(state.idle.raw) + BigInt(state.startup.raw) + BigInt(state.c);
-  return (BigInt(state.total) - shares - own) / US_PER_HOUR + posted + sliced;
+  const ofRequests = (BigInt(state.total) - shares - own) / US_PER_HOUR + sharers.sliced;
+  return ofRequests + posted - sharers.unsettled;
 }
 
 function entriesOf(database: DatabaseSync, { machines, start, end }: Group): bigint {

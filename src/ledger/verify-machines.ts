@@ -8,7 +8,7 @@
 // request that was charged all that it held, which may have shared for longer than it counts.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Checked, type Finding, POSTED, rowsOf } from "./verified.ts";
+import { big, type Checked, type Finding, POSTED, rowsOf, type Sharers, sharersAt } from "./verified.ts";
 import { verifyContainers } from "./verify-containers.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
@@ -102,6 +102,7 @@ function tooMuch({ machine, start, end, amount }: Stretch, most: bigint): Findin
 
 interface Lease {
   readonly start: number;
+  readonly t: number;
   readonly n: number;
   readonly V: string;
   readonly c: string;
@@ -119,35 +120,30 @@ function verifyLeases(database: DatabaseSync) {
     const lease = JSON.parse(String(state)) as Lease;
     const open = rowsOf(
       database,
-      `SELECT json_extract(joined, '$.V0') AS V0, ${POSTED} AS posted FROM reservations
+      `SELECT joined, ${POSTED} AS posted FROM reservations
        WHERE joined IS NOT NULL AND json_extract(joined, '$.lease') IS NULL
          AND json_extract(held, '$.machine') = ? AND json_extract(joined, '$.start') >= ?`,
       ...[String(machine), lease.start],
-    ).map((row) => ({ V0: BigInt(String(row.V0)), posted: big(row.posted) }));
-    if (open.length !== lease.n) {
-      // Somebody has left and is not settled yet, or it is over: the stretches tell of that time.
+    );
+    const sharers = sharersAt(lease.t, open);
+    if (sharers.active.length !== lease.n) {
+      // Somebody has left and nothing says so yet, or it is over: the stretches tell of that time.
       if (open.length > 0) notes.push(`machine ${machine}: requests are just ending there`);
       continue;
     }
     counted += 1;
-    findings.push(...compareLease(database, String(machine), lease, open));
+    findings.push(...compareLease(database, String(machine), lease, sharers));
   }
   return { counted, notes, findings };
 }
 
-interface Sharer {
-  readonly V0: bigint;
-  /** By slice, while it runs. */
-  readonly posted: bigint;
-}
-
-function compareLease(database: DatabaseSync, machine: string, lease: Lease, open: readonly Sharer[]) {
-  const shares = open.reduce((sum, { V0 }) => sum + BigInt(lease.V) - V0, 0n);
-  const sliced = open.reduce((sum, { posted }) => sum + posted, 0n);
+function compareLease(database: DatabaseSync, machine: string, lease: Lease, sharers: Sharers) {
+  const shares = sharers.active.reduce((sum, V0) => sum + BigInt(lease.V) - V0, 0n);
   const own = BigInt(lease.idle.raw) + BigInt(lease.startup.raw) + BigInt(lease.c);
   const ofRequests = (BigInt(lease.total) - shares - own) / US_PER_HOUR;
   const pending = lease.pending.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
-  const expected = ofRequests + sliced + BigInt(lease.idle.posted) + BigInt(lease.startup.posted) - pending;
+  const posted = BigInt(lease.idle.posted) + BigInt(lease.startup.posted) - pending;
+  const expected = ofRequests + sharers.sliced + posted - sharers.unsettled;
   const [row] = rowsOf(
     database,
     `SELECT sum(amount) AS amount FROM entries

@@ -49,7 +49,7 @@ interface AccountState {
   readonly posted: string;
 }
 
-type PartState = Omit<Part, "amount"> & { readonly amount: string };
+export type PartState = Omit<Part, "amount"> & { readonly amount: string };
 
 export interface Piece {
   readonly at: Instant;
@@ -100,7 +100,7 @@ export function freeze(live: LiveState): LeaseState {
     piece: live.piece,
     marks: [...live.marks].map(([at, V]) => [at, String(V)] as const),
     joined: [...live.joined],
-    pending: live.pending.map((part) => ({ ...part, amount: String(part.amount) })),
+    pending: freezeParts(live.pending),
   };
 }
 
@@ -122,6 +122,14 @@ export function thaw(state: LeaseState): LiveState {
     piece: state.piece,
     marks: new Map(state.marks.map(([at, V]) => [at, BigInt(V)])),
     joined: new Map(state.joined),
-    pending: state.pending.map((part) => ({ ...part, amount: nanoUsd(BigInt(part.amount)) })),
+    pending: thawParts(state.pending),
   };
+}
+
+export function freezeParts(parts: readonly Part[]): readonly PartState[] {
+  return parts.map((part) => ({ ...part, amount: String(part.amount) }));
+}
+
+export function thawParts(parts: readonly PartState[]): Part[] {
+  return parts.map((part) => ({ ...part, amount: nanoUsd(BigInt(part.amount)) }));
 }
