@@ -33,8 +33,9 @@ function charged(house: House): readonly unknown[] {
 }
 
 function isRight(t: ExecutionContext, house: House, when: string): void {
-  const findings = onDisk(house.folder, (database) => verify(database).checks.flatMap((one) => one.findings));
-  t.deepEqual(findings, [], when);
+  const { checks } = onDisk(house.folder, verify);
+  const told = checks.flatMap(({ findings, notes }) => [...findings, ...notes]);
+  t.deepEqual(told, [], when);
 }
 
 test("a crash after a machine went charges who ran there until then, though no heartbeat has seen it", async (t) => {
@@ -66,6 +67,8 @@ for (const hasContainer of [true, false]) {
     const next = await restarted(t, house, MINUTE);
     // Alone 2 s, shared 2 s; then 4 s alone, the last of them after the last heartbeat.
     t.deepEqual(charged(next), [usd("0.003"), usd("0.005")]);
+    const [ended] = rows(next.folder, "SELECT ended_at - at AS after FROM decisions ORDER BY seq");
+    t.is(ended?.after, BigInt(4 * SECOND), "when it left");
     isRight(t, next, "after the crash");
   });
 
@@ -106,14 +109,15 @@ test("who left between two heartbeats is known by the next ending anywhere, not 
   await watch(house, 2);
   house.clock.pass(HALF);
   first.stop();
+  await begun(house, task());
   house.clock.pass(HALF / 5);
   // A machine's turn elsewhere is written; of the one that it left the disk has what the heartbeat said.
   house.accounts.containers.off("other", house.accounts.now());
   await house.accounts.outbox.settled();
   isRight(t, house, "while it is not settled");
   const next = await restarted(t, house, MINUTE);
-  // 2.5 s shared, then the other one alone until a second after that write.
-  t.deepEqual(charged(next), [usd("0.00125"), usd("0.00235")]);
+  // 2.5 s shared, then shared with a third one until a second after that write.
+  t.deepEqual(charged(next), [usd("0.00125"), usd("0.0018"), usd("0.00055")]);
   next.accounts.containers.seen(container());
   await watch(next, 1);
   isRight(t, next, "after the crash");
@@ -175,4 +179,20 @@ test("what the disk refused of a join is said again as it is by then, in whateve
     say().map(({ join }) => join.left?.at),
     [house.accounts.now()],
   );
+});
+
+test("who ended when nobody watched is not charged for who came after that, when the power fails", async (t) => {
+  const house = await houseOf(t, rules(true));
+  const start = house.accounts.now();
+  house.accounts.containers.seen(container({ start }));
+  await begun(house, task());
+  await watch(house, 2);
+  house.clock.pass(MINUTE);
+  await house.accounts.heartbeat();
+  house.accounts.containers.seen(container({ start }));
+  await begun(house, task());
+  await watch(house, 3);
+  const next = await restarted(t, house, MINUTE);
+  t.deepEqual(charged(next), [usd("0.002"), usd("0.004")]);
+  isRight(t, next, "after the crash");
 });
