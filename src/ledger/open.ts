@@ -62,14 +62,18 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
 }
 
 /**
- * Those that are over. One that overlaps a lease that goes on is kept, and so is one that overlaps that:
- * entries name a machine, so all that ran side by side are recounted together.
+ * Those that are over, but for their name and their time. One that overlaps a lease that goes on is kept
+ * whole, and so is one that overlaps that: entries name a machine, so all that ran side by side are recounted
+ * together.
  */
 const FORGET_CONTAINERS = `WITH RECURSIVE
-  lease(start, at, is_over) AS (SELECT state ->> '$.state.start', at, is_over FROM containers),
+  lease(start, at, is_over) AS (
+    SELECT state ->> '$.state.start', at, is_over FROM containers WHERE is_over < 2),
   kept(start) AS (SELECT start FROM lease WHERE is_over = 0 UNION
     SELECT lease.start FROM lease JOIN kept ON lease.at >= kept.start AND lease.start < kept.start)
-  DELETE FROM containers WHERE is_over = 1 AND at < coalesce((SELECT min(start) FROM kept), at + 1)`;
+  UPDATE containers SET is_over = 2, idle = 0, startup = 0, state = json_object(
+      'machines', json(state -> '$.machines'), 'state', json_object('start', state ->> '$.state.start'))
+    WHERE is_over = 1 AND at < coalesce((SELECT min(start) FROM kept), at + 1)`;
 
 /** They are held on, by whoever has the ledger now. */
 function keepAllocations({ holds, highWater: at }: Stored, owner: Owner, writer: SqliteWriter): void {

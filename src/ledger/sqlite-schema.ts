@@ -89,6 +89,7 @@ CREATE TABLE IF NOT EXISTS leases (
 ) STRICT, WITHOUT ROWID;
 
 -- Leases of containers, by what their provider calls them. \`idle\` and \`startup\`: what was posted of them.
+-- \`is_over\`: 0 while it may be up, 1 once it is off; 2 when only its names, start and end are still known.
 CREATE TABLE IF NOT EXISTS containers (
   key TEXT PRIMARY KEY,
   at INTEGER NOT NULL,

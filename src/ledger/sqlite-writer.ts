@@ -158,11 +158,13 @@ const SQL = {
   unhold: "DELETE FROM reservations WHERE id = ?",
   lease: `INSERT INTO leases VALUES (?, ?, ?) ON CONFLICT (machine) DO UPDATE SET at = excluded.at,
     state = excluded.state WHERE excluded.at >= at`,
-  // Differences of what was posted count in whatever order they come; of the state the latest.
+  // Differences of what was posted count in whatever order they come; of the state the latest. One that was
+  // forgotten and runs after all is as a new one.
   container: `INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-    state = iif(excluded.is_over > is_over OR (excluded.at >= at AND excluded.is_over = is_over),
-      excluded.state, state),
-    at = max(at, excluded.at), is_over = max(is_over, excluded.is_over),
+    state = iif(is_over = 2 OR excluded.is_over > is_over
+      OR (excluded.at >= at AND excluded.is_over = is_over), excluded.state, state),
+    at = iif(is_over = 2, excluded.at, max(at, excluded.at)),
+    is_over = iif(is_over = 2, excluded.is_over, max(is_over, excluded.is_over)),
     idle = idle + excluded.idle, startup = startup + excluded.startup`,
   decision: `${insert("decisions", DECISION_COLUMNS)} ON CONFLICT (request) DO UPDATE SET
     ${[...DECIDED.map((name) => `${name} = excluded.${name}`), ...UNENDED.map((name) => `${name} = NULL`)]}`,

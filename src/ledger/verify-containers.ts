@@ -60,7 +60,8 @@ export function verifyContainers(database: DatabaseSync) {
 }
 
 function leasesOf(database: DatabaseSync): readonly Lease[] {
-  return rowsOf(database, "SELECT key, at, state, is_over, idle, startup FROM containers").map((row) => {
+  const sql = "SELECT key, at, state, is_over, idle, startup FROM containers WHERE is_over < 2";
+  return rowsOf(database, sql).map((row) => {
     const { machines, state } = JSON.parse(String(row.state)) as Pick<Lease, "machines" | "state">;
     const posted = big(row.idle) + big(row.startup);
     const isOver = big(row.is_over) !== 0n;
