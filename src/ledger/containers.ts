@@ -39,7 +39,7 @@ export class Containers implements ContainerEvents {
   constructor(till: ContainerTill) {
     this.#till = till;
     this.#quarter = quarterHourOf(till.now());
-    till.leases.watch((lease, at, parts) => this.#changed(lease, at, parts));
+    till.leases.watch((...change) => this.#changed(...change));
   }
 
   seen(container: Container): void {
@@ -94,8 +94,12 @@ export class Containers implements ContainerEvents {
 
   /** With the ending of a request: its container's lease, and the time that it ran beyond its hold. */
   ending(hold: OpenHold, unheld: readonly Part[]): Posts {
-    const lease = this.#till.leases.containerOf(hold);
-    if (lease === undefined) return NO_POSTS;
+    const { leases } = this.#till;
+    const lease = leases.containerOf(hold);
+    if (lease === undefined) {
+      leases.settled(hold, unheld);
+      return NO_POSTS;
+    }
     const posts = this.#post(lease, unheld, "unheld");
     return { ...posts, containers: [rowOf(lease, [], this.#isOver(lease))] };
   }
@@ -106,9 +110,10 @@ export class Containers implements ContainerEvents {
     return lease === undefined ? [] : [rowOf(lease, [], this.#isOver(lease))];
   }
 
-  #changed(lease: ContainerLease, at: Instant, parts: readonly Part[]): void {
+  #changed(lease: ContainerLease, at: Instant, parts: readonly Part[], unheld: readonly Part[] = []): void {
     this.turn(at);
-    if (parts.length > 0) this.#write(this.#post(lease, parts));
+    if (parts.length + unheld.length > 0)
+      this.#write(together([this.#post(lease, parts), this.#post(lease, unheld, "unheld")]));
     this.#keepPace(lease);
   }
 
@@ -139,7 +144,8 @@ export class Containers implements ContainerEvents {
       .map((part) => containerEntry(lease.about, part, mark));
     const counting = this.#till.countingContainer(factsOfContainer(lease.about));
     const balances = post(book, counting, entries);
-    return { entries, balances, containers: [rowOf(lease, parts, false)] };
+    // What requests left beyond their holds was never the lease's own.
+    return { entries, balances, containers: [rowOf(lease, mark === "unheld" ? [] : parts, false)] };
   }
 
   /** With who shares which lease by now: after a crash nobody is taken for one who came or stayed later. */

@@ -17,8 +17,14 @@ const NO_IDLE = hourlyRate(0n);
 
 type Said = NonNullable<Write["joins"]>[number];
 
-/** Told in the tick in which a container's money changed its pace; `parts` are to be posted. */
-export type OnContainer = (lease: ContainerLease, at: Instant, parts: readonly Part[]) => void;
+/** Told in the tick in which a container's money changed its pace; these are to be posted. */
+export type OnContainer = (
+  lease: ContainerLease,
+  at: Instant,
+  parts: readonly Part[],
+  /** What requests used beyond their holds before it was told of. */
+  unheld?: readonly Part[],
+) => void;
 
 export class Leases {
   readonly #uses = new Map<string, Sharing>();
@@ -26,6 +32,8 @@ export class Leases {
   readonly #ended = new Map<string, Instant>();
   readonly #containers = new Map<string, ContainerLease>();
   readonly #of = new WeakMap<OpenHold, ContainerLease>();
+  /** What those shared who have left a machine without a container. */
+  readonly #used = new WeakMap<OpenHold, Sharing>();
   /** Whose join or leaving was not handed to the disk yet. */
   readonly #unsaid = new Set<OpenHold>();
   readonly #sayers = new WeakMap<Said, OpenHold>();
@@ -81,6 +89,8 @@ export class Leases {
     if (hold.join === undefined || use === undefined) return [];
     const parts = use.leave(hold, at);
     this.left(hold, use.lease.at, parts);
+    this.#used.set(hold, use);
+    use.leaving.add(hold);
     if (use.lease.active === 0) {
       this.#uses.delete(machine);
       this.#ended.set(machine, use.lease.at);
@@ -96,6 +106,13 @@ export class Leases {
     if (hold.join === undefined) return;
     hold.join = { ...hold.join, left: { at, parts: freezeParts(parts) } };
     this.#unsaid.add(hold);
+  }
+
+  /** One without a container is settled: what it used beyond its hold is for whoever may take over yet. */
+  settled(hold: OpenHold, unheld: readonly Part[]): void {
+    const use = this.#used.get(hold);
+    use?.leaving.delete(hold);
+    use?.unheld.push(...unheld);
   }
 
   /** What the request has taken so far, in parts; undefined where it shares no lease. */
@@ -131,9 +148,10 @@ export class Leases {
     const lease = ContainerLease.begin(about, { from: earliest(from, at), at }, shared);
     const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
     if (shared !== undefined) this.#uses.delete(machine);
-    for (const hold of shared?.holds ?? []) this.#takeOver(hold, lease);
+    const { holds = [], leaving = [], unheld = [] } = shared ?? {};
+    for (const hold of [...holds, ...leaving]) this.#takeOver(hold, lease);
     this.#containers.set(about.id, lease);
-    this.#onContainer(lease, at, [...before, ...lease.due(at)]);
+    this.#onContainer(lease, at, [...before, ...lease.due(at)], unheld);
   }
 
   /** Its join says so from now on: who recounts the lease finds who shares it. */

@@ -12,6 +12,10 @@ import type { OpenHold } from "./held.ts";
 export class Sharing {
   readonly lease: Lease;
   readonly holds = new Set<OpenHold>();
+  /** They have left and are not settled. */
+  readonly leaving = new Set<OpenHold>();
+  /** What capped requests used beyond their holds while nobody knew whose machine it was. */
+  readonly unheld: Part[] = [];
   #rate: HourlyRate;
   #idle: HourlyRate;
   /** What the policy or the fleet said last; undefined while it is as they were held at. */

@@ -7,7 +7,7 @@ import { verify } from "../../src/ledger/verify.ts";
 import { MINUTE, SECOND } from "../../src/metering/time.ts";
 import { container, watch } from "../support/containers.ts";
 import { begun, type House, houseOf, onDisk, RELAYED, restarted, rows } from "../support/ledger.ts";
-import { budget, policy, task, upstream, usd } from "../support/policies.ts";
+import { budget, policy, TEN, task, upstream, usd } from "../support/policies.ts";
 
 const rules = policy({
   upstreams: [upstream("aws", { hasContainer: true, gpuTier: "a10g" })],
@@ -97,4 +97,77 @@ test("a crash after a machine went under its request charges that what it had sh
     [usd("0.002")] as never,
   );
   isRight(t, next, "after the crash");
+});
+
+/** One that is cut at what it holds runs beyond it before the fleet tells of the machine that it runs on. */
+const cutting = policy({
+  upstreams: [upstream("aws", { hasContainer: true, gpuTier: "a10g" })],
+  budgets: [budget("day", { limit_usd: "10", overrun: "cut" })],
+});
+
+function unheld(house: House): readonly unknown[] {
+  const sql =
+    "SELECT amount FROM entries WHERE kind = 'idle' AND price_source LIKE '%(unheld)' ORDER BY amount";
+  return rows(house.folder, sql).map(({ amount }) => amount);
+}
+
+test("what was used beyond a hold before the fleet told of the machine is that machine's in the end", async (t) => {
+  const house = await houseOf(t, cutting);
+  const first = await begun(house, task());
+  await begun(house, task());
+  await watch(house, 26);
+  await first.settle({ ...RELAYED, outcome: "cut" });
+  t.deepEqual(unheld(house), [], "nobody knows whose it is yet");
+  await watch(house, 2);
+  const joined: string[] = [];
+  house.disk.refuses = (asked) => {
+    if (typeof asked !== "string") joined.push(...(asked.joins ?? []).map(({ id }) => id));
+    return false;
+  };
+  house.accounts.containers.seen(container({ start: TEN }));
+  await watch(house, 1);
+  t.deepEqual(unheld(house), [usd("0.007")]);
+  t.is(joined.length, 1, "of who is settled nothing is said any more");
+  isRight(t, house, "once the machine is known");
+  const next = await restarted(t, house, SECOND);
+  isRight(t, next, "after a crash");
+});
+
+test("who left before the fleet told of the machine, and is settled after, leaves the rest to it too", async (t) => {
+  const house = await houseOf(t, cutting);
+  const first = await begun(house, task());
+  await begun(house, task());
+  await watch(house, 26);
+  first.stop();
+  house.accounts.containers.seen(container({ start: TEN }));
+  await watch(house, 1);
+  isRight(t, house, "before it is settled");
+  t.is((await first.settle({ ...RELAYED, outcome: "cut" })).charged, usd("0.006"));
+  t.deepEqual(unheld(house), [usd("0.007")]);
+  isRight(t, house, "once it is");
+});
+
+test("a crash charges who left before the fleet told of the machine, and leaves the rest to it", async (t) => {
+  const house = await houseOf(t, cutting);
+  const first = await begun(house, task());
+  await begun(house, task());
+  await watch(house, 26);
+  first.stop();
+  house.accounts.containers.seen(container({ start: TEN }));
+  await watch(house, 1);
+  const next = await restarted(t, house, SECOND);
+  // Each held 12 s, shared: 6. The other one had 26 s shared, and 2 s alone.
+  t.deepEqual(unheld(next), [usd("0.007"), usd("0.009")]);
+  isRight(t, next, "after the crash");
+});
+
+test("what was used beyond a hold on a machine that the fleet never told of is nobody's", async (t) => {
+  const house = await houseOf(t, cutting);
+  const first = await begun(house, task());
+  await watch(house, 14);
+  await first.settle({ ...RELAYED, outcome: "cut" });
+  house.accounts.containers.seen(container({ start: TEN }));
+  await watch(house, 1);
+  t.deepEqual(unheld(house), []);
+  isRight(t, house, "the machine's lease begins after it");
 });
