@@ -10,6 +10,7 @@ import { verify } from "../../src/ledger/verify.ts";
 import { cost, hourlyRate, US_PER_HOUR } from "../../src/metering/money.ts";
 import { type DurationUs, type Instant, instantUs, later, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Reservation } from "../../src/policy/admission.ts";
+import { periodFor } from "../../src/policy/match.ts";
 import { container } from "../support/containers.ts";
 import {
   HandClock,
@@ -160,14 +161,15 @@ class Life {
     }
   }
 
-  /** As a decision would see them now. */
+  /** As a decision would see them now, also in a period that no entry lies in yet. */
   #counted(): readonly bigint[] {
     const { accounts } = this.#house;
     const { at, balance } = accounts.view();
     const facts = { provider: "aws", upstream: "aws", machine: "aws", gpu_tier: "a10g" } as never;
-    return accounts.countingContainer(facts).flatMap(({ account }) => {
-      const starts = [...accounts.book.all()].filter((one) => one.account === account && one.start <= at);
-      return starts.map(({ start }) => balance(account, start).settled);
+    return accounts.countingContainer(facts).flatMap(({ account, ground }) => {
+      const known = [...accounts.book.all()].filter((one) => one.account === account && one.start <= at);
+      const starts = new Set([...known.map(({ start }) => start), periodFor(ground, at).start]);
+      return [...starts].sort().map((start) => balance(account, start).settled);
     });
   }
 
