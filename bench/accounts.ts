@@ -8,7 +8,12 @@ import type { Policy } from "../src/policy/policy.ts";
 
 export async function openAccounts(policy: Policy): Promise<LocalAccounts> {
   const accounts = new LocalAccounts({
-    store: { write: async () => undefined, fold: async () => [], track: async () => undefined },
+    store: {
+      write: async () => undefined,
+      fold: async () => [],
+      forgiven: async () => [],
+      track: async () => undefined,
+    },
     clock: new LedgerClock(systemClock, EPOCH),
     owner: { name: "bench", epoch: 1 },
     policy,

@@ -65,9 +65,9 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const { balances, adjustments, tracked, containers, holds: allocations } = stored;
+  const { balances, tracked, containers, holds: allocations } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const known = { balances, adjustments, allocations, tracked, containers };
+  const known = { balances, allocations, tracked, containers };
   const accounts = new LocalAccounts({ store, clock, owner, policy, ...known, onTrouble, learn });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {

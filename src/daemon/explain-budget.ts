@@ -51,7 +51,7 @@ export async function explainBudget(parts: ExplainParts, budget: Budget): Promis
   return {
     accounts: await Promise.all(accounts),
     passing: passingOf(parts, budget),
-    adjustments: await reader.adjustments(budget.id, at),
+    adjustments: await reader.adjustments(budget.id, start),
     raises: own.map((raise) => ({ ...raise, isInForce: isInForce(raise, at) })),
     allocations: allocations
       .filter(covers)

@@ -22,7 +22,6 @@ import {
 import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
-import type { Adjustment } from "./adjustments.ts";
 import { Allocations } from "./allocations.ts";
 import { type BalanceChange, Book, freedBy } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
@@ -52,7 +51,6 @@ export interface AccountsOptions {
   readonly balances: readonly BalanceChange[];
   /** Those that are open: the balances hold them. */
   readonly allocations?: readonly HeldRow[];
-  readonly adjustments?: readonly Adjustment[];
   readonly tracked: readonly string[];
   /** Leases of containers that were up: each goes on once its provider says that it lives. */
   readonly containers?: readonly StoredContainer[];
@@ -98,7 +96,6 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     this.#folding = new Folding(options.store, this.book, options.tracked);
     for (const change of options.balances) this.book.load(change);
     for (const row of options.allocations ?? []) this.allocations.load(row);
-    for (const one of options.adjustments ?? []) this.book.adjust(one);
     for (const stored of options.containers ?? []) this.leases.resume(stored);
     this.containers = new Containers(this);
     this.#pulse = new Pulse(options.clock);

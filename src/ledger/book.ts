@@ -6,7 +6,9 @@ import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import type { Instant } from "../metering/time.ts";
 import type { AccountKey } from "../policy/decision.ts";
 import type { ReliefOf } from "../policy/relief.ts";
-import { type Adjustment, Reliefs } from "./adjustments.ts";
+import type { Adjustment } from "./adjustments.ts";
+import { Reliefs } from "./reliefs.ts";
+import type { Forgiven } from "./store.ts";
 
 /** A movement of one balance, as it is written to disk beside the entry that caused it. */
 export interface BalanceChange {
@@ -25,8 +27,10 @@ interface Page {
 export class Book {
   readonly #accounts = new Map<AccountKey, Map<Instant, Page>>();
   readonly #reliefs = new Reliefs();
-  /** What adjustments have taken off what one budget sees of a balance. */
+  /** What adjustments have taken off what one budget sees of a balance: never more than is settled there. */
   readonly relief: ReliefOf = (on, account, period) => this.#reliefs.of(on, account, period);
+  /** How often somebody has adjusted. */
+  adjusted = 0;
   #onMove: (account: AccountKey) => void = () => undefined;
 
   /** Told of each movement once it is made; it must only take note. */
@@ -42,6 +46,8 @@ export class Book {
   move(account: AccountKey, period: { start: Instant; end: Instant }, movement: Movement): BalanceChange {
     const page = this.#page(account, period.start, period.end);
     page.balance = move(page.balance, movement);
+    // What is taken back of what was forgiven is not forgiven a second time.
+    if (movement.kind === "settle" && movement.amount < 0n) this.#cap(account, period.start);
     this.#onMove(account);
     return { account, start: period.start, end: period.end, ...changeOf(movement) };
   }
@@ -57,8 +63,16 @@ export class Book {
 
   /** No balance moves: it counts for one budget only. */
   adjust(adjustment: Adjustment): void {
+    this.adjusted += 1;
     this.#reliefs.add(adjustment);
+    this.#cap(adjustment.account, adjustment.period.start);
     this.#onMove(adjustment.account);
+  }
+
+  /** What resets have forgiven of what a budget counts now, whatever it counted then. */
+  relieve(budget: string, ground: string, all: readonly Forgiven[]): void {
+    this.#reliefs.replace(budget, ground, all);
+    for (const { account, start } of all) this.#cap(account, start);
   }
 
   /** Forgets a balance that nobody will look at again. */
@@ -89,6 +103,10 @@ export class Book {
     for (const [account, pages] of this.#accounts) {
       for (const [start, page] of pages) yield { account, start, balance: page.balance };
     }
+  }
+
+  #cap(account: AccountKey, start: Instant): void {
+    this.#reliefs.cap(account, start, this.balance(account, start).settled);
   }
 
   #page(account: AccountKey, start: Instant, end: Instant): Page {

@@ -1,19 +1,22 @@
-// Gives a new, renamed or rescoped budget the balance it would have had (MONEY §4), while requests go on.
-// From the moment the question is put to the store, every settlement counts in the new accounts too; the
-// store answers in write order, so nothing is missed and nothing is counted twice.
+// Gives a new, renamed or rescoped budget the balance it would have had (MONEY §4), while requests go on, and
+// what its resets have forgiven of that. From the moment the question is put to the store, every settlement
+// counts in the new accounts too; the store answers in write order, so nothing is missed and nothing is
+// counted twice.
 
 import { type Period, periodOf } from "../metering/period.ts";
 import { DAY, EPOCH, earlier, type Instant, latest } from "../metering/time.ts";
 import { type Coverage, counting, type Facts, type Ground, groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Book } from "./book.ts";
-import { type FoldQuestion, type Store, StoreError } from "./store.ts";
+import { type FoldQuestion, type Forgiven, type Store, StoreError } from "./store.ts";
 
 export class Folding {
   readonly #store: Store;
   readonly #book: Book;
   #tracked: ReadonlySet<string>;
   #preparing: Policy | undefined;
+  /** Budgets and their grounds whose reliefs the book knows. */
+  #relieved: ReadonlySet<string> = new Set();
 
   /** `tracked`: the grounds whose stored balances are complete. */
   constructor(store: Store, book: Book, tracked: readonly string[]) {
@@ -35,12 +38,13 @@ export class Folding {
     const grounds = groundsOf(policy);
     const keys = new Set(grounds.map((ground) => ground.key));
     const isSame = keys.size === this.#tracked.size && [...keys].every((key) => this.#tracked.has(key));
-    if (isSame) return () => undefined;
+    if (isSame) return this.#forgive(policy, at);
     const missing = grounds.filter((ground) => !this.#tracked.has(ground.key));
     const questions = new Map(missing.map((ground) => [ground.key, questionOf(ground, at)]));
     this.#preparing = policy;
     for (const { key } of missing) this.#book.unsettle(key);
     const before = refusals();
+    let relieve: () => void;
     try {
       const changes = await this.#store.fold([...questions.values()]);
       // A write that was on its way when counting began is in no fold once it was refused.
@@ -48,6 +52,7 @@ export class Folding {
         throw new StoreError("the ledger could not be written meanwhile: save the policy again", false);
       }
       for (const change of changes) this.#book.load(change);
+      relieve = await this.#forgive(policy, at);
       await this.#store.track([...keys]);
     } catch (error) {
       this.#preparing = undefined;
@@ -56,6 +61,27 @@ export class Folding {
     return () => {
       this.#tracked = keys;
       this.#preparing = undefined;
+      relieve();
+    };
+  }
+
+  /** Of budgets that are new to the policy, or count something else than in the one in force. */
+  async #forgive(policy: Policy, at: Instant): Promise<() => void> {
+    const grounds = groundsOf(policy);
+    const asked = grounds.filter((ground) => !this.#relieved.has(nameOf(ground)));
+    const questions = asked.map((ground) => ({ budget: ground.budget.id, ...questionOf(ground, at) }));
+    let all: readonly Forgiven[] = [];
+    // A reset that is made meanwhile is of what the budget counted until now.
+    for (let adjusted = -1; adjusted !== this.#book.adjusted && questions.length > 0; ) {
+      adjusted = this.#book.adjusted;
+      all = await this.#store.forgiven(questions);
+    }
+    return () => {
+      for (const { budget, key } of questions) {
+        const own = all.filter((one) => one.budget === budget && isOf(key, one.account));
+        this.#book.relieve(budget, key, own);
+      }
+      this.#relieved = new Set(grounds.map(nameOf));
     };
   }
 
@@ -64,6 +90,14 @@ export class Folding {
     if (this.#preparing === undefined) return [];
     return cover(this.#preparing, facts).filter(({ ground }) => !this.#tracked.has(ground.key));
   }
+}
+
+function nameOf({ budget, key }: Ground): string {
+  return `${budget.id}|${key}`;
+}
+
+function isOf(ground: string, account: string): boolean {
+  return account === ground || account.startsWith(`${ground}=`);
 }
 
 function questionOf(ground: Ground, at: Instant): FoldQuestion {

@@ -6,7 +6,6 @@ import type { LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { Part } from "../metering/part.ts";
 import { durationUs, type Instant, instantUs } from "../metering/time.ts";
-import { type Adjustment, openAdjustments } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import type { StoredContainer } from "./container-lease.ts";
 import type { HeldJoin, HeldRow } from "./held.ts";
@@ -18,8 +17,6 @@ export interface Stored {
   /** The latest moment at which all leases, and all joins, were written. */
   readonly heartbeat: Instant;
   readonly balances: readonly BalanceChange[];
-  /** Of periods that are open. */
-  readonly adjustments: readonly Adjustment[];
   readonly tracked: readonly string[];
   readonly leases: ReadonlyMap<string, { readonly at: Instant; readonly state: LeaseState }>;
   /** Leases of containers that are not over, with nothing posted but what entries say. */
@@ -48,7 +45,6 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
       settled: row.settled as NanoUsd,
       held: row.held as NanoUsd,
     })),
-    adjustments: openAdjustments(database, instantUs(Math.min(from, highWater))),
     tracked: database
       .prepare("SELECT key FROM grounds")
       .all()

@@ -178,6 +178,12 @@ CREATE TABLE IF NOT EXISTS adjustments (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS adjustments_budget ON adjustments (budget, end);
 
+-- The last entry that was there when an adjustment was made.
+CREATE TABLE IF NOT EXISTS adjustment_marks (
+  seq INTEGER PRIMARY KEY,
+  entries INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS switches (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL,

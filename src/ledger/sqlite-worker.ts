@@ -6,15 +6,17 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type Adjustment, writeAdjustment } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import { foldEntries, noteFold, unsettle } from "./fold.ts";
+import { forgiven } from "./forgiven.ts";
 import type { Packed, PackedShares } from "./packing.ts";
 import { isOfTheDisk } from "./sqlite-codes.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
-import type { FoldQuestion } from "./store.ts";
+import type { FoldQuestion, Forgiven, ForgivenQuestion } from "./store.ts";
 
 export type Operation =
   | { readonly kind: "write"; readonly packed: Packed }
   | { readonly kind: "fold"; readonly questions: readonly FoldQuestion[] }
+  | { readonly kind: "forgiven"; readonly questions: readonly ForgivenQuestion[] }
   | { readonly kind: "track"; readonly keys: readonly string[] }
   | {
       readonly kind: "switch";
@@ -45,9 +47,10 @@ export type BatchResult =
   | ({ readonly id: number; readonly ok: false } & Failure);
 
 /** An operation that cannot be written whatever the disk does stands alone: the others of its batch go on. */
-export type Result =
-  | { readonly ok: true; readonly fold: readonly BalanceChange[] }
-  | ({ ok: false } & Failure);
+export type Result = { readonly ok: true; readonly answer: Answer } | ({ ok: false } & Failure);
+
+/** Of what was asked; nothing for what was only written. */
+export type Answer = readonly BalanceChange[] | readonly Forgiven[];
 
 export interface Failure {
   readonly message: string;
@@ -74,7 +77,7 @@ function commit(batch: Batch): BatchResult {
   try {
     database.exec("BEGIN IMMEDIATE");
     writer.share(batch.shares);
-    const results = batch.operations.map((operation): Result => ({ ok: true, fold: apply(operation) }));
+    const results = batch.operations.map((operation): Result => ({ ok: true, answer: apply(operation) }));
     writer.flush();
     database.exec("COMMIT");
     return { id: batch.id, ok: true, results };
@@ -109,10 +112,10 @@ function undo(): void {
 function attempt(operation: Operation): Result {
   database.exec("SAVEPOINT operation");
   try {
-    const fold = apply(operation);
+    const answer = apply(operation);
     writer.flush();
     database.exec("RELEASE operation");
-    return { ok: true, fold };
+    return { ok: true, answer };
   } catch (error) {
     writer.forget();
     const failure = describe(error);
@@ -122,13 +125,17 @@ function attempt(operation: Operation): Result {
   }
 }
 
-function apply(operation: Operation): readonly BalanceChange[] {
+function apply(operation: Operation): Answer {
   switch (operation.kind) {
     case "write":
       writer.take(operation.packed);
       return [];
     case "fold":
       return fold(operation.questions);
+    case "forgiven":
+      // Like a fold it looks at all that came before it.
+      writer.flush();
+      return forgiven(database, operation.questions);
     case "track":
       track(operation.keys);
       return [];

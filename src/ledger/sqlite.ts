@@ -7,14 +7,21 @@ import type { Adjustment } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import { pack, packShares } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
-import type { Batch, BatchResult, Operation } from "./sqlite-worker.ts";
-import { type FoldQuestion, type Store, StoreError, type Write } from "./store.ts";
+import type { Answer, Batch, BatchResult, Operation } from "./sqlite-worker.ts";
+import {
+  type FoldQuestion,
+  type Forgiven,
+  type ForgivenQuestion,
+  type Store,
+  StoreError,
+  type Write,
+} from "./store.ts";
 
 interface Waiting {
   readonly operation: Operation;
   /** For what it shares with its neighbours. */
   readonly write: Write | undefined;
-  readonly resolve: (changes: readonly BalanceChange[]) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -73,7 +80,11 @@ export class SqliteStore implements Store {
   }
 
   fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]> {
-    return this.#enqueue({ kind: "fold", questions });
+    return this.#enqueue({ kind: "fold", questions }) as Promise<readonly BalanceChange[]>;
+  }
+
+  forgiven(questions: readonly ForgivenQuestion[]): Promise<readonly Forgiven[]> {
+    return this.#enqueue({ kind: "forgiven", questions }) as Promise<readonly Forgiven[]>;
   }
 
   async track(keys: readonly string[]): Promise<void> {
@@ -109,11 +120,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  #enqueue(
-    operation: Operation,
-    write?: Write,
-    when: "now" | "soon" = "now",
-  ): Promise<readonly BalanceChange[]> {
+  #enqueue(operation: Operation, write?: Write, when: "now" | "soon" = "now"): Promise<Answer> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     return new Promise((resolve, reject) => {
       this.#next.push({ operation, write, resolve, reject });
@@ -165,7 +172,7 @@ export class SqliteStore implements Store {
       this.#observer.committed((performance.now() - this.#startedAt) / 1000);
       for (const [index, waiting] of done.entries()) {
         const one = result.results[index];
-        if (one?.ok) waiting.resolve(one.fold);
+        if (one?.ok) waiting.resolve(one.answer);
         else waiting.reject(storeError(one?.message ?? "no answer", one?.errcode ?? 0));
       }
     } else {

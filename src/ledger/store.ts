@@ -3,11 +3,11 @@
 
 import type { LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
-import type { Unit } from "../metering/quantity.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { WorkBucket } from "../metering/work-bucket.ts";
 import type { Outcome, Settlement, TokenCount } from "../policy/admission.ts";
-import type { BudgetExplanation, Explanation } from "../policy/decision.ts";
+import type { AccountKey, BudgetExplanation, Explanation } from "../policy/decision.ts";
 import type { Facts } from "../policy/match.ts";
 import type { AlertRow } from "./alert-rows.ts";
 import type { BalanceChange } from "./book.ts";
@@ -132,6 +132,19 @@ export interface FoldQuestion {
   readonly end: Instant;
 }
 
+/** What resets of a budget have forgiven of what one of its grounds counts. */
+export interface ForgivenQuestion extends FoldQuestion {
+  readonly budget: string;
+}
+
+export interface Forgiven {
+  readonly budget: string;
+  readonly account: AccountKey;
+  readonly start: Instant;
+  readonly end: Instant;
+  readonly amount: Quantity;
+}
+
 export interface Store {
   /**
    * Resolves when durable. Rejects with StoreError; then nothing of it was written. What nobody waits for may
@@ -140,6 +153,8 @@ export interface Store {
   write(write: Write, when?: "now" | "soon"): Promise<void>;
   /** Counts, stores and returns the balances of these budgets, from what was handed over before. */
   fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]>;
+  /** Of grounds that were folded. Asked in write order, so that it knows every reset. */
+  forgiven(questions: readonly ForgivenQuestion[]): Promise<readonly Forgiven[]>;
   /** Marks exactly these balances as complete: a restart believes them. */
   track(keys: readonly string[]): Promise<void>;
 }

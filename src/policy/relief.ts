@@ -19,11 +19,6 @@ export function relieved(balance: Balance, relief: Quantity): Balance {
   return { settled: minus(balance.settled, relief), held: balance.held };
 }
 
-/** Which of a budget's balances: the id carries it through a change of what is counted. */
-export function reliefKey(budget: string, unit: string, value: string | undefined, period: Period): string {
-  return JSON.stringify([budget, unit, value ?? null, period.start, period.end]);
-}
-
 /** Of `per`; undefined where the budget has one balance. */
 export function perValueOf({ key, per }: Ground, account: AccountKey): string | undefined {
   return per === undefined ? undefined : account.slice(key.length + 1);

@@ -7,7 +7,8 @@ import type { Balance } from "../../src/metering/balance.ts";
 import { nanoUsd, ZERO_USD } from "../../src/metering/money.ts";
 import { sum as total } from "../../src/metering/quantity.ts";
 import { DAY, durationUs, HOUR, later } from "../../src/metering/time.ts";
-import { TEN } from "../support/policies.ts";
+import { groundsOf } from "../../src/policy/match.ts";
+import { budget, policy, TEN, upstream } from "../support/policies.ts";
 
 const DAY_ONE = { start: TEN, end: later(TEN, DAY) };
 const DAY_TWO = { start: DAY_ONE.end, end: later(DAY_ONE.end, DAY) };
@@ -80,4 +81,25 @@ test("a period that ends at this moment is over, one that ends later is not", (t
   t.is(book.balance("day", TEN).settled, five);
   book.forget(DAY_ONE.end);
   t.is(book.balance("day", TEN).settled, ZERO_USD);
+});
+
+test("what is taken back while a reset is on its way to the disk is not forgiven", (t) => {
+  const book = new Book();
+  const it = budget("it", { limit_usd: "1" });
+  const [ground] = groundsOf(policy({ upstreams: [upstream("aws")], budgets: [it] }));
+  if (ground === undefined) throw new Error("a budget counts something");
+  const [account, period] = [ground.key, DAY_ONE];
+  book.move(account, period, { kind: "settle", amount: five });
+  const what = {
+    at: TEN,
+    kind: "reset",
+    budget: "it",
+    unit: "usd",
+    value: undefined,
+    account,
+    period,
+  } as const;
+  book.move(account, period, { kind: "settle", amount: nanoUsd(-2n) });
+  book.adjust({ ...what, amount: nanoUsd(-5n), by: "ops", reason: "a trial" });
+  t.is(book.relief(ground, account, period), nanoUsd(3n));
 });

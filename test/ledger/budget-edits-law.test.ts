@@ -1,6 +1,6 @@
-// Random edits, requests, allocations, turns of periods and deaths over real SQLite, beside a recount that
-// knows nothing of accounts, grounds or claims: plain lists, added up anew after every step. What is let
-// through fits every budget by that recount, and what is refused does not.
+// Random edits, requests, allocations, turns of periods, changes of what budgets count, and deaths over real
+// SQLite, beside a recount that knows nothing of accounts, grounds or claims: plain lists, added up anew after
+// every step. What is let through fits every budget by that recount, and what is refused does not.
 
 import test, { type ExecutionContext } from "ava";
 import { BudgetEdits } from "../../src/daemon/budget-edits.ts";
@@ -25,7 +25,28 @@ const LIMITS = { day: 40n, hour: 9n, twin: 12n, each: 7n };
 type Id = keyof typeof LIMITS;
 const IDS = Object.keys(LIMITS) as Id[];
 
-function policyOf(limits: Record<Id, bigint>): Policy {
+/** What a budget counts: the days of Kolkata begin at half an hour of UTC, and so do its hours. */
+interface Shape {
+  readonly period: "hourly" | "daily";
+  readonly users: readonly string[];
+  readonly isPerUser: boolean;
+}
+
+const SHAPES: Record<Id, Shape> = {
+  day: { period: "daily", users: USERS, isPerUser: false },
+  hour: { period: "hourly", users: USERS, isPerUser: false },
+  twin: { period: "hourly", users: USERS, isPerUser: false },
+  each: { period: "hourly", users: USERS, isPerUser: true },
+};
+const ZONES = { UTC: 0, "Asia/Kolkata": 330 * MINUTE };
+type Zone = keyof typeof ZONES;
+
+function policyOf({ limits, shapes, zone }: Pick<Naive, "limits" | "shapes" | "zone">): Policy {
+  const sketch = (id: Id) => {
+    const { period, users, isPerUser } = shapes[id];
+    const when = users.length < USERS.length ? { user: users } : {};
+    return budget(id, { limit_usd: cents(id), period, when, ...(isPerUser && { per: "user" as const }) });
+  };
   const cents = (id: Id) => `${Number(limits[id]) / 100}`;
   return policy({
     upstreams: [
@@ -33,47 +54,68 @@ function policyOf(limits: Record<Id, bigint>): Policy {
       upstream("dear", { price: perRequest("0.03") }),
     ],
     models: [model("cheap", ["cheap"]), model("dear", ["dear"])],
-    budgets: [
-      budget("day", { limit_usd: cents("day") }),
-      budget("hour", { limit_usd: cents("hour"), period: "hourly" }),
-      // The same balance as `hour`.
-      budget("twin", { limit_usd: cents("twin"), period: "hourly" }),
-      budget("each", { limit_usd: cents("each"), period: "hourly", per: "user" }),
-    ],
+    timezone: zone,
+    // At first two of them count the same.
+    budgets: IDS.map(sketch),
   });
+}
+
+interface Amount {
+  readonly at: number;
+  readonly user: string;
+  readonly amount: bigint;
 }
 
 /** The recount: what happened, in plain lists. */
 class Naive {
   readonly limits = { ...LIMITS };
-  readonly charges: { at: number; user: string; amount: bigint }[] = [];
+  readonly shapes = { ...SHAPES };
+  zone: Zone = "UTC";
+  readonly charges: Amount[] = [];
   readonly holds = new Map<string, { at: number; user: string; amount: bigint; until?: number }>();
-  readonly resets: { budget: Id; user: string | undefined; start: number; amount: bigint }[] = [];
+  /** What each budget has forgiven, whatever it counts now. */
+  readonly forgiven: Record<Id, Set<Amount>> = {
+    ...{ day: new Set(), hour: new Set(), twin: new Set(), each: new Set() },
+  };
   readonly raises: { id: string; budget: Id; amount: bigint; until: number }[] = [];
 
   start(id: Id, at: number): number {
-    const length = id === "day" ? DAY : HOUR;
-    return at - (at % length);
+    const length = this.shapes[id].period === "daily" ? DAY : HOUR;
+    return at - ((at + ZONES[this.zone]) % length);
+  }
+
+  /** `user`: undefined for all of a budget that tells them apart. */
+  counts(id: Id, user: string | undefined, now: number): (one: Amount) => boolean {
+    const { users, isPerUser } = this.shapes[id];
+    const start = this.start(id, now);
+    return (one) =>
+      this.start(id, one.at) === start &&
+      users.includes(one.user) &&
+      (!isPerUser || user === undefined || one.user === user);
   }
 
   seen(id: Id, user: string, now: number) {
-    const start = this.start(id, now);
-    const mine = (one: { at: number; user: string }) =>
-      this.start(id, one.at) === start && (id !== "each" || one.user === user);
-    const add = (all: Iterable<{ at: number; user: string; amount: bigint }>) =>
+    const mine = this.counts(id, user, now);
+    const add = (all: Iterable<Amount>) =>
       [...all].filter(mine).reduce((sum, { amount }) => sum + amount, 0n);
-    const reset = this.resets
-      .filter((one) => one.budget === id && one.start === start && (id !== "each" || one.user === user))
-      .reduce((sum, { amount }) => sum + amount, 0n);
+    const settled = add(this.charges.filter((one) => !this.forgiven[id].has(one)));
     const raised = this.raises
       .filter((one) => one.budget === id && one.until > now)
       .reduce((sum, { amount }) => sum + amount, 0n);
     const limit = this.limits[id] * CENT + raised;
-    return { settled: add(this.charges) - reset, held: add(this.holds.values()), limit };
+    return { settled, held: add(this.holds.values()), limit };
+  }
+
+  /** A budget of one user's own stands in for what a budget per user would say of them. */
+  judges(id: Id, user: string): boolean {
+    const { users, isPerUser, period } = this.shapes[id];
+    const others = Object.values(this.shapes).filter((one) => !one.isPerUser && one.period === period);
+    const isOwn = others.some((one) => one.users.length === 1 && one.users[0] === user);
+    return users.includes(user) && !(isPerUser && isOwn);
   }
 
   fits(user: string, amount: bigint, now: number): boolean {
-    return IDS.every((id) => {
+    return IDS.filter((id) => this.judges(id, user)).every((id) => {
       const { settled, held, limit } = this.seen(id, user, now);
       return settled + held + amount <= limit;
     });
@@ -117,10 +159,27 @@ async function walk(t: ExecutionContext, seed: number): Promise<void> {
   const random = randomOf(seed);
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
   const naive = new Naive();
-  let house = await houseOf(t, policyOf(naive.limits));
+  let house = await houseOf(t, policyOf(naive));
   let desk = deskOf(house);
   const open = new Map<string, Reservation>();
-  const told = { admitted: 0, refused: 0, resets: 0, raises: 0, allocated: 0, deaths: 0, expired: 0 };
+  const told = {
+    admitted: 0,
+    refused: 0,
+    resets: 0,
+    raises: 0,
+    allocated: 0,
+    deaths: 0,
+    expired: 0,
+    moved: 0,
+  };
+  const putInForce = async () => {
+    const next = policyOf(naive);
+    const turn = await house.accounts.prepare(next);
+    turn();
+    desk.inForce.adopt({ policy: next, text: "" }, house.accounts.now());
+    house.accounts.relimit(desk.inForce.policy);
+    house.policy = desk.inForce.policy;
+  };
 
   const check = (step: string) => {
     const now = house.accounts.now();
@@ -190,13 +249,9 @@ async function walk(t: ExecutionContext, seed: number): Promise<void> {
     },
     reset: async () => {
       const id = pick(IDS);
-      const value = id === "each" && random() < 0.5 ? pick(USERS) : undefined;
-      const now = house.accounts.now();
-      for (const user of id === "each" ? USERS : [undefined]) {
-        if (value !== undefined && user !== value) continue;
-        const { settled: amount } = naive.seen(id, user ?? "", now);
-        if (amount > 0n) naive.resets.push({ budget: id, user, start: naive.start(id, now), amount });
-      }
+      const value = naive.shapes[id].isPerUser && random() < 0.5 ? pick(USERS) : undefined;
+      const mine = naive.counts(id, value, house.accounts.now());
+      for (const one of naive.charges) if (mine(one)) naive.forgiven[id].add(one);
       told.resets += 1;
       const change = { kind: "reset", budget: id, ...(value !== undefined && { value }) } as const;
       t.is((await desk.edits.edit(change, "ops", "a trial")).kind, "reset");
@@ -222,12 +277,15 @@ async function walk(t: ExecutionContext, seed: number): Promise<void> {
     limit: async () => {
       const id = pick(IDS);
       naive.limits[id] = LIMITS[id] + pick([-3n, 0n, 4n]);
-      const next = policyOf(naive.limits);
-      const putInForce = await house.accounts.prepare(next);
-      putInForce();
-      desk.inForce.adopt({ policy: next, text: "" }, house.accounts.now());
-      house.accounts.relimit(desk.inForce.policy);
-      house.policy = desk.inForce.policy;
+      await putInForce();
+    },
+    reshape: async () => {
+      const id = pick(IDS);
+      const [period, isPerUser] = [pick(["hourly", "daily"] as const), random() < 0.4];
+      naive.shapes[id] = { period, isPerUser, users: isPerUser ? USERS : pick([USERS, ["ann"], ["bob"]]) };
+      if (random() < 0.3) naive.zone = pick(["UTC", "Asia/Kolkata"]);
+      told.moved += 1;
+      await putInForce();
     },
     pass: async () => {
       house.clock.pass(pick([MINUTE, 17 * MINUTE, HOUR]));
@@ -272,6 +330,7 @@ async function walk(t: ExecutionContext, seed: number): Promise<void> {
       ["raise", 2],
       ["endRaise", 1],
       ["limit", 1],
+      ["reshape", 1.5],
       ["pass", 5],
       ["die", 0.5],
     ] as const),

@@ -63,6 +63,11 @@ export class FakeDisk implements Store {
     });
   }
 
+  /** Nobody resets a budget here. */
+  async forgiven(): Promise<readonly []> {
+    return [];
+  }
+
   /** What restart would read. */
   stored() {
     return {

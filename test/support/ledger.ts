@@ -12,7 +12,14 @@ import type { BalanceChange } from "../../src/ledger/book.ts";
 import type { LedgerClock } from "../../src/ledger/clock.ts";
 import { openStored } from "../../src/ledger/open.ts";
 import { SqliteStore } from "../../src/ledger/sqlite.ts";
-import { type Entry, type FoldQuestion, type Store, StoreError, type Write } from "../../src/ledger/store.ts";
+import {
+  type Entry,
+  type FoldQuestion,
+  type ForgivenQuestion,
+  type Store,
+  StoreError,
+  type Write,
+} from "../../src/ledger/store.ts";
 import type { Lesson } from "../../src/metering/learned-times.ts";
 import type { Clock, DurationUs, Instant } from "../../src/metering/time.ts";
 import type { Admission, Ending, Reservation } from "../../src/policy/admission.ts";
@@ -92,6 +99,10 @@ export class Gate implements Store {
     return this.store.fold(questions);
   }
 
+  forgiven(questions: readonly ForgivenQuestion[]) {
+    return this.store.forgiven(questions);
+  }
+
   async track(keys: readonly string[]) {
     await this.#pass("track");
     return this.store.track(keys);
@@ -131,11 +142,11 @@ export async function openHouse(folder: string, clock: HandClock, policy: Policy
   const { clock: ledgerClock, owner, stored, recovered, learning } = openStored(folder, clock, policy);
   const disk = new Gate(await SqliteStore.open(folder, { committed: () => undefined }));
   const troubles: unknown[] = [];
-  const { balances, adjustments, tracked, containers, holds: allocations } = stored;
+  const { balances, tracked, containers, holds: allocations } = stored;
   const onTrouble = (error: unknown) => void troubles.push(error);
   const learn = (lesson: Lesson) => learning.learn(lesson);
   const known = { store: disk, clock: ledgerClock, owner, policy, balances, tracked, containers };
-  const options = { ...known, adjustments, allocations, onTrouble, learn };
+  const options = { ...known, allocations, onTrouble, learn };
   const accounts = new LocalAccounts(options);
   (await accounts.prepare(policy))();
   const house: House = {
