@@ -26,7 +26,8 @@ const NOTHING_NEW: SlicePost = { write: { entries: [], balances: [] }, undo: () 
 export function postSlice(till: Till, hold: OpenHold): SlicePost {
   const at = till.now();
   const used = hold.isBySlice ? usedSoFar(hold, till.leases.share(hold, at), at) : [];
-  const parts = hold.posted.rest(used);
+  // Of time beyond its horizon there may be nothing yet: an empty entry would take the place of a later one.
+  const parts = hold.posted.rest(used).filter(({ amount, elapsed }) => amount > 0n || elapsed > 0);
   if (parts.length === 0) return NOTHING_NEW;
   const entries = slicedEntries(hold, parts);
   const posted = post(till.book, till.counting(hold.row.facts), entries);

@@ -258,3 +258,21 @@ test("of a container, the lease on disk knows what was posted of it", async (t) 
   await next.accounts.heartbeat();
   sound(t, next);
 });
+
+test("a slice that comes late, in a quarter-hour that nothing was held for, posts no empty entry there", async (t) => {
+  const house = await houseOf(t, rules, new HandClock((TEN + 15 * MINUTE - 13 * SECOND) as Instant));
+  const one = await opened(house);
+  house.clock.pass(14 * SECOND);
+  t.is(await one.extend(), "extended");
+  t.deepEqual(
+    charges(house.folder).map(({ amount }) => amount),
+    [usd("0.012")],
+  );
+  house.clock.pass(SECOND);
+  await one.settle(RELAYED);
+  t.is(
+    charges(house.folder).reduce((sum, { amount }) => sum + amount, 0n),
+    usd("0.015"),
+  );
+  sound(t, house);
+});
