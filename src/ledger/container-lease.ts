@@ -83,6 +83,11 @@ export class ContainerLease {
     return this.#watched;
   }
 
+  /** Whether requests that were decided for this machine are its own: it may have been renamed since. */
+  wasCalled(machine: string): boolean {
+    return this.#machines.has(machine);
+  }
+
   /** What accrues to the container by the hour now. */
   get rate(): HourlyRate {
     return this.#watched ? this.sharing.lease.containerRate : hourlyRate(0n);

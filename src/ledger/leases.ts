@@ -207,18 +207,23 @@ export class Leases {
     }
   }
 
-  /** Of several that bill as one machine: one that can serve, and of those the one that started last. */
+  /**
+   * Of several that bill as one machine: one that is called so now, then one that can serve, and of those the
+   * one that started last.
+   */
   #serving(machine: string): ContainerLease | undefined {
     let best: ContainerLease | undefined;
     for (const lease of this.#containers.values()) {
-      if (lease.about.machine === machine && (best === undefined || isBetter(lease, best))) best = lease;
+      if (lease.wasCalled(machine) && (best === undefined || isBetter(lease, best, machine))) best = lease;
     }
     return best;
   }
 }
 
-function isBetter({ about, sharing }: ContainerLease, than: ContainerLease): boolean {
+function isBetter({ about, sharing }: ContainerLease, than: ContainerLease, machine: string): boolean {
   const { phase } = sharing.lease;
+  const isCalledSo = about.machine === machine;
+  if (isCalledSo !== (than.about.machine === machine)) return isCalledSo;
   if (phase !== than.sharing.lease.phase) return phase === "ready";
   return about.start > than.about.start;
 }

@@ -62,7 +62,7 @@ function containerFor(
   row: HeldRow,
 ): readonly (readonly [string, StoredContainer])[] {
   const key = row.join?.lease;
-  const ofMachine = containers.filter(({ about }) => about.machine === row.machine);
+  const ofMachine = containers.filter(({ machines }) => machines.includes(row.machine));
   const found =
     key === undefined
       ? ofMachine.findLast(({ state }) => row.join === undefined || isOfLease(state, row))

@@ -96,22 +96,22 @@ function markOf(database: DatabaseSync, key: string): Instant {
   return instantUs(Number(database.prepare("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0));
 }
 
-/** What was cut into parts, but is in no entry, is due again. */
+/**
+ * What entries say, and what is cut and waits for one: all else is due again. Each part keeps its own
+ * quarter-hour, also one that is worth nothing yet.
+ */
 function containerRow({ state: text, idle, startup }: Record<string, unknown>): StoredContainer {
   const { state, ...about } = containerOf(String(text));
-  const { piece, pending } = state;
-  const kept = (kind: "idle" | "startup") =>
-    durationUs(
-      pending.reduce<number>((sum, part) => (part.kind === kind ? sum + part.elapsed : sum), piece[kind]),
-    );
+  const cut = (kind: "idle" | "startup", inEntries: unknown) => {
+    const waiting = state.pending.filter((part) => part.kind === kind);
+    return String(waiting.reduce((sum, { amount }) => sum + BigInt(amount), BigInt(String(inEntries))));
+  };
   return {
     ...about,
     state: {
       ...state,
-      idle: { raw: state.idle.raw, posted: String(idle) },
-      startup: { raw: state.startup.raw, posted: String(startup) },
-      piece: { at: pending[0]?.at ?? piece.at, idle: kept("idle"), startup: kept("startup") },
-      pending: [],
+      idle: { raw: state.idle.raw, posted: cut("idle", idle) },
+      startup: { raw: state.startup.raw, posted: cut("startup", startup) },
     },
   };
 }

@@ -3,10 +3,24 @@
 // lease has cost, and `ledger verify` says so at every step.
 
 import test, { type ExecutionContext } from "ava";
+import { readStored } from "../../src/ledger/sqlite-read.ts";
 import { verify } from "../../src/ledger/verify.ts";
-import { MINUTE, SECOND } from "../../src/metering/time.ts";
+import { Lease } from "../../src/metering/lease.ts";
+import { ZERO_USD } from "../../src/metering/money.ts";
+import { durationUs, EPOCH, later, MINUTE, QUARTER_HOUR, SECOND } from "../../src/metering/time.ts";
 import { container, watch } from "../support/containers.ts";
-import { begun, type House, houseOf, onDisk, RELAYED, restarted, rows } from "../support/ledger.ts";
+import {
+  begun,
+  type House,
+  houseOf,
+  ledgerFolder,
+  onDisk,
+  openStore,
+  permit,
+  RELAYED,
+  restarted,
+  rows,
+} from "../support/ledger.ts";
 import { budget, policy, TEN, task, upstream, usd } from "../support/policies.ts";
 
 const rules = policy({
@@ -170,4 +184,71 @@ test("what was used beyond a hold on a machine that the fleet never told of is n
   await watch(house, 1);
   t.deepEqual(unheld(house), []);
   isRight(t, house, "the machine's lease begins after it");
+});
+
+function postedOf(house: House): Record<string, unknown> {
+  const sums = rows(
+    house.folder,
+    `SELECT kind, sum(amount) AS amount FROM entries
+      WHERE kind IN ('settled', 'startup', 'idle', 'gap', 'minimum') GROUP BY kind`,
+  );
+  return Object.fromEntries(sums.map(({ kind, amount }) => [String(kind), amount]));
+}
+
+/** Decided at "aws", and not sent yet, when a reload calls that one "anew". */
+async function renamedUnder(t: ExecutionContext) {
+  const house = await houseOf(t, rules);
+  const start = house.accounts.now();
+  house.accounts.containers.seen(container({ start }));
+  const request = permit(await house.admit(task()));
+  await house.adopt({ ...rules, upstreams: new Map([["anew", upstream("anew", { hasContainer: true })]]) });
+  house.accounts.containers.seen(container({ start, machine: "anew", upstream: "anew" }));
+  return { house, request };
+}
+
+test("a request that was decided before its upstream was renamed shares the container, which does not idle", async (t) => {
+  const { house, request } = await renamedUnder(t);
+  request.begin();
+  await watch(house, 2);
+  await request.settle(RELAYED);
+  house.accounts.containers.off("i-0a1", house.accounts.now());
+  await house.accounts.heartbeat();
+  t.deepEqual(postedOf(house), { settled: usd("0.002") });
+  isRight(t, house, "after it");
+});
+
+test("a crash before it was sent charges it in the container's lease too", async (t) => {
+  const { house } = await renamedUnder(t);
+  await watch(house, 2);
+  const next = await restarted(t, house, SECOND);
+  next.accounts.containers.off("i-0a1", next.accounts.now());
+  await next.accounts.heartbeat();
+  isRight(t, next, "after it");
+});
+
+test("a lease comes off the disk with each part in its own quarter-hour, and what no entry says is due again", async (t) => {
+  const folder = ledgerFolder(t);
+  const store = await openStore(t, folder);
+  const start = later(TEN, -SECOND as typeof SECOND);
+  const about = container({ start, idlePrice: 0n as never });
+  const lease = new Lease(start, about.price.rate, about.idlePrice, "starting");
+  // Start-up that was cut into a part of which the disk refused the entry; then free time over a quarter-hour.
+  lease.postIdle(TEN);
+  lease.ready(TEN);
+  lease.advance(later(TEN, durationUs(QUARTER_HOUR + SECOND)));
+  const state = lease.state();
+  const row = { about, machines: ["aws"], state, lastLeft: undefined, rates: [], isOver: false };
+  const posted = { idlePosted: ZERO_USD, startupPosted: ZERO_USD };
+  await store.write({ containers: [{ ...row, ...posted }], at: state.t, wall: state.t });
+  const [read] = onDisk(folder, (database) => readStored(database, EPOCH).containers);
+  t.deepEqual(read?.state, { ...state, startup: { ...state.startup, posted: "0" } });
+  const parts = Lease.resume(read?.state ?? state).postIdle(state.t);
+  t.deepEqual(
+    parts.map(({ kind, at, amount }) => [kind, at, amount]),
+    [
+      ["idle", TEN, 0n],
+      ["startup", later(TEN, QUARTER_HOUR), usd("0.001")],
+      ["idle", later(TEN, QUARTER_HOUR), 0n],
+    ] as never,
+  );
 });
