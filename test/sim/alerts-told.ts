@@ -15,8 +15,10 @@ export class AlertsTold {
   /** By what an alert is about, as this file understands it. */
   readonly #told = new Set<string>();
   #twice: string | undefined;
+  /** A sweep tells what was reached before, whoever has reached it. */
+  #isSweeping = true;
 
-  constructor(accounts: LocalAccounts, disk: FakeDisk, policy: () => Policy) {
+  constructor(accounts: LocalAccounts, disk: FakeDisk, policy: () => Policy, count: (what: string) => void) {
     this.#accounts = accounts;
     for (const alert of disk.alerts) this.#told.add(identity(alert));
     const desk = new AlertDesk(
@@ -33,6 +35,7 @@ export class AlertsTold {
     const raise = (alert: Alert) => {
       const isRaised = desk.raise(alert);
       if (isRaised) this.#note(alert);
+      if (isRaised && accounts.open === 0 && !this.#isSweeping) count("told of idle alone");
       return isRaised;
     };
     const isTold = (once: string) => desk.isTold(once);
@@ -41,10 +44,12 @@ export class AlertsTold {
   }
 
   turned(): void {
+    this.#isSweeping = true;
     this.#watch.sweep();
   }
 
   check(): void {
+    this.#isSweeping = false;
     if (this.#twice !== undefined) throw new Error(`told twice: ${this.#twice}`);
   }
 

@@ -3,7 +3,8 @@
 
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
 import type { Unit } from "../../src/metering/quantity.ts";
-import type { Budget, Policy } from "../../src/policy/policy.ts";
+import { covering, type Facts } from "../../src/policy/match.ts";
+import { type Budget, isEnforcing, type Policy } from "../../src/policy/policy.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
 import { keyOf, recount } from "./recount.ts";
 import type { Client } from "./upstreams.ts";
@@ -26,6 +27,7 @@ export function checkBook(
       if (unitOf(account) !== unit || !belongsTo(account, budget)) continue;
       // A fold counts the period that it is asked in: what came before is nobody's once a budget was away.
       if (wasReloaded && (accounts.now() >= end || accounts.now() < start)) continue;
+      if (wasReloaded && isOld(disk, accounts.now(), perValueOf(account))) continue;
       const expected = counted.get(keyOf(budget, start, perValueOf(account))) ?? 0n;
       if (settled !== expected || held !== 0n) {
         throw new Error(
@@ -46,7 +48,7 @@ export function checkRecord(clients: readonly Client[], disk: FakeDisk, hadPower
   for (const client of clients) {
     const own = disk.entries.filter(({ request }) => request === client.id);
     const last = own.filter(({ isLast }) => isLast);
-    const charged = own.filter(({ kind }) => kind === "settled");
+    const charged = own.filter(({ kind }) => kind === "settled" || kind === "startup");
     const mayBeLost = client.batched && hadPowerCut && own.length === 0;
     if (client.sent && !mayBeLost && last.length !== 1)
       throw new Error(`${client.id} was sent and ended ${last.length} times`);
@@ -63,18 +65,29 @@ export function checkRecord(clients: readonly Client[], disk: FakeDisk, hadPower
   }
 }
 
+/** Whether any budget can refuse it. */
+export function isEnforced(policy: Policy, facts: Facts): boolean {
+  return covering(policy, facts).some(({ ground }) => isEnforcing(ground.budget));
+}
+
 export function unitOf(account: string): Unit {
   return account.slice(0, account.indexOf("|")) as Unit;
 }
 
 /** The simulated policies have no two budgets on the same ground, so a key tells the budget. */
 export function belongsTo(account: string, budget: Budget): boolean {
-  const [, period = "", , when = "", per = ""] = account.split("|");
+  const [unit, period = "", whose, when = "", per = ""] = account.split("|");
+  if (whose !== (unit === "usd" && budget.includeIdle ? "all" : "requests")) return false;
   const scopes = [...budget.when]
     .map(([scope, values]) => `${scope}:${JSON.stringify([...values].sort())}`)
     .join(";");
   const isPer = budget.per ?? (budget.period === "per_task" ? "task" : "");
   return period.startsWith(`${budget.period}/`) && when === scopes && per.split("=")[0] === isPer;
+}
+
+/** A fold looks a day back for a task: what is older is over. */
+function isOld(disk: FakeDisk, now: number, task: string): boolean {
+  return disk.entries.some(({ request, at }) => request === task && at < now - 86_400_000_000);
 }
 
 function perValueOf(account: string): string {

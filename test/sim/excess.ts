@@ -1,10 +1,14 @@
 // How far each enforcing budget is past its limit, and whether it may be (MONEY §1): every budget here cuts, so
-// an excess appears only in the tick of a reload, and only shrinks after it.
+// an excess appears only in the tick of a reload, or by as much as containers cost that it counts; and only
+// shrinks otherwise.
 
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
 import { formatInstant } from "../../src/metering/time.ts";
-import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
+import { type Budget, isEnforcing, type Policy } from "../../src/policy/policy.ts";
 import { belongsTo, unitOf } from "./checks.ts";
+
+/** By how much containers can have added to what a budget counts since it was asked last. */
+export type Growth = (budget: Budget, unit: string) => bigint;
 
 export class Excess {
   #allowed = new Map<string, bigint>();
@@ -14,29 +18,38 @@ export class Excess {
     this.#allowed = new Map(excesses(accounts, policy).map(({ key, over }) => [key, over]));
   }
 
-  check(accounts: LocalAccounts, policy: Policy): void {
+  check(accounts: LocalAccounts, policy: Policy, growth: Growth): void {
     const now = excesses(accounts, policy);
-    for (const { key, over, what } of now) {
-      if (over > (this.#allowed.get(key) ?? 0n)) throw new Error(what);
+    for (const { key, over, what, budget, unit } of now) {
+      if (over > (this.#allowed.get(key) ?? 0n) + growth(budget, unit)) throw new Error(what);
     }
     this.#allowed = new Map(now.map(({ key, over }) => [key, over]));
   }
 }
 
+interface Found {
+  readonly key: string;
+  readonly over: bigint;
+  readonly what: string;
+}
+
 function excesses(accounts: LocalAccounts, policy: Policy) {
-  const found: { readonly key: string; readonly over: bigint; readonly what: string }[] = [];
+  const found: (Found & { readonly budget: Budget; readonly unit: string })[] = [];
+  const view = accounts.view();
   const enforcing = policy.budgets.filter(isEnforcing);
-  for (const { account, start, balance } of accounts.book.all()) {
+  for (const { account, start } of accounts.book.all()) {
+    const balance = view.balance(account, start);
     if (balance.held < 0n) throw new Error(`${account} holds less than nothing: ${balance.held}`);
     const taken = balance.settled + balance.held;
     if (taken === 0n) continue;
     for (const budget of enforcing) {
-      const limit = budget.limits.get(unitOf(account));
+      const unit = unitOf(account);
+      const limit = budget.limits.get(unit);
       if (limit === undefined || taken <= limit || !belongsTo(account, budget)) continue;
       const what =
         `${budget.id} is past its limit of ${limit} in the period of ${formatInstant(start)}: ` +
         `${balance.settled} settled, ${balance.held} held`;
-      found.push({ key: `${start}|${account}|${budget.id}`, over: taken - limit, what });
+      found.push({ key: `${start}|${account}|${budget.id}`, over: taken - limit, what, budget, unit });
     }
   }
   return found;

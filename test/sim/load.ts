@@ -64,6 +64,11 @@ const GRACE = 6_000;
 export class IdleSlots {
   readonly #since = new Map<string, number>();
 
+  /** Timers come late. */
+  stalled(): void {
+    this.#since.clear();
+  }
+
   check(policy: Policy, fleet: Fleet, room: WaitingRoom, now: number): void {
     for (const upstream of policy.upstreams.values()) {
       const { id } = upstream;

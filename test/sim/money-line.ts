@@ -54,6 +54,11 @@ export class MoneyLine {
     this.#idleSince.clear();
   }
 
+  /** Timers come late: whoever waits is looked at from now on. */
+  stalled(): void {
+    this.#idleSince.clear();
+  }
+
   ended(task: string): void {
     this.#waiting.delete(task);
     this.#since.delete(task);

@@ -1,5 +1,6 @@
 // The policy of one simulated run: tight budgets of every reach, over upstreams priced by time and by piece.
 
+import { hourlyRate } from "../../src/metering/money.ts";
 import { type DurationUs, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Budget, Policy, Upstream } from "../../src/policy/policy.ts";
 import { budget, model, perHour, perRequest, policy, upstream } from "../support/policies.ts";
@@ -66,6 +67,37 @@ export function withActions(given: Policy, random: Random): Policy {
   const models = [{ ...flux, fallbackModel: "flux-fast" }, model("flux-fast", ids, { estimate: seconds(4) })];
   return { ...given, budgets, models: new Map(models.map((one) => [one.id, one])) };
 }
+
+/** What is paid by the hour runs in containers, of which some bill as one; and not every budget counts them. */
+export function withContainers(given: Policy, random: Random): Policy {
+  const billsAsOne = random.chance(0.2);
+  const upstreams = [...given.upstreams.values()].map((one): Upstream => {
+    if (one.price.kind !== "hour" || one.price.rate === 0n) return one;
+    const together = billsAsOne ? { machine: "pair", provider: "aws" as const, price: PAIR } : {};
+    const price = billsAsOne ? PAIR : one.price;
+    const idleRate = hourlyRate((price.rate * BigInt(random.pick([0, 1, 10, 50, 100, 120]))) / 100n);
+    return {
+      ...one,
+      ...together,
+      hasContainer: true,
+      idleRate,
+      minBilled: seconds(random.pick([0, 20, 90])),
+    };
+  });
+  const hourly = upstreams.find(({ hasContainer }) => hasContainer);
+  const alike = (one: Upstream) =>
+    billsAsOne && hourly !== undefined && one.hasContainer
+      ? { ...one, idleRate: hourly.idleRate, minBilled: hourly.minBilled }
+      : one;
+  const more = [
+    budget("boxes", { limit_usd: cents(random, 10, 90), per: "machine", overrun: "cut" }),
+    budget("box", { limit_usd: cents(random, 10, 90), when: { upstream: "slow-aws" }, overrun: "cut" }),
+  ].filter(() => random.chance(0.4));
+  const budgets = [...given.budgets, ...more].map((one) => ({ ...one, includeIdle: random.chance(0.7) }));
+  return { ...given, budgets, upstreams: new Map(upstreams.map((one) => [one.id, alike(one)])) };
+}
+
+const PAIR = { kind: "hour", rate: hourlyRate(7_123_456_789n), source: { kind: "policy" } } as const;
 
 function rateOf(random: Random): Pick<Upstream, "rateLimit"> {
   if (random.chance(0.75)) return {};

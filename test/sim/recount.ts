@@ -4,6 +4,8 @@
 interface Line {
   readonly at: number;
   readonly kind: string;
+  /** Undefined: it is a container's own. */
+  readonly request: string | undefined;
   readonly facts: Readonly<Record<string, string | undefined>>;
   readonly amount: bigint;
   readonly elapsed: number;
@@ -16,7 +18,12 @@ interface Limit {
   readonly when: ReadonlyMap<string, readonly string[]>;
   readonly per: string | undefined;
   readonly period: string;
+  readonly includeIdle: boolean;
 }
+
+const CHARGED = ["settled", "startup", "idle", "minimum", "gap", "adjusted"];
+/** What container money carries; whoever asks for more never receives it. */
+const OF_CONTAINERS = ["provider", "upstream", "machine", "gpu_tier"];
 
 const LENGTHS: Readonly<Record<string, number>> = { daily: 86_400_000_000, hourly: 3_600_000_000 };
 
@@ -24,14 +31,22 @@ const LENGTHS: Readonly<Record<string, number>> = { daily: 86_400_000_000, hourl
 export function recount(entries: readonly Line[], budget: Limit, unit: string): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const entry of entries) {
-    if (entry.kind !== "settled") continue;
+    if (!CHARGED.includes(entry.kind)) continue;
     const { facts } = entry;
+    if (entry.request === undefined && !receivesContainers(budget, unit)) continue;
     if (![...budget.when].every(([scope, values]) => values.includes(facts[scope] ?? "?"))) continue;
-    const value = budget.per === "user" ? facts.user : budget.period === "per_task" ? facts.task : "";
-    const key = keyOf(budget, entry.at, value ?? "");
+    const per = budget.per ?? (budget.period === "per_task" ? "task" : undefined);
+    const key = keyOf(budget, entry.at, per === undefined ? "" : (facts[per] ?? "unknown"));
     sums.set(key, (sums.get(key) ?? 0n) + countOf(unit, entry));
   }
   return sums;
+}
+
+/** Whether a container's own money can count there at all; its provider and its name may still say no. */
+export function receivesContainers({ when, per, period, includeIdle }: Limit, unit: string): boolean {
+  const scopes = [...when.keys(), ...(per === undefined ? [] : [per])];
+  const isGrouped = period === "per_task" || period === "per_session";
+  return unit === "usd" && includeIdle && !isGrouped && scopes.every((one) => OF_CONTAINERS.includes(one));
 }
 
 export function keyOf(budget: Limit, at: number, value: string): string {
@@ -48,7 +63,7 @@ function countOf(unit: string, entry: Line): bigint {
     case "images":
       return BigInt(entry.images);
     case "seconds":
-      return BigInt(entry.elapsed);
+      return BigInt(entry.kind === "settled" ? entry.elapsed : 0);
     case "tokens":
       return BigInt(entry.tokens.input + entry.tokens.output);
     default:

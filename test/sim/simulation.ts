@@ -4,26 +4,30 @@
 
 import { setImmediate as turn } from "node:timers/promises";
 import { Fleet } from "../../src/cloud/fleet.ts";
-import type { AccountsOptions, LocalAccounts } from "../../src/ledger/accounts.ts";
+import type { LocalAccounts } from "../../src/ledger/accounts.ts";
 import { LedgerClock } from "../../src/ledger/clock.ts";
-import { recover } from "../../src/ledger/recovery.ts";
 import { StoreError } from "../../src/ledger/store.ts";
-import { NOTHING } from "../../src/metering/quantity.ts";
 import { type DurationUs, type Instant, SECOND } from "../../src/metering/time.ts";
-import { covering, type Facts, factsOf } from "../../src/policy/match.ts";
-import { isEnforcing, type Policy } from "../../src/policy/policy.ts";
+import { factsOf } from "../../src/policy/match.ts";
+import type { Policy } from "../../src/policy/policy.ts";
 import { type Attempt, type Exchanged, exchange, type Send } from "../../src/proxy/exchange.ts";
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
-import { FakeDisk } from "../support/fake-disk.ts";
+import type { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
 import { AlertsTold } from "./alerts-told.ts";
-import { checkBook, checkRecord } from "./checks.ts";
+import { planArrivals, whatCameOf } from "./arrivals.ts";
+import { Bill } from "./bill.ts";
+import { checkBook, checkRecord, isEnforced } from "./checks.ts";
+import { newDisk } from "./disk.ts";
 import { Excess } from "./excess.ts";
+import { FULL, type Kind, type MakeAccounts, type Report } from "./kind.ts";
 import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
+import { Machines, staysUp } from "./machines.ts";
 import { MoneyLine } from "./money-line.ts";
-import { simulatedPolicy, withActions, withSlots } from "./policy.ts";
+import { simulatedPolicy, withActions, withContainers, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
-import { countedBy, edited, plannedBlows, startable } from "./storm.ts";
+import { restarted } from "./restart.ts";
+import { BLOWS, CONTAINER_BLOWS, countedBy, type Edit, planBlows } from "./storm.ts";
 import { TimeWatch } from "./time-watch.ts";
 import { WatchedLearning } from "./trials.ts";
 import { type Client, sendTo } from "./upstreams.ts";
@@ -33,18 +37,9 @@ import { World } from "./world.ts";
 const START = (Date.UTC(2026, 10, 22, 23, 58) * 1000) as Instant;
 const REQUESTS = 60;
 
-export interface Report {
-  readonly seed: number;
-  readonly requests: number;
-  readonly outcomes: ReadonlyMap<string, number>;
-  readonly crashes: number;
-}
-
-export type MakeAccounts = (options: AccountsOptions) => LocalAccounts;
-
-/** Throws with the seed and what was wrong. `slots`: upstreams have bounds, requests wait and are learned from. */
-export async function simulate(seed: number, make: MakeAccounts, slots = true): Promise<Report> {
-  const simulation = new Simulation(seed, make, slots);
+/** Throws with the seed and what was wrong. */
+export async function simulate(seed: number, make: MakeAccounts, kind = FULL): Promise<Report> {
+  const simulation = new Simulation(seed, make, kind);
   try {
     return await simulation.run();
   } catch (cause) {
@@ -71,6 +66,10 @@ class Simulation {
   /** Undefined in calm runs: nothing but requests, failures and at most one power cut. */
   readonly #storm: Random | undefined;
   #reloads = 0;
+  /** Undefined where nothing runs in containers. */
+  readonly #machines: Machines | undefined;
+  readonly #weather: Random;
+  readonly #bill = new Bill((what) => this.#count(what));
   readonly #excess = new Excess();
   #alerts: AlertsTold;
   #events = 0;
@@ -93,20 +92,24 @@ class Simulation {
   #life = 0;
   #endedAt: Instant | undefined;
 
-  constructor(seed: number, make: MakeAccounts, slots: boolean) {
+  constructor(seed: number, make: MakeAccounts, { slots, containers }: Kind) {
     this.#seed = seed;
     this.#learns = slots;
     this.#make = make;
     this.#random = seeded(seed);
     this.#chance = seeded(seed + 0.5e9);
     const plain = simulatedPolicy(this.#random);
-    this.#policy = slots ? withActions(withSlots(plain, this.#chance), this.#chance) : plain;
+    const bounded = slots ? withActions(withSlots(plain, this.#chance), this.#chance) : plain;
+    this.#weather = seeded(seed + 0.75e9);
+    const hasContainers = containers && this.#weather.chance(0.5);
+    this.#policy = hasContainers ? withContainers(bounded, this.#weather) : bounded;
     this.#firstPolicy = this.#policy;
+    this.#machines = hasContainers ? this.#newMachines() : undefined;
     const storm = seeded(seed + 0.25e9);
     this.#storm = slots && storm.chance(0.6) ? storm : undefined;
     this.#diesAfter = this.#storm?.chance(0.4) ? this.#storm.whole(1, 900) : -1;
-    this.#disk = this.#newDisk();
-    this.#disk.tracked = this.#storm === undefined ? [] : countedBy(this.#policy);
+    this.#disk = newDisk(this.#world, this.#random, this.#storm);
+    this.#disk.tracked = this.#isPrepared ? countedBy(this.#policy) : [];
     this.#accounts = this.#start(this.#disk);
     this.#alerts = this.#newAlerts();
     this.#upstreams = new UpstreamLoad(this.#world);
@@ -115,10 +118,16 @@ class Simulation {
     this.#room = this.#openRoom();
   }
 
+  /** Where policies change, a daemon starts as the real one does: what it counts is complete. */
+  get #isPrepared(): boolean {
+    return this.#storm !== undefined || this.#machines !== undefined;
+  }
+
   async run(): Promise<Report> {
     this.#beat(this.#life);
-    this.#plan(REQUESTS, 180);
+    planArrivals(this.#world, this.#random, REQUESTS, 180 * SECOND, () => this.#arrive());
     this.#planStorm(180);
+    this.#machines?.begin();
     if (this.#random.chance(0.5)) {
       this.#world.after(this.#random.whole(SECOND, 180 * SECOND) as DurationUs, () => this.#powerCut());
     }
@@ -129,64 +138,68 @@ class Simulation {
     // The watch looks after the tick.
     await turn();
     checkBook(this.#accounts, this.#disk, this.#policy, this.#reloads > 0);
+    if (!this.#bill.isOver) throw new Error("a container's last lease is not over, or not on disk");
     this.#alerts.checkEnd(this.#policy);
     checkSlotsBack(this.#policy, this.#fleet, this.#room);
     checkRecord(this.#clients, this.#disk, this.#crashes > 0);
-    return {
-      seed: this.#seed,
-      requests: this.#clients.length,
-      outcomes: this.#outcomes,
-      crashes: this.#crashes,
-    };
+    const [seed, requests] = [this.#seed, this.#clients.length];
+    return { seed, requests, outcomes: this.#outcomes, crashes: this.#crashes };
   }
 
   /** All requests have ended and the disk has caught up; a disk that never does is left to the last check. */
   #isOver(): boolean {
     if (this.#clients.length < REQUESTS || this.#running > 0) return false;
     this.#endedAt ??= this.#world.now();
+    this.#machines?.close();
     const patience = this.#world.now() - this.#endedAt;
     const isClean =
       this.#disk.holds.size === 0 && this.#accounts.open === 0 && this.#accounts.outbox.kept === 0;
-    return patience > 120 * SECOND || (isClean && patience > 5 * SECOND);
+    return patience > 120 * SECOND || (isClean && this.#bill.isOver && patience > 5 * SECOND);
   }
 
   #check(): void {
     if (this.#bugs.length > 0) throw this.#bugs[0];
-    this.#excess.check(this.#accounts, this.#policy);
+    const view = this.#accounts.view();
+    this.#bill.check(this.#accounts, view, this.#policy);
+    this.#bill.checkLaw(this.#disk, this.#accounts);
+    this.#excess.check(this.#accounts, this.#policy, this.#bill.takeGrowth(view.at));
     this.#alerts.check();
     this.#time.check(this.#accounts.now(), this.#world.monotonic(), this.#life);
     if (this.#accounts.open > this.#running) {
       throw new Error(`${this.#accounts.open} holds are open, and ${this.#running} requests run`);
     }
     this.#upstreams.check(this.#policy);
-    this.#line.check(this.#accounts.view());
+    this.#line.check(view);
     this.#idle.check(this.#policy, this.#fleet, this.#room, this.#world.monotonic());
     this.#events += 1;
     if (this.#events === this.#diesAfter) this.#powerCut();
   }
 
   #planStorm(within: number): void {
-    const storm = this.#storm;
-    if (storm === undefined) return;
-    for (const { at, blow } of plannedBlows(storm, within * SECOND)) {
-      this.#world.after(at as DurationUs, () =>
-        blow(
-          {
-            reload: () => void this.#reload(storm).catch((error) => this.#bugs.push(error)),
-            stepWall: (by) => this.#world.stepWall(by),
-            stop: () => this.#stopSpending(storm),
-          },
-          storm,
-        ),
-      );
-    }
+    const house = {
+      reload: (edit: Edit) => void this.#reload(edit).catch((error) => this.#bugs.push(error)),
+      stepWall: (by: number) => this.#world.stepWall(by),
+      stop: (time: DurationUs) => this.#stopSpending(time),
+      stall: (by: number) => this.#stall(by),
+      turnContainer: () => this.#machines?.shake(),
+    };
+    if (this.#storm !== undefined) planBlows(this.#world, this.#storm, BLOWS, within * SECOND, house);
+    if (this.#machines !== undefined)
+      planBlows(this.#world, this.#weather, CONTAINER_BLOWS, within * SECOND, house);
+  }
+
+  /** All timers come late: nobody has been forgotten yet. */
+  #stall(by: number): void {
+    this.#world.stall(by);
+    this.#line.stalled();
+    this.#idle.stalled();
   }
 
   /** As daemon/reload.ts does it. */
-  async #reload(storm: Random): Promise<void> {
+  async #reload(edit: Edit): Promise<void> {
     if (this.#saved !== undefined) return;
     const [life, accounts] = [this.#life, this.#accounts];
-    const next = edited(this.#policy, this.#firstPolicy, storm);
+    const next = edit(this.#policy, this.#firstPolicy);
     this.#saved = next;
     try {
       const putInForce = await accounts.prepare(next);
@@ -195,6 +208,7 @@ class Simulation {
       this.#policy = next;
       this.#reloads += 1;
       this.#count("reloaded");
+      this.#machines?.turned();
       this.#excess.turned(accounts, next);
       this.#line.turned();
       this.#fleet.follow(next);
@@ -208,11 +222,11 @@ class Simulation {
     }
   }
 
-  #stopSpending(storm: Random): void {
+  #stopSpending(time: DurationUs): void {
     const life = this.#life;
     this.#accounts.stopped = { by: "an operator", at: this.#accounts.now() };
     this.#room.reconsider();
-    this.#world.after(storm.whole(SECOND, 40 * SECOND) as DurationUs, () => {
+    this.#world.after(time, () => {
       if (life !== this.#life) return;
       this.#accounts.stopped = undefined;
       this.#room.reconsider();
@@ -220,18 +234,8 @@ class Simulation {
   }
 
   #newAlerts(): AlertsTold {
-    return new AlertsTold(this.#accounts, this.#disk, () => this.#policy);
-  }
-
-  /** Bursts of one to eight that arrive in the same tick: what races in a real house races here. */
-  #plan(requests: number, within: number): void {
-    for (let left = requests; left > 0; ) {
-      const burst = Math.min(left, this.#random.whole(1, 8));
-      left -= burst;
-      this.#world.after(this.#random.whole(0, within * SECOND) as DurationUs, () => {
-        for (let index = 0; index < burst; index += 1) this.#arrive();
-      });
-    }
+    const count = (what: string) => this.#count(what);
+    return new AlertsTold(this.#accounts, this.#disk, () => this.#policy, count);
   }
 
   #arrive(): void {
@@ -248,9 +252,10 @@ class Simulation {
     }
     const disk = this.#disk;
     const batched = new Set<Attempt>();
-    const script = sendTo(this.#world, this.#random, client, (attempt) => {
-      return batched.has(attempt) || disk.endings.has(client.id);
-    });
+    const isDurable = (attempt: Attempt) => batched.has(attempt) || disk.endings.has(client.id);
+    const enter = (attempt: Attempt) =>
+      this.#machines === undefined ? staysUp(attempt) : this.#machines.enter(attempt);
+    const script = sendTo(this.#world, this.#random, client, isDurable, enter);
     const gateway = {
       policy: () => this.#policy,
       accounts: this.#line.watch(this.#accounts),
@@ -262,7 +267,7 @@ class Simulation {
     const send: Send = (attempt) => {
       const { upstream } = attempt;
       // Free work that no enforcing budget covers when it is admitted need not wait for the disk (MONEY §7).
-      if (upstream.id === "free" && !this.#isEnforced(factsOf(asked, upstream))) batched.add(attempt);
+      if (upstream.id === "free" && !isEnforced(this.#policy, factsOf(asked, upstream))) batched.add(attempt);
       return this.#upstreams.run(upstream, () => script(attempt));
     };
     this.#running += 1;
@@ -272,19 +277,11 @@ class Simulation {
     );
   }
 
-  #isEnforced(facts: Facts): boolean {
-    return covering(this.#policy, facts).some(({ ground }) => isEnforcing(ground.budget));
-  }
-
   #ended(task: string, exchanged: Exchanged): void {
     this.#learning?.ended(task);
     this.#running -= 1;
     this.#line.ended(task);
-    const outcome = exchanged.kind === "sent" ? exchanged.ending.outcome : exchanged.kind;
-    this.#count(outcome);
-    if (exchanged.kind === "sent" && exchanged.waited > 0) this.#count("waited");
-    if (exchanged.kind === "sent" && exchanged.decision.degraded !== undefined) this.#count("degraded");
-    if (exchanged.kind === "refused" && exchanged.breach.waited !== undefined) this.#count("waited in vain");
+    for (const what of whatCameOf(exchanged)) this.#count(what);
   }
 
   /** What was not acknowledged is lost; what was is recovered, and the house goes on. */
@@ -294,29 +291,24 @@ class Simulation {
     this.#running = 0;
     const pending = REQUESTS - this.#clients.length;
     this.#world.clear();
-    this.#disk = this.#disk.powerCut();
-    if (this.#storm !== undefined) {
-      this.#policy = startable(this.#disk.tracked, this.#saved, this.#policy);
-      this.#disk.tracked = countedBy(this.#policy);
-      this.#saved = undefined;
-    }
-    const restart = this.#world.wall();
-    const crash = { ...this.#disk.stored(), containers: [], restart, policy: this.#policy };
-    for (const write of recover(crash)) this.#disk.writeNow(write);
-    // What is still held is of a write that a failing disk took without its counterpart (ledger/open.ts).
-    if (this.#storm !== undefined) {
-      for (const [key, one] of this.#disk.balances) this.#disk.balances.set(key, { ...one, held: NOTHING });
-    }
+    if (this.#machines !== undefined) this.#world.stall(this.#weather.whole(0, 20) * SECOND);
+    const saved = this.#isPrepared ? (this.#saved ?? "none") : undefined;
+    const restart = { at: this.#world.wall(), policy: this.#policy, saved } as const;
+    ({ disk: this.#disk, policy: this.#policy } = restarted(this.#disk, restart, this.#bill));
+    this.#saved = undefined;
+    this.#bill.reread(this.#disk);
     this.#accounts = this.#start(this.#disk);
     this.#excess.turned(this.#accounts, this.#policy);
+    this.#bill.takeGrowth(this.#accounts.now());
     this.#alerts = this.#newAlerts();
     this.#upstreams = new UpstreamLoad(this.#world);
     this.#line = this.#newLine();
     this.#fleet = this.#newFleet();
     this.#room = this.#openRoom();
     this.#beat(this.#life);
-    this.#plan(pending, 60);
+    planArrivals(this.#world, this.#random, pending, 60 * SECOND, () => this.#arrive());
     this.#planStorm(60);
+    this.#machines?.begin();
   }
 
   #timers() {
@@ -329,6 +321,15 @@ class Simulation {
       () => this.#policy,
       () => this.#accounts.now(),
       isIn,
+    );
+  }
+
+  #newMachines(): Machines {
+    const own = { world: this.#world, random: this.#weather, bill: this.#bill };
+    const count = (what: string) => this.#count(what);
+    return new Machines(
+      { ...own, accounts: () => this.#accounts, policy: () => this.#policy, count },
+      this.#policy,
     );
   }
 
@@ -364,16 +365,27 @@ class Simulation {
     const stored = disk.stored();
     const learning = this.#learns ? new WatchedLearning(disk, (what) => this.#count(what)) : undefined;
     this.#learning = learning;
-    return this.#make({
+    disk.onHanded = (write) => this.#bill.handed(write);
+    disk.onRefused = (write) => this.#bill.refused(write);
+    const accounts = this.#make({
       store: disk,
       clock: new LedgerClock(this.#world, stored.highWater),
       owner: { name: "simulation", epoch: this.#life },
       policy: this.#policy,
       balances: stored.balances,
       tracked: stored.tracked,
+      containers: stored.containers,
       onTrouble: () => undefined,
       learn: (lesson) => learning?.learn(lesson),
     });
+    this.#bill.watch(accounts, () => this.#policy);
+    // As a daemon starts; nothing is to be folded.
+    if (this.#machines !== undefined)
+      accounts.prepare(this.#policy).then(
+        (adopt) => adopt(),
+        (error) => this.#bugs.push(error),
+      );
+    return accounts;
   }
 
   #beat(life: number): void {
@@ -382,19 +394,6 @@ class Simulation {
       // A heartbeat that the disk refused is tried again with the next one.
       this.#accounts.heartbeat().catch(() => undefined);
       this.#beat(life);
-    });
-  }
-
-  #newDisk(): FakeDisk {
-    const slowest = this.#random.pick([0, 2_000, 200_000, 3 * SECOND]);
-    const failing = this.#random.pick([0, 0, 0.05]);
-    return new FakeDisk({
-      delay: () =>
-        new Promise((resolve) => {
-          const stall = this.#storm?.chance(0.01) ? this.#storm.whole(5, 20) * SECOND : 0;
-          this.#world.after((this.#random.whole(0, slowest) + stall) as DurationUs, resolve);
-        }),
-      fails: () => this.#random.chance(failing),
     });
   }
 }

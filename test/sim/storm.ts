@@ -2,70 +2,61 @@
 // stalls. Each event is one row of a table: a further one is one line. It has a source of chance of its own, so
 // that a calm run of a seed stays what it was.
 
-import { quantityOf } from "../../src/metering/quantity.ts";
-import { HOUR, MINUTE, SECOND } from "../../src/metering/time.ts";
+import { type DurationUs, HOUR, MINUTE, SECOND } from "../../src/metering/time.ts";
 import { groundsOf } from "../../src/policy/match.ts";
-import type { Budget, Policy } from "../../src/policy/policy.ts";
+import type { Policy } from "../../src/policy/policy.ts";
+import { edited, withContainersEdited } from "./edits.ts";
 import type { Random } from "./random.ts";
+import type { World } from "./world.ts";
 
 /** What the storm may do to the house; whoever stops spending resumes it later. */
 export interface Shaken {
-  reload(): void;
+  reload(edit: Edit): void;
   stepWall(by: number): void;
-  stop(): void;
+  stop(time: DurationUs): void;
+  /** The process does not run meanwhile. */
+  stall(by: number): void;
+  /** A container is started, turned off or started again. */
+  turnContainer(): void;
 }
+
+/** The policy in force, and the one that the run began with: what an edit took away may come back. */
+export type Edit = (policy: Policy, first: Policy) => Policy;
 
 type Blow = (house: Shaken, random: Random) => void;
 
 /** Events that befall a house: a new kind is a row more. Policies are edited twice as often. */
-const BLOWS: readonly Blow[] = [
-  (house) => house.reload(),
-  (house) => house.reload(),
+export const BLOWS: readonly Blow[] = [
+  (house, random) => house.reload((policy, first) => edited(policy, first, random)),
+  (house, random) => house.reload((policy, first) => edited(policy, first, random)),
   (house, random) => house.stepWall(-random.whole(1, 10) * MINUTE),
   (house, random) => house.stepWall(random.whole(1, 240) * SECOND),
   (house, random) => house.stepWall(random.pick([HOUR, 25 * HOUR])),
-  (house) => house.stop(),
+  (house, random) => house.stop(random.whole(SECOND, 40 * SECOND) as DurationUs),
 ];
 
-/** One after another, each at its time; `after` plans it. */
-export function plannedBlows(
+/** What befalls a house with containers besides: machines sleep (the wall goes on) and hang (beats come late). */
+export const CONTAINER_BLOWS: readonly Blow[] = [
+  (house) => house.turnContainer(),
+  (house) => house.turnContainer(),
+  (house) => house.turnContainer(),
+  (house, random) => house.stepWall(random.whole(3, 100) * SECOND),
+  (house, random) => house.stall(random.whole(7, 30) * SECOND),
+  (house, random) => house.reload((policy, first) => withContainersEdited(policy, first, random)),
+];
+
+/** One to six of them, each at its time within the next microseconds. */
+export function planBlows(
+  world: World,
   random: Random,
+  blows: readonly Blow[],
   within: number,
-): readonly { readonly at: number; readonly blow: Blow }[] {
-  return Array.from({ length: random.whole(1, 6) }, () => ({
-    at: random.whole(0, within),
-    blow: random.pick(BLOWS),
-  }));
-}
-
-/** The policy as somebody has edited it: limits moved, budgets renamed, moved to others, gone and back again. */
-export function edited(policy: Policy, first: Policy, random: Random): Policy {
-  const byGround = (one: Budget) => `${one.period} ${one.per} ${[...one.limits.keys()]}`;
-  const kept = policy.budgets.filter(() => random.chance(0.85)).map((one) => editedBudget(one, random));
-  const known = new Set(kept.map(byGround));
-  const back = first.budgets.filter((one) => !known.has(byGround(one)) && random.chance(0.3));
-  return { ...policy, budgets: [...kept, ...back], digest: `${policy.digest}+` };
-}
-
-function editedBudget(one: Budget, random: Random): Budget {
-  switch (random.whole(0, 5)) {
-    case 0: {
-      const percent = BigInt(random.whole(20, 150));
-      const limits = [...one.limits].map(
-        ([unit, limit]) => [unit, quantityOf((limit * percent) / 100n)] as const,
-      );
-      return { ...one, limits: new Map(limits) };
-    }
-    case 1:
-      return { ...one, id: one.id.endsWith("-too") ? one.id.slice(0, -4) : `${one.id}-too` };
-    case 2: {
-      if (!one.when.has("user")) return one;
-      return { ...one, when: new Map([["user", [random.pick(["alice", "bob", "eve"])]]]) };
-    }
-    case 3:
-      return { ...one, shadow: random.chance(0.3) };
-    default:
-      return one;
+  house: Shaken,
+): void {
+  for (let left = random.whole(1, 6); left > 0; left -= 1) {
+    const at = random.whole(0, within) as DurationUs;
+    const blow = random.pick(blows);
+    world.after(at, () => blow(house, random));
   }
 }
 

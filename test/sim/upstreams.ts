@@ -19,54 +19,75 @@ export interface Client {
   batched: boolean;
 }
 
+/** A request at an upstream: what it stands on may have to start first, and may go away under it. */
+export interface Stay {
+  /** Begins the request, and calls, once it can be served. */
+  serve(call: () => void): void;
+  broken(call: () => void): void;
+  /** The last byte was read, or its socket is gone: stops the request. */
+  leave(): void;
+}
+
+/** `enter`: undefined where nobody answers. */
 export function sendTo(
   world: World,
   random: Random,
   client: Client,
   isDurable: (attempt: Attempt) => boolean,
+  enter: (attempt: Attempt) => Stay | undefined,
 ) {
   return (attempt: Attempt): Promise<Relayed> =>
     new Promise((resolve) => {
       const connect = random.whole(0, 20_000) as DurationUs;
       world.after(connect, () => {
         if (attempt.signal.aborted) return resolve(gone(attempt));
-        if (random.chance(0.08))
+        const stay = random.chance(0.08) ? undefined : enter(attempt);
+        if (stay === undefined)
           return resolve({
             kind: "unsent",
             why: "unreachable",
             replayable: true,
             cause: new Error("refused"),
           });
-        attempt.held.begin();
-        // Every third one is a tunnel; without a throw of the dice, so that a seed stays the run that it was.
-        if (Number(client.id.slice(2)) % 3 === 0) attempt.held.bySlice();
         client.sent = true;
         client.batched = isDurable(attempt);
-        serve(world, random, client, attempt, isDurable, resolve);
+        const script = { world, random, client, attempt, stay, isDurable };
+        serve(script, resolve);
       });
     });
 }
 
+interface Script {
+  readonly world: World;
+  readonly random: Random;
+  readonly client: Client;
+  readonly attempt: Attempt;
+  readonly stay: Stay;
+  readonly isDurable: (attempt: Attempt) => boolean;
+}
+
 function serve(
-  world: World,
-  random: Random,
-  client: Client,
-  attempt: Attempt,
-  isDurable: (attempt: Attempt) => boolean,
+  { world, random, client, attempt, stay, isDurable }: Script,
   resolve: (relayed: Relayed) => void,
 ): void {
   const outcome = random.pick(["relayed", "relayed", "relayed", "relayed", "failed", "truncated"] as const);
   const hangs = random.chance(0.05);
   const time = hangs ? 240 * SECOND : random.whole(1000, 40 * SECOND);
+  let forget: () => void = () => undefined;
   const end = (ending: Ending["outcome"]) => {
     forget();
     attempt.signal.removeEventListener("abort", onAbort);
-    attempt.held.stop();
+    stay.leave();
     resolve(ended(client, ending, () => isDurable(attempt)));
   };
-  const forget = world.after(time as DurationUs, () => end(outcome));
   const onAbort = () => end(attempt.signal.reason === "cut" ? "cut" : "aborted");
   attempt.signal.addEventListener("abort", onAbort, { once: true });
+  stay.broken(() => end("truncated"));
+  stay.serve(() => {
+    // Every third one is a tunnel; without a throw of the dice, so that a seed stays the run that it was.
+    if (Number(client.id.slice(2)) % 3 === 0) attempt.held.bySlice();
+    forget = world.after(time as DurationUs, () => end(outcome));
+  });
 }
 
 function gone(attempt: Attempt): Relayed {

@@ -17,6 +17,8 @@ export class World implements Clock {
   /** How far somebody has set the wall clock. */
   #skew = 0;
   #order = 0;
+  /** Whoever starts after a power cut is let come to its first rest. */
+  #isNew = false;
 
   constructor(start: Instant) {
     this.#start = start;
@@ -29,6 +31,11 @@ export class World implements Clock {
   /** Sets the wall clock forward or back. */
   stepWall(by: number): void {
     this.#skew += by;
+  }
+
+  /** The process does not run for a while: what falls due meanwhile happens late. */
+  stall(by: number): void {
+    this.#now += by;
   }
 
   monotonic(): DurationUs {
@@ -55,16 +62,19 @@ export class World implements Clock {
     await turn();
     check();
     for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
-      this.#now = event.at;
+      this.#now = Math.max(this.#now, event.at);
       event.call();
       await turn();
       check();
       if (until()) return;
+      if (this.#isNew) await turn();
+      this.#isNew = false;
     }
   }
 
   /** Power is cut: nothing that was planned happens. */
   clear(): void {
     this.#events.length = 0;
+    this.#isNew = true;
   }
 }

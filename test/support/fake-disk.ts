@@ -3,8 +3,11 @@
 
 import type { AlertRow } from "../../src/ledger/alert-rows.ts";
 import type { BalanceChange } from "../../src/ledger/book.ts";
+import { leaseKey } from "../../src/ledger/container.ts";
+import type { StoredContainer } from "../../src/ledger/container-lease.ts";
 import type { HeldRow } from "../../src/ledger/held.ts";
 import {
+  type ContainerRow,
   type DecisionRow,
   type EndingRow,
   type Entry,
@@ -14,6 +17,7 @@ import {
   type Write,
 } from "../../src/ledger/store.ts";
 import type { LeaseState, Part } from "../../src/metering/lease.ts";
+import { add, nanoUsd } from "../../src/metering/money.ts";
 import { NOTHING, type Quantity, quantityOf, sum, type Unit } from "../../src/metering/quantity.ts";
 import { EPOCH, type Instant, latest } from "../../src/metering/time.ts";
 
@@ -30,6 +34,8 @@ export class FakeDisk implements Store {
   readonly balances = new Map<string, BalanceChange>();
   readonly holds = new Map<string, HeldRow>();
   readonly leases = new Map<string, { at: Instant; state: LeaseState }>();
+  /** By lease. */
+  readonly containers = new Map<string, ContainerRow>();
   readonly decisions = new Map<string, DecisionRow>();
   readonly endings = new Map<string, EndingRow>();
   readonly alerts: AlertRow[] = [];
@@ -37,6 +43,9 @@ export class FakeDisk implements Store {
   highWater: Instant = EPOCH;
   heartbeat: Instant = EPOCH;
   isDead = false;
+  /** Told of each write as it is handed over, in its tick. */
+  onHanded: (write: Write) => void = () => undefined;
+  onRefused: (write: Write) => void = () => undefined;
   readonly #whims: DiskWhims;
   readonly #waiting: { readonly act: () => void; readonly reject: (error: Error) => void }[] = [];
   #isTurning = false;
@@ -46,7 +55,10 @@ export class FakeDisk implements Store {
   }
 
   write(write: Write): Promise<void> {
-    return this.#inTurn(() => this.#put(write));
+    this.onHanded(write);
+    const writing = this.#inTurn(() => this.#put(write));
+    writing.catch(() => this.onRefused(write));
+    return writing;
   }
 
   async track(keys: readonly string[]): Promise<void> {
@@ -58,7 +70,7 @@ export class FakeDisk implements Store {
   fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]> {
     return this.#inTurn(() => {
       const changes = questions.flatMap((question) => this.#fold(question));
-      for (const change of changes) this.#move(change);
+      for (const change of changes) if (!this.#isOwnTask(change.account)) this.#move(change);
       return changes;
     });
   }
@@ -70,7 +82,10 @@ export class FakeDisk implements Store {
 
   /** What restart would read. */
   stored() {
+    const containers = [...this.containers.values()];
     return {
+      containers: containers.filter(({ isOver }) => !isOver).map(asRead),
+      ended: containers.filter(({ isOver }) => isOver).map(asRead),
       balances: [...this.balances.values()],
       tracked: this.tracked,
       leases: this.leases,
@@ -86,8 +101,9 @@ export class FakeDisk implements Store {
     const open = new Set([...this.holds.values()].map(({ request }) => request));
     const parts = new Map<string, Part[]>();
     for (const { request = "", kind, at, elapsed, amount } of this.entries) {
-      if (kind !== "settled" || !open.has(request)) continue;
-      parts.set(request, [...(parts.get(request) ?? []), { kind: "request", at, elapsed, amount }]);
+      if ((kind !== "settled" && kind !== "startup") || !open.has(request)) continue;
+      const part = { kind: kind === "startup" ? kind : ("request" as const), at, elapsed, amount };
+      parts.set(request, [...(parts.get(request) ?? []), part]);
     }
     return parts;
   }
@@ -101,12 +117,18 @@ export class FakeDisk implements Store {
     for (const [key, value] of this.balances) next.balances.set(key, value);
     for (const [key, value] of this.holds) next.holds.set(key, value);
     for (const [key, value] of this.leases) next.leases.set(key, value);
+    for (const [key, value] of this.containers) next.containers.set(key, value);
     for (const [key, value] of this.decisions) next.decisions.set(key, value);
     for (const [key, value] of this.endings) next.endings.set(key, value);
     next.tracked = this.tracked;
     next.highWater = this.highWater;
     next.heartbeat = this.heartbeat;
     return next;
+  }
+
+  /** Recovery is over: nobody is open any more in a lease that has ended. */
+  forgetEnded(): void {
+    for (const [key, { isOver }] of this.containers) if (isOver) this.containers.delete(key);
   }
 
   /** Applied at once and durably: for recovery, which runs before anything else does. */
@@ -155,10 +177,26 @@ export class FakeDisk implements Store {
     }
     for (const id of write.unhold ?? []) this.holds.delete(id);
     for (const { machine, state } of write.leases ?? []) this.leases.set(machine, { at: state.t, state });
+    for (const row of write.containers ?? []) this.#putContainer(row);
     if (write.decision !== undefined) this.decisions.set(write.decision.request, write.decision);
     if (write.ending !== undefined) this.endings.set(write.ending.request, write.ending);
     this.highWater = latest(this.highWater, write.at);
     if (write.leases !== undefined) this.heartbeat = latest(this.heartbeat, write.at);
+  }
+
+  /** What was posted adds up in whatever order it comes; of the state the latest counts, and an end for good. */
+  #putContainer(row: ContainerRow): void {
+    const key = leaseKey(row.about);
+    const known = this.containers.get(key);
+    const isLater =
+      known === undefined || row.isOver !== known.isOver
+        ? row.isOver || known === undefined
+        : row.state.t >= known.state.t;
+    this.containers.set(key, {
+      ...(isLater || known === undefined ? row : known),
+      idlePosted: add(known?.idlePosted ?? NO_MONEY, row.idlePosted),
+      startupPosted: add(known?.startupPosted ?? NO_MONEY, row.startupPosted),
+    });
   }
 
   #move(change: BalanceChange): void {
@@ -171,16 +209,26 @@ export class FakeDisk implements Store {
     });
   }
 
+  /** Of a request that named no task: nobody else counts there, so it is never written. */
+  #isOwnTask(account: string): boolean {
+    const own = account.split("|task=")[1];
+    return (
+      own !== undefined && this.entries.some(({ request, facts }) => request === own && facts.task === own)
+    );
+  }
+
   #fold(question: FoldQuestion): readonly BalanceChange[] {
     const sums = new Map<string, Quantity>();
     for (const balance of this.balances.values()) {
-      if (balance.account === question.key || balance.account.startsWith(`${question.key}=`)) {
-        this.balances.set(`${balance.start}|${balance.account}`, { ...balance, settled: NOTHING });
-      }
+      if (balance.account !== question.key && !balance.account.startsWith(`${question.key}=`)) continue;
+      const name = `${balance.start}|${balance.account}`;
+      if (balance.held === 0n) this.balances.delete(name);
+      else this.balances.set(name, { ...balance, settled: NOTHING });
     }
     for (const entry of this.entries) {
       const facts = entry.facts as Record<string, string | undefined>;
-      const counts = entry.kind === "settled" || entry.kind === "adjusted";
+      const isOfContainer = entry.request === undefined;
+      const counts = CHARGED.has(entry.kind) && !(isOfContainer && isOfRequestsOnly(question));
       const matches = question.when.every(([scope, values]) => values.includes(facts[scope] ?? ""));
       if (!counts || !matches || entry.at < question.since) continue;
       const account =
@@ -192,13 +240,39 @@ export class FakeDisk implements Store {
   }
 }
 
+const CHARGED: ReadonlySet<string> = new Set(["settled", "startup", "idle", "minimum", "gap", "adjusted"]);
+const NO_MONEY = nanoUsd(0n);
+
+function isOfRequestsOnly({ requestsOnly, per }: FoldQuestion): boolean {
+  return (
+    requestsOnly || (per !== undefined && !["provider", "upstream", "machine", "gpu_tier"].includes(per))
+  );
+}
+
+/** What entries say of it, and what is cut and waits for one. */
+function asRead(row: ContainerRow): StoredContainer {
+  const { about, machines, state, lastLeft, rates, idlePosted, startupPosted } = row;
+  const cut = (kind: "idle" | "startup", inEntries: bigint) =>
+    String(
+      state.pending
+        .filter((one) => one.kind === kind)
+        .reduce((sum, one) => sum + BigInt(one.amount), inEntries),
+    );
+  const read: LeaseState = {
+    ...state,
+    idle: { raw: state.idle.raw, posted: cut("idle", idlePosted) },
+    startup: { raw: state.startup.raw, posted: cut("startup", startupPosted) },
+  };
+  return { about, machines, state: read, lastLeft, rates };
+}
+
 /** Written anew, so that a mistake of the ledger's own count is found. */
 function countOf(unit: Unit, entry: Entry): Quantity {
   const counts = {
     usd: entry.amount,
     requests: entry.isLast ? 1 : 0,
     images: entry.images,
-    seconds: entry.elapsed,
+    seconds: entry.kind === "settled" ? entry.elapsed : 0,
     tokens: entry.tokens.input + entry.tokens.output,
   };
   return quantityOf(counts[unit]);

@@ -1,0 +1,126 @@
+// What a crash leaves of a bill: leases as the disk has them, whoever is open there until the last sign of life,
+// and nobody who watches. Where holds and leases on disk disagree, more is charged than was used; never less.
+
+import { leaseKey } from "../../src/ledger/container.ts";
+import type { HeldRow } from "../../src/ledger/held.ts";
+import type { ContainerRow, Write } from "../../src/ledger/store.ts";
+import type { FakeDisk } from "../support/fake-disk.ts";
+import type { Account, Bill } from "./bill.ts";
+import type { LeaseModel } from "./lease-model.ts";
+
+/** `disk` is what recovery will read, `writes` what it is about to write, `end` until when it charges. */
+export function afterCrash(bill: Bill, disk: FakeDisk, writes: readonly Write[], end: number): void {
+  bill.uses.clear();
+  bill.lastUse.clear();
+  const open = openOf(disk);
+  for (const account of bill.accounts.values()) {
+    const leases = new Set([
+      ...account.ended.keys(),
+      ...(account.known === undefined ? [] : [account.known]),
+    ]);
+    account.known = undefined;
+    for (const lease of leases) {
+      if (lease.isForGood) continue;
+      const row = disk.containers.get(`${account.id}@${lease.start0}`);
+      if (row === undefined) forget(bill, account, lease);
+      const own = row === undefined ? [] : open.filter((held) => isOf(held, row, disk));
+      for (const held of own) bill.whose.set(held.request, account.id);
+      lease.isForGood = row?.isOver === true;
+      if (row?.isOver) account.overcharged += chargedOf(writes, own);
+      else if (row !== undefined) resume({ bill, account, lease, row, disk, writes, end }, own);
+    }
+  }
+}
+
+/** Until when whoever is open is charged: a second after the last sign of life, and not beyond the restart. */
+export function lastSignOf(crash: {
+  readonly heartbeat: number;
+  readonly highWater: number;
+  readonly restart: number;
+}): number {
+  const { heartbeat, highWater, restart } = crash;
+  const last = highWater > heartbeat + 1_000_000 ? highWater : heartbeat;
+  return Math.max(highWater, Math.min(last + 1_000_000, restart));
+}
+
+/** Nothing of it is on disk, nor of any request that shared it, but for what each has held. */
+function forget(bill: Bill, account: Account, lease: LeaseModel): void {
+  account.ended.delete(lease);
+  for (const hold of lease.guests.keys()) bill.whose.delete(bill.holds.get(hold) ?? "");
+}
+
+interface Crash {
+  readonly bill: Bill;
+  readonly account: Account;
+  readonly lease: LeaseModel;
+  readonly row: ContainerRow;
+  readonly disk: FakeDisk;
+  readonly writes: readonly Write[];
+  readonly end: number;
+}
+
+function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly HeldRow[]): void {
+  const { t, phase } = row.state;
+  const there = lease.guestsAt(t);
+  lease.forget(t);
+  account.ended.delete(lease);
+  account.known = lease;
+  lease.price = row.about.price.rate;
+  lease.idle = row.about.idlePrice;
+  lease.minBilled = row.about.minBilled;
+  lease.isStarting = phase.kind === "starting";
+  lease.names.clear();
+  for (const name of row.machines) lease.names.add(name);
+  lease.isWatched = own.length > 0;
+  lease.note(t);
+  // Whoever had left by then shares nothing more, unless recovery could not tell.
+  const after = writes.flatMap(({ containers = [] }) => containers).find(({ about }) => isSame(about, row));
+  const goesOn = (after?.state.t ?? t) > t;
+  const joined = own.map((held) => ({
+    held,
+    from: Math.max(held.join?.start ?? Math.max(disk.heartbeat, held.at), t),
+    hadLeft: held.join !== undefined && held.join.start < t && !there.includes(held.id),
+  }));
+  for (const { held, from, hadLeft } of joined.toSorted((a, b) => a.from - b.from)) {
+    if (hadLeft) account.overcharged += chargedOf(writes, [held]);
+    if (!hadLeft || goesOn) lease.join(held.id, held.price.kind === "hour" ? held.price.rate : 0n, from);
+  }
+  if (lease.active > 0) lease.unwatch(end);
+  else lease.unwatch(t);
+}
+
+function isSame(about: ContainerRow["about"], row: ContainerRow): boolean {
+  return leaseKey(about) === leaseKey(row.about);
+}
+
+/** The newest of each request: an older one was never sent. */
+function openOf(disk: FakeDisk): readonly HeldRow[] {
+  const newest = new Map<string, HeldRow>();
+  const numberOf = ({ id }: HeldRow) => Number(id.slice(id.lastIndexOf(".") + 1));
+  for (const held of disk.holds.values()) {
+    const known = newest.get(held.request);
+    if (known === undefined || numberOf(held) > numberOf(known)) newest.set(held.request, held);
+  }
+  return [...newest.values()].filter(({ price }) => price.kind === "hour" && price.rate > 0n);
+}
+
+/** It says so; or it says nothing, and this is the newest lease of its machine. */
+function isOf(held: HeldRow, row: ContainerRow, disk: FakeDisk): boolean {
+  const { join } = held;
+  const key = leaseKey(row.about);
+  if (join?.lease !== undefined) return join.lease === key;
+  const ofMachine = [...disk.containers.values()].filter(
+    ({ machines, isOver }) => !isOver && machines.includes(held.machine),
+  );
+  const found = ofMachine.findLast(({ state }) => {
+    if (join === undefined) return true;
+    return join.start >= state.start && join.start <= state.t && BigInt(join.V0) <= BigInt(state.V);
+  });
+  return found !== undefined && leaseKey(found.about) === key;
+}
+
+function chargedOf(writes: readonly Write[], held: readonly HeldRow[]): bigint {
+  const ids = new Set(held.map(({ id }) => id));
+  const own = writes.filter(({ unhold = [] }) => unhold.some((id) => ids.has(id)));
+  return own.flatMap(({ entries = [] }) => entries).reduce((sum, { amount }) => sum + amount, 0n);
+}
