@@ -25,10 +25,11 @@ const NO_CONTAINER_MONEY = "(request IS NOT NULL OR (kind = 'adjusted' AND machi
 const CONTAINER_SCOPES = new Set(["provider", "upstream", "machine", "gpu_tier"]);
 
 /** Forgets what a ground had settled before it was given up; what open requests hold there stays. */
-export function unsettle(database: DatabaseSync, question: FoldQuestion): void {
-  database
-    .prepare("UPDATE balances SET settled = 0 WHERE account = ? OR substr(account, 1, ?) = ?")
-    .run(question.key, question.key.length + 1, `${question.key}=`);
+export function unsettle(database: DatabaseSync, { key }: FoldQuestion): void {
+  const ofGround = [key, key.length + 1, `${key}=`];
+  const where = "(account = ? OR substr(account, 1, ?) = ?)";
+  database.prepare(`DELETE FROM balances WHERE held = 0 AND ${where}`).run(...ofGround);
+  database.prepare(`UPDATE balances SET settled = 0 WHERE ${where}`).run(...ofGround);
 }
 
 /** Says since when it counts, for whoever recounts it (verify.ts) or explains it. */
@@ -42,8 +43,14 @@ export function noteFold(database: DatabaseSync, { key, since }: FoldQuestion): 
     .run(key, since);
 }
 
+/** `isOwn`: of a request that named no task, whose balance is never written (held.ts). */
+export interface Folded {
+  readonly change: BalanceChange;
+  readonly isOwn: boolean;
+}
+
 /** One balance, or one per value of `per`. Throws on a scope that is no column: a bug. */
-export function foldEntries(database: DatabaseSync, question: FoldQuestion): readonly BalanceChange[] {
+export function foldEntries(database: DatabaseSync, question: FoldQuestion): readonly Folded[] {
   const where = ["at >= ?", CHARGED];
   const isOfRequests = question.per !== undefined && !CONTAINER_SCOPES.has(question.per);
   if (question.requestsOnly || isOfRequests) where.push(NO_CONTAINER_MONEY);
@@ -54,17 +61,17 @@ export function foldEntries(database: DatabaseSync, question: FoldQuestion): rea
   }
   const value = question.per === undefined ? "''" : valueOfPer(question.per);
   const statement = database.prepare(
-    `SELECT ${value} AS value, sum(${COUNTED[question.unit]}) AS settled FROM entries
+    `SELECT ${value} AS value, sum(${COUNTED[question.unit]}) AS settled,
+       min(coalesce(task = request, 0)) AS own FROM entries
       WHERE ${where.join(" AND ")} GROUP BY 1`,
   );
   statement.setReadBigInts(true);
-  return statement.all(...values).map((row) => ({
-    account: question.per === undefined ? question.key : `${question.key}=${row.value}`,
-    start: question.start,
-    end: question.end,
-    settled: (row.settled ?? 0n) as Quantity,
-    held: NOTHING,
-  }));
+  const { key, per, start, end } = question;
+  return statement.all(...values).map((row) => {
+    const account = per === undefined ? key : `${key}=${row.value}`;
+    const change = { account, start, end, settled: (row.settled ?? 0n) as Quantity, held: NOTHING };
+    return { change, isOwn: per === "task" && row.own === 1n };
+  });
 }
 
 /** As policy/match.ts names the balance of a request that does not say. */

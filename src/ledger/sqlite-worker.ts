@@ -168,15 +168,16 @@ function apply(operation: Operation): Answer {
 function fold(questions: readonly FoldQuestion[]): readonly BalanceChange[] {
   // It counts what was written, and that is all of what came before it.
   writer.flush();
-  const changes = questions.flatMap((question) => {
+  const folded = questions.flatMap((question) => {
     unsettle(database, question);
     noteFold(database, question);
     return foldEntries(database, question);
   });
-  for (const { account, start, end, settled, held } of changes) {
-    writer.balance(account, start, end, settled, held);
+  for (const { change, isOwn } of folded) {
+    const { account, start, end, settled, held } = change;
+    if (!isOwn) writer.balance(account, start, end, settled, held);
   }
-  return changes;
+  return folded.map(({ change }) => change);
 }
 
 function track(keys: readonly string[]): void {

@@ -46,7 +46,7 @@ function check(
     ...period,
     ...given,
   };
-  const found = foldEntries(database, question).map(({ account, settled }) => [account, settled]);
+  const found = foldEntries(database, question).map(({ change }) => [change.account, change.settled]);
   database.close();
   const wanted = Object.entries(expected).map(([account, amount]) => [account, usd(amount)]);
   t.deepEqual(Object.fromEntries(found), Object.fromEntries(wanted));

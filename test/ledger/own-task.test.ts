@@ -1,6 +1,8 @@
 import test from "ava";
-import { begun, houseOf, RELAYED, rows } from "../support/ledger.ts";
-import { budget, perHour, policy, task, upstream } from "../support/policies.ts";
+import { verify } from "../../src/ledger/verify.ts";
+import { SECOND } from "../../src/metering/time.ts";
+import { begun, houseOf, onDisk, RELAYED, rows } from "../support/ledger.ts";
+import { budget, perHour, policy, task, upstream, usd } from "../support/policies.ts";
 
 const each = budget("one-image", { limit_usd: "0.5", period: "per_task", overrun: "cut" });
 const given = policy({ upstreams: [upstream("flux", { price: perHour("3.6") })], budgets: [each] });
@@ -21,4 +23,25 @@ test("a task that was named goes on counting over its requests, and over a resta
   await (await begun(house, named())).settle(RELAYED);
   t.is(rows(house.folder, "SELECT * FROM balances").length, 1);
   t.is([...house.accounts.book.all()].length, 1);
+});
+
+test("a new budget counts what a tunnel has used, and leaves nothing behind either", async (t) => {
+  const house = await houseOf(t, given);
+  const tunnel = await begun(house, task());
+  tunnel.bySlice();
+  house.clock.pass(2 * SECOND);
+  await tunnel.extend();
+  const anew = budget("one-image", {
+    limit_usd: "0.4",
+    period: "per_task",
+    overrun: "cut",
+    includeIdle: false,
+  });
+  await house.adopt({ ...given, budgets: [anew] });
+  const [balance] = [...house.accounts.book.all()].filter(({ account }) => account.includes("|requests|"));
+  t.is(balance?.balance.settled, usd("0.002"));
+  await tunnel.settle(RELAYED);
+  t.deepEqual(rows(house.folder, "SELECT * FROM balances WHERE settled <> 0 OR held <> 0"), []);
+  const findings = onDisk(house.folder, (database) => verify(database).checks.flatMap((one) => one.findings));
+  t.deepEqual(findings, []);
 });
