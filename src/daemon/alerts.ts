@@ -22,6 +22,8 @@ export interface AlertParts {
   readonly log: Logger;
   policy(): Policy;
   now(): Instant;
+  /** Calls back each time that so long has passed; the returned call ends it. A test passes its own. */
+  readonly every?: (milliseconds: number, call: () => void) => () => void;
 }
 
 /** The origin's own. Rules are looked at with each sweep, balances whenever they move too. */
@@ -32,7 +34,7 @@ export class Alerts {
   readonly #desk: AlertDesk;
   readonly #webhooks: WebhookDesk;
   readonly #watch: AlertWatch;
-  readonly #timer: NodeJS.Timeout;
+  readonly #stopSweeping: () => void;
   #rules: Promise<void> = Promise.resolve();
 
   static async open(parts: AlertParts): Promise<Alerts> {
@@ -58,7 +60,7 @@ export class Alerts {
     this.#watch = new AlertWatch({ accounts: books.accounts, desk: this.#desk, policy, now });
     books.hooks.onOutage = () => this.#ledgerFails();
     for (const row of memory.pending) this.#webhooks.send(row);
-    this.#timer = setInterval(() => this.sweep(), SWEEP_MS).unref();
+    this.#stopSweeping = (parts.every ?? everyNow)(SWEEP_MS, () => this.sweep());
     this.sweep();
   }
 
@@ -115,7 +117,7 @@ export class Alerts {
 
   /** Before the ledger is closed. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopSweeping();
     await this.#webhooks.close();
     await this.#rules;
   }
@@ -144,4 +146,10 @@ export class Alerts {
       log.warn({ err: error }, "the rules of alerts could not be looked at");
     }
   }
+}
+
+/** It keeps no process alive. */
+function everyNow(milliseconds: number, call: () => void): () => void {
+  const timer = setInterval(call, milliseconds).unref();
+  return () => clearInterval(timer);
 }
