@@ -86,6 +86,46 @@ test("C20: 95 of a hundred that end well are enough, one less is told", async (t
   t.like(alert, { event: "warning", topic: "rule", subject: "min_success_percent" });
 });
 
+test("C18: the month is projected by its real days, and told to the webhook from a nano-dollar over the rule", async (t) => {
+  const receiver = await startReceiver();
+  t.teardown(() => receiver.close());
+  process.env.BUDGETGUARD_TEST_ROWS_MONTH = receiver.url;
+  const rule = (most: string) =>
+    `alerts: { rules: { projected_month_usd: ${most} }, webhooks: [{ url: { env: BUDGETGUARD_TEST_ROWS_MONTH } }] }`;
+  const { upstream, folder, start } = await begin(t, rule("0.31"));
+  await (await start()).gateway.stop();
+  // Ledger time never goes back: from the tenth of a month with 31 days on, whatever today is.
+  const tenth = tenthOfALongMonth();
+  const store = await openStore(t, folder.dataPath);
+  const entries = [entry({ at: tenth, request: "past", amount: usd("0.10") })];
+  await store.write({ entries, at: tenth, wall: tenth });
+  await store.close();
+  const { gateway, events, sweep } = await start();
+  await sweep(1);
+  t.deepEqual(await events(), [], "0.10 x 31 / 10 is no more than that");
+  folder.save(policyOf(upstream.url, rule("0.309999999")));
+  await gateway.daemon.reload();
+  const [told] = await eventually("it is delivered", () => receiver.bodies.length > 0 && receiver.bodies);
+  const figures = { limit_usd: "0.309999999", projected_usd: "0.31", spent_usd: "0.10" };
+  t.like(told, { event: "warning", topic: "rule", subject: "projected_month_usd", figures });
+  const [listed] = (await gateway.client.alerts()).items;
+  t.is(listed?.subject, "projected_month_usd");
+  await gateway.daemon.reload();
+  t.is(receiver.bodies.length, 1, "once in its month");
+});
+
+/** Of the next one, at noon UTC. */
+function tenthOfALongMonth(): Instant {
+  const today = new Date();
+  const tenths = [1, 2, 3].map((more) =>
+    Date.UTC(today.getUTCFullYear(), today.getUTCMonth() + more, 10, 12),
+  );
+  const daysIn = (at: number) =>
+    new Date(Date.UTC(new Date(at).getUTCFullYear(), new Date(at).getUTCMonth() + 1, 0)).getUTCDate();
+  const found = tenths.find((at) => daysIn(at) === 31);
+  return ((found ?? 0) * 1000) as Instant;
+}
+
 test("D59: an hour far dearer than those of the days before is told, and only that one", async (t) => {
   const { folder, start } = await begin(t, "");
   await (await start()).gateway.stop();
