@@ -156,13 +156,15 @@ function countedIn(state: LeaseState, row: HeldRow): readonly Counted[] {
   return state.joined.some(([known]) => known === quarter) ? [{ row, join }] : [];
 }
 
+/** One that joined at that very instant is not: it can only have come after this was written. */
 function isLost(state: LeaseState, row: HeldRow): boolean {
-  return isOfLease(state, row) && countedIn(state, row).length === 0;
+  const joinedBefore = row.join !== undefined && row.join.start < state.t;
+  return joinedBefore && isOfLease(state, row) && countedIn(state, row).length === 0;
 }
 
 /** It left before this state was written: it has shared no more than this, whoever was there. */
-function sharedUpTo({ t, V }: LeaseState, { join }: HeldRow): NanoUsd | undefined {
-  if (join === undefined || t === join.start) return undefined;
+function sharedUpTo({ V }: LeaseState, { join }: HeldRow): NanoUsd | undefined {
+  if (join === undefined) return undefined;
   return nanoUsd((BigInt(V) - BigInt(join.V0)) / US_PER_HOUR);
 }
 

@@ -186,6 +186,22 @@ test("what was used beyond a hold on a machine that the fleet never told of is n
   isRight(t, house, "the machine's lease begins after it");
 });
 
+test("a crash charges one that came in the instant of the last state in that lease, and no gap beside it", async (t) => {
+  const house = await houseOf(t, rules);
+  const start = house.accounts.now();
+  house.accounts.containers.seen(container({ start }));
+  await watch(house, 1);
+  house.clock.pass(10 * SECOND);
+  await begun(house, task());
+  // Nobody watched for ten seconds: whoever is there ends now, and comes at that same moment.
+  await house.accounts.heartbeat();
+  const next = await restarted(t, house, 5 * SECOND);
+  isRight(t, next, "after the crash");
+  next.accounts.containers.off("i-0a1", next.accounts.now());
+  await next.accounts.heartbeat();
+  isRight(t, next, "after its end");
+});
+
 function postedOf(house: House): Record<string, unknown> {
   const sums = rows(
     house.folder,
