@@ -1,5 +1,5 @@
-// `budgetguard check`: every problem of a policy file, one a line, as editors and CI understand it. Needs no
-// daemon and changes nothing.
+// `budgetguard check`: every problem of a policy file, one a line, as editors and CI understand it, and what
+// it would do to the balances of a ledger. Needs no daemon and changes nothing.
 
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -7,12 +7,14 @@ import { formatNote, type ParsedPolicy, type PolicyContext, parsePolicy } from "
 import type { Note, Policy } from "../policy/policy.ts";
 import { readPolicyFile } from "../policy/policy-bytes.ts";
 import { parseRates } from "../policy/schema/rates.ts";
+import { type Preview, previewIn, previewJson, previewLines } from "./check-balances.ts";
 import { counted } from "./counted.ts";
 import {
   adminAddress,
   choosePolicy,
   DEFAULT_ADMIN,
   DEFAULT_LISTEN,
+  dataFolder,
   listenAddress,
   shippedPath,
 } from "./default-paths.ts";
@@ -27,10 +29,12 @@ export const defineCheck: DefineCommand = (command, terminal, end) => {
     .argument("[file]", "the policy; without it, the one that serve would use")
     .option("--listen <host:port>", `where clients will come in (BUDGETGUARD_LISTEN; ${DEFAULT_LISTEN})`)
     .option("--admin <host:port>", `where the API will be (BUDGETGUARD_ADMIN; ${DEFAULT_ADMIN})`)
+    .option("--data <folder>", "the ledger whose balances it is compared with (BUDGETGUARD_DATA)")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
-      "\nExits with 1 if there is a problem.\nExample:\n  $ budgetguard check policy.yaml",
+      "\nExits with 1 if there is a problem. The ledger is only read; its gateway may run.\n" +
+        "Example:\n  $ budgetguard check policy.yaml",
     )
     .action((file: string | undefined, options: CheckOptions) => end(check(terminal, file, options)));
 };
@@ -38,6 +42,7 @@ export const defineCheck: DefineCommand = (command, terminal, end) => {
 interface CheckOptions {
   readonly listen?: string;
   readonly admin?: string;
+  readonly data?: string;
   readonly json?: true;
 }
 
@@ -45,9 +50,17 @@ function check(terminal: Terminal, named: string | undefined, options: CheckOpti
   const { path } = choosePolicy(terminal, named);
   const parsed = readPolicy(path, listenOf(terminal, options));
   const file = named ?? path;
-  if (options.json) sayJson(terminal.out, jsonOf(file, parsed));
-  else for (const line of linesOf(terminal, file, parsed)) say(terminal.out, line);
-  return parsed.kind === "policy" ? EXIT.ok : EXIT.problem;
+  if (parsed.kind === "problems") return problems(terminal, options, file, parsed.problems);
+  const preview = previewIn(dataFolder(terminal, options.data), parsed.policy);
+  if (options.json) sayJson(terminal.out, jsonOf(file, parsed.policy, preview));
+  else for (const line of linesOf(terminal, file, parsed.policy, preview)) say(terminal.out, line);
+  return EXIT.ok;
+}
+
+function problems({ out }: Terminal, { json }: CheckOptions, file: string, found: readonly Note[]): ExitCode {
+  if (json) sayJson(out, { file, valid: false, problems: found, notes: [] });
+  else for (const one of found) say(out, noteLine(file, one));
+  return EXIT.problem;
 }
 
 function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy {
@@ -69,11 +82,16 @@ function listenOf(terminal: Terminal, { listen, admin }: CheckOptions): PolicyCo
   return all.flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
 }
 
-function linesOf({ out }: Terminal, file: string, parsed: ParsedPolicy): readonly string[] {
-  const show = (note: Note) => printable(formatNote(file, note));
-  if (parsed.kind === "problems") return parsed.problems.map(show);
-  const { policy } = parsed;
-  return [`${printable(file)}: ${paint(out, "green", "ok")}, ${summary(policy)}`, ...policy.notes.map(show)];
+function linesOf({ out }: Terminal, file: string, policy: Policy, preview: Preview): readonly string[] {
+  return [
+    `${printable(file)}: ${paint(out, "green", "ok")}, ${summary(policy)}`,
+    ...policy.notes.map((note) => noteLine(file, note)),
+    ...previewLines(preview).map(printable),
+  ];
+}
+
+function noteLine(file: string, note: Note): string {
+  return printable(formatNote(file, note));
 }
 
 function summary({ models, upstreams, budgets, mode }: Policy): string {
@@ -85,9 +103,8 @@ function summary({ models, upstreams, budgets, mode }: Policy): string {
   return `${parts.join(", ")}, mode ${mode}`;
 }
 
-function jsonOf(file: string, parsed: ParsedPolicy): object {
-  if (parsed.kind === "problems") return { file, valid: false, problems: parsed.problems, notes: [] };
-  const { models, upstreams, budgets, mode, notes } = parsed.policy;
+function jsonOf(file: string, policy: Policy, preview: Preview): object {
+  const { models, upstreams, budgets, mode, notes } = policy;
   const counts = { models: models.size, upstreams: upstreams.size, budgets: budgets.length };
-  return { file, valid: true, problems: [], notes, ...counts, mode };
+  return { file, valid: true, problems: [], notes, ...counts, mode, ...previewJson(preview) };
 }

@@ -1,27 +1,58 @@
-// What a reload has done to balances, in lines beside its changes: a budget that is new, or counts something
-// else now, begins with what it would have counted (MONEY §4). The old balance and the new one are told.
+// What a reload has done to balances, in lines beside its changes: the old balance and the new one, out of
+// the book (policy/balance-diff.ts says of which budgets, and how).
 
 import type { Book } from "../ledger/book.ts";
-import { formatNumber, wordOf } from "../metering/quantity-text.ts";
+import type { Period } from "../metering/period.ts";
 import type { Instant } from "../metering/time.ts";
-import { type Ground, groundsOf, periodFor } from "../policy/match.ts";
+import { balanceDiff, balanceLines, changedGrounds, type Sums } from "../policy/balance-diff.ts";
+import type { AccountKey } from "../policy/decision.ts";
+import { type Ground, periodFor } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
+import { perValueOf, relieved } from "../policy/relief.ts";
 
-/** Of a budget per user and the like there is no one balance to tell. `at`: once the new one is in force. */
+/** `at`: once the new one is in force. */
 export function balanceChanges(before: Policy, after: Policy, book: Book, at: Instant): readonly string[] {
-  const earlier = new Map(groundsOf(before).map((ground) => [nameOf(ground), ground]));
-  const settledIn = (ground: Ground) => {
-    const { start } = periodFor(ground, at);
-    return formatNumber(ground.unit, book.balance(ground.key, start).settled);
-  };
-  return groundsOf(after).flatMap((ground) => {
-    const was = earlier.get(nameOf(ground));
-    if (was?.key === ground.key || ground.per !== undefined) return [];
-    const then = was === undefined || was.per !== undefined ? "none" : settledIn(was);
-    return [`budget ${ground.budget.id}: settled ${then} → ${settledIn(ground)} ${wordOf(ground.unit)}`];
-  });
+  const changed = changedGrounds(before, after);
+  const grounds = changed.flatMap(({ ground, was }) => (was === undefined ? [ground] : [ground, was]));
+  const split = splitAccounts(grounds, book, at);
+  const sums = (ground: Ground) => sumsOf(ground, split, book, at);
+  const none: Sums = new Map();
+  return changed.flatMap((one) =>
+    balanceLines(balanceDiff(one, one.was === undefined ? none : sums(one.was), sums(one.ground))),
+  );
 }
 
-function nameOf({ budget, unit }: Ground): string {
-  return `${unit} ${budget.id}`;
+function sumsOf(
+  ground: Ground,
+  split: ReadonlyMap<string, readonly AccountKey[]>,
+  book: Book,
+  at: Instant,
+): Sums {
+  const period: Period = periodFor(ground, at);
+  const accounts = ground.per === undefined ? [ground.key] : (split.get(ground.key) ?? []);
+  return new Map(
+    accounts.map((account) => {
+      const seen = relieved(book.balance(account, period.start), book.relief(ground, account, period));
+      return [perValueOf(ground, account) ?? "", seen.settled];
+    }),
+  );
+}
+
+/** By ground: all in one walk, for there may be a hundred thousand, and requests wait meanwhile. */
+function splitAccounts(grounds: readonly Ground[], book: Book, at: Instant) {
+  const starts = new Map(
+    grounds.flatMap((ground) =>
+      ground.per === undefined ? [] : [[ground.key, periodFor(ground, at).start] as const],
+    ),
+  );
+  const found = new Map<string, AccountKey[]>([...starts.keys()].map((key) => [key, []]));
+  if (starts.size === 0) return found;
+  for (const { account, start } of book.all()) {
+    // The name of a ground may hold the sign too.
+    for (let sign = account.indexOf("="); sign >= 0; sign = account.indexOf("=", sign + 1)) {
+      const key = account.slice(0, sign);
+      if (starts.get(key) === start) found.get(key)?.push(account);
+    }
+  }
+  return found;
 }

@@ -4,6 +4,7 @@
 import type { BudgetAccount, BudgetExplained, Cause, Passing } from "../admin/budget-account.ts";
 import type { BudgetState } from "../admin/house.ts";
 import type { HeldRow } from "../ledger/held.ts";
+import { limitThen, POLICY, refusedThen } from "../ledger/policy-record.ts";
 import type { TurnRow } from "../ledger/queries.ts";
 import type { LedgerReader } from "../ledger/reader.ts";
 import type { Spent } from "../ledger/spent.ts";
@@ -14,7 +15,6 @@ import { covering, type Ground, groundsOf, isActive, periodFor } from "../policy
 import { type Budget, isEnforcing, type Model, type Policy } from "../policy/policy.ts";
 import { isInForce, type Raise } from "../policy/raise.ts";
 import type { Labels } from "../policy/task.ts";
-import { limitThen, POLICY, refusedThen } from "./reload-record.ts";
 
 export interface ExplainParts {
   readonly policy: Policy;

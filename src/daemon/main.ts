@@ -8,6 +8,7 @@ import type { OpenAddress } from "../admin/listener.ts";
 import { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import { NO_MACHINES } from "../cloud/machines.ts";
+import { POLICY } from "../ledger/policy-record.ts";
 import type { Instant } from "../metering/time.ts";
 import { formatNote } from "../policy/parse.ts";
 import { parseAddress } from "../proxy/listen-address.ts";
@@ -32,7 +33,7 @@ import { PolicyFile } from "./policy-file.ts";
 import { PolicyParser } from "./policy-parser.ts";
 import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
 import { Reload } from "./reload.ts";
-import { POLICY, ReloadRecord } from "./reload-record.ts";
+import { ReloadRecord } from "./reload-record.ts";
 import { SPENDING, Spending } from "./spending.ts";
 import { authenticator, Tokens } from "./tokens.ts";
 

@@ -100,7 +100,7 @@ function isOf(ground: string, account: string): boolean {
   return account === ground || account.startsWith(`${ground}=`);
 }
 
-function questionOf(ground: Ground, at: Instant): FoldQuestion {
+export function questionOf(ground: Ground, at: Instant): FoldQuestion {
   const period: Period = periodOf(ground.budget.period, ground.timezone, ground.budget.resetDay, at);
   const isGrouped = ground.budget.period === "per_session" || ground.budget.period === "per_task";
   return {

@@ -63,11 +63,16 @@ test("the real command prints the same lines", async (t) => {
   t.deepEqual(ran, inside);
 });
 
-test("a sound policy is one line, and each note one more", async (t) => {
+test("a sound policy is one line, each note one more, and a ledger that is not there the last", async (t) => {
   const cwd = await policy(t, SOUND);
-  const { code, stdout } = await cli(["check", "policy.yaml"], { cwd });
+  const environment = { BUDGETGUARD_DATA: "no-data" };
+  const { code, stdout } = await cli(["check", "policy.yaml"], { cwd, environment });
   t.is(code, 0);
   const [summary, ...notes] = stdout.trimEnd().split("\n");
+  t.is(
+    notes.pop(),
+    `balances are not compared: there is no ledger at ${cwd}/no-data/ledger.db: name the daemon's --data folder`,
+  );
   t.is(summary, "policy.yaml: ok, 1 model, 1 upstream, 1 budget, mode lowest_price");
   t.true(notes.length > 0);
   for (const note of notes) t.regex(note, /^policy\.yaml:\d+:\d+ \S+: not active yet/);
@@ -89,7 +94,9 @@ test("--json says the same to a program", async (t) => {
   t.false(found.valid);
   t.is(found.problems.length, lines.length);
   const good = await policy(t, SOUND);
-  const sound = JSON.parse((await cli(["check", "policy.yaml", "--json"], { cwd: good })).stdout);
+  const asked = ["check", "policy.yaml", "--json", "--data", good];
+  const sound = JSON.parse((await cli(asked, { cwd: good })).stdout);
+  t.is(sound.balances, null);
   t.like(sound, { valid: true, problems: [], models: 1, upstreams: 1, budgets: 1, mode: "lowest_price" });
 });
 
