@@ -16,6 +16,8 @@ export interface BudgetExplained {
   readonly passing: readonly Passing[];
   /** Of this period, newest first. */
   readonly adjustments: readonly Adjusted[];
+  /** Of its keys in the policy file, newest first. */
+  readonly edits: readonly FileEdited[];
   /** Those in force, and those that ended in this period. */
   readonly raises: readonly (Raise & { readonly isInForce: boolean })[];
   readonly allocations: readonly AllocationHeld[];
@@ -28,6 +30,16 @@ export interface Adjusted {
   readonly unit: Unit;
   /** Below 0: that much of what it had settled counts no more. */
   readonly amount: Quantity;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** Through the gateway, not with an editor: nobody says who that was. */
+export interface FileEdited {
+  readonly at: Instant;
+  readonly what: "set" | "create" | "remove";
+  /** Keys and values as they were said; "" where it was removed. */
+  readonly keys: string;
   readonly by: string;
   readonly reason: string;
 }

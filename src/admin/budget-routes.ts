@@ -32,7 +32,7 @@ export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
       const known = policy.budgets.map((each) => each.id).join(", ") || "none";
       return refuse(c, 404, { code: "not_found", detail: `no budget has this id; the policy has: ${known}` });
     }
-    const { accounts, passing, adjustments, raises, allocations } = await house.explainBudget(budget);
+    const { accounts, passing, adjustments, edits, raises, allocations } = await house.explainBudget(budget);
     const explained: sdk.BudgetExplained = {
       timezone: policy.timezone,
       budget: definitionWire(budget),
@@ -43,6 +43,13 @@ export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
       accounts: accounts.map(accountWire),
       passing: passing.map(passingWire),
       adjustments: adjustments.map(adjustmentWire),
+      edits: edits.map(({ at, what, keys, by, reason }) => ({
+        at: formatInstant(at),
+        what,
+        keys,
+        by,
+        reason,
+      })),
       raises: raises.map(raiseWire),
       allocations: allocations.map(allocationWire),
     };

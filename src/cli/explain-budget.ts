@@ -130,12 +130,16 @@ function causeText({ cause, count, at }: BudgetCause, timeZone: string): string 
 }
 
 /** What people did to it: adjustments, raises, and amounts that they set aside. */
-function byHandLines({ adjustments, raises, allocations }: BudgetExplained, terminal: Terminal) {
+function byHandLines({ adjustments, edits, raises, allocations }: BudgetExplained, terminal: Terminal) {
   const { out, timeZone } = terminal;
   const lines = [
     ...adjustments.map(({ at, value, unit, amount, by, reason }) => {
       const whose = value === null ? "" : ` of ${value}`;
       return `  adjusted${whose} by ${amount} ${wordOf(unit)} on ${moment(at, timeZone)} by ${by}: ${reason}`;
+    }),
+    ...edits.map(({ at, what, keys, by, reason }) => {
+      const done = `${DONE[what]}${keys === "" ? "" : ` ${keys}`}`;
+      return `  ${done} on ${moment(at, timeZone)} by ${by}: ${reason}`;
     }),
     ...raises.map(({ unit, amount, until, in_force, by, reason }) => {
       const end = `${in_force ? "until" : "ended"} ${moment(until, timeZone)}`;
@@ -147,6 +151,8 @@ function byHandLines({ adjustments, raises, allocations }: BudgetExplained, term
   ];
   return lines.length === 0 ? [] : ["", paint(out, "bold", "By hand"), ...lines];
 }
+
+const DONE = { set: "set", create: "created with", remove: "removed" } as const;
 
 function passingLines({ passing }: BudgetExplained, { out }: Terminal): readonly string[] {
   if (passing.length === 0) return [];

@@ -1,6 +1,7 @@
-// Changes a budget by hand, through one function: `set` rewrites the policy file, `reset` is an adjustment in
-// the ledger, `raise` lifts a limit for a while. Who did it and why is kept, and logged. What lets more pass
-// counts once it is durable, and wakes whoever waits for it in that tick. Edits are made one after another.
+// Changes budgets by hand, through one function: `set`, `create` and `remove` rewrite the policy file,
+// `reset` is an adjustment in the ledger, `raise` lifts a limit for a while. Who did it and why is kept, and
+// logged. What lets more pass counts once it is durable, and wakes whoever waits for it in that tick. Edits
+// are made one after another.
 
 import { randomUUID } from "node:crypto";
 import type { LocalAccounts } from "../ledger/accounts.ts";
@@ -22,14 +23,15 @@ import { groundsOf, periodFor } from "../policy/match.ts";
 import type { Raise } from "../policy/raise.ts";
 import { perValueOf, relieved } from "../policy/relief.ts";
 import { isOwnTask } from "../policy/task.ts";
+import { EDITED, editText, isOfFile } from "./edit-record.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
-import type { Rewritten } from "./policy-rewrite.ts";
+import type { PolicyChange, Rewritten } from "./policy-rewrite.ts";
 import { inForceAt, kept, MOST_IN_FORCE, RAISES, raisesText } from "./raises.ts";
 
 export type BudgetEdit =
-  /** Keys of the budget in the policy file, as they are written there. */
-  | { readonly kind: "set"; readonly budget: string; readonly to: Readonly<Record<string, string>> }
+  /** A budget that is new begins with what it would have counted; one that goes takes no balance along. */
+  | PolicyChange
   /** What it has settled in this period counts no more; of a `per` budget that of one value, or of all. */
   | { readonly kind: "reset"; readonly budget: string; readonly value?: string }
   | {
@@ -43,6 +45,7 @@ export type BudgetEdit =
 
 export type Edited =
   | Rewritten
+  | { readonly kind: "created" | "removed" }
   | { readonly kind: "reset"; readonly adjustments: readonly Adjustment[] }
   | { readonly kind: "raised"; readonly raise: Raise }
   | { readonly kind: "raise_ended"; readonly raise: Raise }
@@ -55,13 +58,13 @@ export interface EditParts {
   readonly inForce: InForce;
   readonly accounts: Pick<LocalAccounts, "book" | "relimit">;
   readonly store: Pick<SqliteStore, "adjust" | "setSwitch">;
-  readonly log: Pick<Logger, "info">;
+  readonly log: Pick<Logger, "info" | "warn">;
   now(): Instant;
   after(delay: DurationUs, call: () => void): () => void;
   /** Limits or balances have changed: whoever waits decides anew. */
   turn(): void;
   /** Rewrites the policy file and puts it in force. */
-  rewrite(budget: string, to: Readonly<Record<string, string>>): Promise<Rewritten>;
+  rewrite(change: PolicyChange): Promise<Rewritten>;
 }
 
 /** Clocks step: the end of a raise is looked for at least this often. */
@@ -105,8 +108,9 @@ export class BudgetEdits {
       return refused(`author and reason have at most ${LONGEST_TEXT} characters each`);
     try {
       const done = await this.#make(change, by, reason);
-      if (!["refused", "unwritten", "problems", "read_only"].includes(done.kind))
-        this.#parts.log.info({ by, reason, ...toldOf(change, done) }, "a budget was edited");
+      if (["refused", "unwritten", "problems", "read_only"].includes(done.kind)) return done;
+      this.#parts.log.info({ by, reason, ...toldOf(change, done) }, "a budget was edited");
+      if (isOfFile(change)) await this.#note(change, by, reason);
       return done;
     } catch (error) {
       if (error instanceof StoreError) return { kind: "unwritten", why: error.message };
@@ -118,13 +122,35 @@ export class BudgetEdits {
     if (change.kind === "end_raise") return this.#endRaise(change.id, by);
     const { policy } = this.#parts.inForce;
     const budget = policy.budgets.find(({ id }) => id === change.budget);
+    if (change.kind === "create") return this.#create(change, budget !== undefined);
     if (budget === undefined) {
       const known = policy.budgets.map(({ id }) => id).join(", ");
       return refused(`there is no budget ${change.budget}; there are: ${known === "" ? "none" : known}`);
     }
-    if (change.kind === "set") return this.#parts.rewrite(change.budget, change.to);
+    if (change.kind === "set") return this.#parts.rewrite(change);
+    if (change.kind === "remove") return this.#rewritten(change, "removed");
     if (!budget.enabled) return refused(`budget ${change.budget} is not enabled: it counts nothing`);
     return change.kind === "reset" ? this.#reset(change, by, reason) : this.#raise(change, by, reason);
+  }
+
+  #create(change: PolicyChange & { kind: "create" }, isThere: boolean): Promise<Edited> | Edited {
+    if (isThere) return refused(`there is a budget ${change.budget} already: set its keys`);
+    return this.#rewritten(change, "created");
+  }
+
+  async #rewritten(change: PolicyChange, kind: "created" | "removed"): Promise<Edited> {
+    const done = await this.#parts.rewrite(change);
+    return done.kind === "set" ? { kind } : done;
+  }
+
+  /** The file has it by now, and says neither who nor why. */
+  async #note(change: PolicyChange, by: string, reason: string): Promise<void> {
+    const { store, log, now } = this.#parts;
+    try {
+      await store.setSwitch(EDITED, editText(change, reason), by, now());
+    } catch (error) {
+      log.warn({ err: error }, "who edited the budget, and why, could not be kept in the ledger");
+    }
   }
 
   /** An adjustment for each balance, of as much as its budget sees settled there. Holds stay. */
@@ -250,7 +276,7 @@ function toldOf(change: BudgetEdit, done: Edited): Record<string, unknown> {
       return { kind: done.kind, ...what };
     }
     default:
-      return change.kind === "set" ? { kind: change.kind, budget: change.budget, to: change.to } : {};
+      return isOfFile(change) ? change : {};
   }
 }
 

@@ -8,7 +8,7 @@ import { after, type DataPlane } from "./data-plane.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
 import { ManualAllocations } from "./manual-allocations.ts";
-import { type RewriteParts, rewriteBudget } from "./policy-rewrite.ts";
+import { type PolicyChange, type RewriteParts, rewritePolicy } from "./policy-rewrite.ts";
 import { parseRaises, RAISES } from "./raises.ts";
 
 export interface ByHand {
@@ -32,7 +32,7 @@ export function openByHand(parts: ByHandParts): ByHand {
     plane.turn();
     alerts.sweep();
   };
-  const rewrite = (budget: string, to: Readonly<Record<string, string>>) => rewriteBudget(parts, budget, to);
+  const rewrite = (change: PolicyChange) => rewritePolicy(parts, change);
   const raises = parseRaises(stored.switches.get(RAISES));
   return {
     edits: new BudgetEdits({ inForce, accounts, store, log, now, after, turn, rewrite }, raises),

@@ -5,12 +5,20 @@ import { randomUUID } from "node:crypto";
 import { chmod, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Note } from "../policy/policy.ts";
-import { editBudgetText } from "../policy/schema/budget-text.ts";
+import { addBudgetText, type BudgetKeys, removeBudgetText } from "../policy/schema/budget-list.ts";
+import { type EditedText, editBudgetText } from "../policy/schema/budget-text.ts";
 import type { InForce } from "./in-force.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { digestOf, readText } from "./policy-text.ts";
 
+/** Of the list of budgets in the file; keys and values as they are written there. */
+export type PolicyChange =
+  | { readonly kind: "set"; readonly budget: string; readonly to: Readonly<Record<string, string>> }
+  | { readonly kind: "create"; readonly budget: string; readonly keys: BudgetKeys }
+  | { readonly kind: "remove"; readonly budget: string };
+
 export type Rewritten =
+  /** It is in force. */
   | { readonly kind: "set" }
   | { readonly kind: "refused"; readonly why: string }
   /** Of the text that it would have become: nothing was written. */
@@ -25,14 +33,13 @@ export interface RewriteParts {
   reload(): Promise<void>;
 }
 
-export async function rewriteBudget(
+export async function rewritePolicy(
   { path, parser, inForce, reload }: RewriteParts,
-  budget: string,
-  to: Readonly<Record<string, string>>,
+  change: PolicyChange,
 ): Promise<Rewritten> {
   const found = readText(path);
   if (found.kind === "problems") return found;
-  const edited = editBudgetText(found.text, budget, to);
+  const edited = editedText(found.text, change);
   if (edited.kind === "refused") return edited;
   const read = await parser.parse(edited.text);
   if (read.kind === "problems") return read;
@@ -46,6 +53,17 @@ export async function rewriteBudget(
   await reload();
   if (inForce.file.policy.digest === digestOf(edited.text)) return { kind: "set" };
   return { kind: "refused", why: inForce.problems[0]?.text ?? CHANGED.why };
+}
+
+function editedText(text: string, change: PolicyChange): EditedText {
+  switch (change.kind) {
+    case "set":
+      return editBudgetText(text, change.budget, change.to);
+    case "create":
+      return addBudgetText(text, change.budget, change.keys);
+    case "remove":
+      return removeBudgetText(text, change.budget);
+  }
 }
 
 const CHANGED = {

@@ -83,6 +83,16 @@ export const BudgetAdjustment = z
   .meta({ id: "BudgetAdjustment" });
 export type BudgetAdjustment = z.infer<typeof BudgetAdjustment>;
 
+export const BudgetEdited = z
+  .object({
+    at: instant,
+    what: z.enum(["set", "create", "remove"]),
+    keys: z.string().describe('Keys and values as they were said, in JSON; "" where it was removed.'),
+    ...byHand,
+  })
+  .meta({ id: "BudgetEdited" });
+export type BudgetEdited = z.infer<typeof BudgetEdited>;
+
 export const BudgetRaise = z
   .object({
     ...{ id: z.string(), unit: z.enum(UNITS), amount: quantity, from: instant },
@@ -110,6 +120,7 @@ export const BudgetExplained = z
     accounts: z.array(BudgetAccount).describe("Of a budget per user: those that are used most."),
     passing: z.array(BudgetPassing).describe("What would pass now, asked as whoever the budget is about."),
     adjustments: z.array(BudgetAdjustment).describe("Resets of this period, newest first."),
+    edits: z.array(BudgetEdited).describe("Of its keys in the policy file, newest first."),
     raises: z.array(BudgetRaise).describe("In force, or ended in this period."),
     allocations: z.array(BudgetAllocation).describe("Set aside by hand, and part of what is held."),
   })

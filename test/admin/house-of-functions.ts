@@ -212,7 +212,14 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       heard.modes.push(mode);
       return { inForce: mode, policyMode: "lowest_price", switchedAt: NOW };
     },
-    explainBudget: async () => ({ accounts: [], passing: [], adjustments: [], raises: [], allocations: [] }),
+    explainBudget: async () => ({
+      accounts: [],
+      passing: [],
+      adjustments: [],
+      edits: [],
+      raises: [],
+      allocations: [],
+    }),
     clock: () => ({ at: NOW, wall: NOW, doubt: undefined }),
     acceptClock: async () => ({ at: NOW, wall: NOW, doubt: undefined }),
     stopped: () => heard.stops.at(-1),

@@ -21,20 +21,24 @@ export function editBudgetText(text: string, id: string, to: Readonly<Record<str
   const budget = budgetIn(text, id);
   if (budget === undefined)
     return refused(`budget ${id} does not stand in the list of budgets: edit the policy file`);
-  // From the end, so that places before stay where they are.
   const splices = Object.entries(to).map(([key, value]) => spliceFor(text, budget, key, scalarText(value)));
   if (splices.includes(undefined))
     return refused(`budget ${id} is written in a way that cannot be edited here: edit the policy file`);
-  const sorted = (splices as Splice[]).sort((a, b) => b.from - a.from);
-  let edited = text;
-  for (const { from, to: end, text: put } of sorted) edited = edited.slice(0, from) + put + edited.slice(end);
-  return { kind: "edited", text: edited };
+  return spliced(text, splices as readonly Splice[]);
 }
 
-interface Splice {
+export interface Splice {
   readonly from: number;
   readonly to: number;
   readonly text: string;
+}
+
+export function spliced(text: string, splices: readonly Splice[]): EditedText {
+  // From the end, so that places before stay where they are.
+  const sorted = [...splices].sort((a, b) => b.from - a.from);
+  let edited = text;
+  for (const { from, to: end, text: put } of sorted) edited = edited.slice(0, from) + put + edited.slice(end);
+  return { kind: "edited", text: edited };
 }
 
 function budgetIn(text: string, id: string): YAMLMap | undefined {
@@ -78,10 +82,10 @@ function rangeOf(node: unknown): readonly number[] | undefined {
 }
 
 /** What is a plain scalar in flow and block alike stays one; the rest is JSON, which YAML contains. */
-function scalarText(value: string): string {
+export function scalarText(value: string): string {
   return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(value) ? value : JSON.stringify(value);
 }
 
-function refused(why: string): EditedText {
+export function refused(why: string): EditedText {
   return { kind: "refused", why };
 }
