@@ -123,7 +123,7 @@ function causeText({ cause, count, at }: BudgetCause, timeZone: string): string 
     case "reload":
       return `the budget came or changed${at === null ? "" : ` on ${moment(at, timeZone)}`}, with this spent`;
     case "finish_overrun":
-      return `${counted(count, "request")} ran longer than held, and overrun: finish lets them end`;
+      return `${counted(count, "request")} took more than was held, and overrun: finish lets them end`;
     case "not_enforced":
       return "this budget refuses no work now";
   }

@@ -1,6 +1,15 @@
 // What an ended request is charged, in parts that each lie in one quarter-hour (MONEY §2, §3, §9).
 
-import { add, costCeil, type NanoUsd, perMillion, smaller, subtract, ZERO_USD } from "../metering/money.ts";
+import {
+  add,
+  costCeil,
+  type NanoUsd,
+  perMillion,
+  smaller,
+  subtract,
+  times,
+  ZERO_USD,
+} from "../metering/money.ts";
 import { cutAtQuarters, type Part } from "../metering/part.ts";
 import { Posted } from "../metering/posted.ts";
 import { MOST_HOLD } from "../metering/quote.ts";
@@ -77,7 +86,7 @@ function unitAmount(hold: OpenHold, ending: Ending): NanoUsd {
   const isMade = status === undefined || status === SWITCHED || (status >= 200 && status < 300);
   switch (price.kind) {
     case "image":
-      return isMade ? hold.amount : ZERO_USD;
+      return isMade ? imagesAmount(hold, price.amount, ending) : ZERO_USD;
     case "tokens":
       if (!isMade) return ZERO_USD;
       if (ending.tokens === undefined) return hold.amount;
@@ -88,6 +97,12 @@ function unitAmount(hold: OpenHold, ending: Ending): NanoUsd {
     default:
       return hold.amount;
   }
+}
+
+/** What was held is for as many as were seen then. */
+function imagesAmount({ amount, row }: OpenHold, each: NanoUsd, { images = 0 }: Ending): NanoUsd {
+  if (images <= row.images) return amount;
+  return smaller(times(each, images), MOST_HOLD);
 }
 
 /** Of a tunnel that was opened. What flowed through it nobody counted. */

@@ -22,6 +22,7 @@ export interface Ended {
   readonly outcome: Outcome;
   readonly status: number | undefined;
   readonly tokens: TokenCount | undefined;
+  readonly images?: number;
 }
 
 export function reservedEntry(hold: OpenHold, at: Instant): Entry {
@@ -92,11 +93,14 @@ export function containerEntry(about: Container, part: Part, mark?: Mark): Entry
 }
 
 /** Pictures are made on a 2xx, whoever went away then; tokens that nobody told count as held (MONEY §9). */
-function countsOf({ row }: OpenHold, { status, tokens }: Ended): Pick<Entry, "images" | "tokens"> {
+function countsOf(
+  { row }: OpenHold,
+  { status, tokens, images = 0 }: Ended,
+): Pick<Entry, "images" | "tokens"> {
   const isGood = status !== undefined && status >= 200 && status < 300;
   const isRefused = status !== undefined && !isGood;
   return {
-    images: isGood ? row.images : 0,
+    images: isGood ? Math.max(row.images, images) : 0,
     tokens: isRefused ? NO_TOKENS : (tokens ?? row.tokens ?? NO_TOKENS),
   };
 }

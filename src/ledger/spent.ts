@@ -102,15 +102,21 @@ function askerOf(database: DatabaseSync, question: SpentQuestion): Ask {
   };
 }
 
-/** In money: what they cost beyond their first hold. In other units: all of those that were extended. */
+/**
+ * In money: what they cost beyond their first hold, by time those that were extended. Of images and tokens no
+ * entry says how many were held, so that it is all beyond the least; of seconds all of those extended.
+ */
 function overrunOf(ask: Ask, unit: string, counted: string): Spent["overrun"] {
-  const first = unit === "usd" ? FIRST_HOLD : "0";
+  const first = unit === "usd" ? FIRST_HOLD : unit === "images" ? "1" : "0";
+  const isExtended =
+    "EXISTS (SELECT 1 FROM entries AS e WHERE e.request = r.request AND e.kind = 'extended')";
+  const which = { usd: `NOT timed OR ${isExtended}`, images: "1", tokens: "1", requests: "0" }[unit];
   const [row] = ask(
     `SELECT coalesce(sum(over), 0) AS amount, count(*) AS requests FROM (
        SELECT taken - ${first} AS over FROM (
-         SELECT request, sum(${counted}) AS taken FROM covered
-         WHERE request IS NOT NULL AND price LIKE '%/h' GROUP BY request) AS r
-       WHERE EXISTS (SELECT 1 FROM entries AS e WHERE e.request = r.request AND e.kind = 'extended')
+         SELECT request, sum(${counted}) AS taken, max(price LIKE '%/h') AS timed FROM covered
+         WHERE request IS NOT NULL GROUP BY request) AS r
+       WHERE ${which ?? `timed AND ${isExtended}`}
      ) WHERE over > 0`,
   );
   return { amount: (row?.amount ?? 0n) as bigint, requests: Number(row?.requests ?? 0) };

@@ -89,6 +89,8 @@ export interface Ending {
   readonly status: number | undefined;
   /** From an LLM's `usage`; undefined: the whole hold is charged where tokens are priced. */
   readonly tokens: TokenCount | undefined;
+  /** Asked for where nobody had looked when it was decided; absent: no more than was held for. */
+  readonly images?: number;
 }
 
 /** Of an LLM's prompt and of its answer, as the upstream counted them. */

@@ -2,7 +2,8 @@
 // It knows nothing of where the body comes from or what is decided by it.
 
 import type { Picture, Work } from "../policy/task.ts";
-import { boundaryOf, formFields } from "./form-scan.ts";
+import { formStream } from "./form-scan.ts";
+import { countOf, IMAGE_KEYS, imagesOf } from "./image-count.ts";
 import { findJsonFault, type JsonFault } from "./json-fault.ts";
 import { type Found, scanTopLevel, startOf } from "./json-scan.ts";
 import { pictureOf } from "./picture-facts.ts";
@@ -33,8 +34,6 @@ export interface Body {
   readonly contentEncoding: string | undefined;
 }
 
-/** More images in one request are counted as so many; no NIM makes as many. */
-const MOST_IMAGES = 10_000;
 /** A larger number says "no limit", or nothing: no model writes a reply of as many tokens. */
 const MOST_TOKENS = 100_000_000;
 
@@ -47,15 +46,16 @@ export function readFacts(body: Body): BodyFacts {
     if (fault !== undefined) return { kind: "invalid", fault };
     if (parsed !== undefined) picture = pictureOf(parsed.value);
   }
-  const boundary = boundaryOf(body.contentType);
-  if (boundary !== undefined) return facts(formFields(body.bytes, boundary, COUNTS), UNREAD);
+  const form = formStream(body.contentType, IMAGE_KEYS);
+  if (form !== undefined) {
+    // Of a form no more is read: how many pictures it asks for.
+    form.push(body.bytes);
+    return facts(new Map([...form.found].map(([key, value]) => [key, { value, start: 0, end: 0 }])), UNREAD);
+  }
   return facts(scanTopLevel(body.bytes, WANTED), picture);
 }
 
 const UNREAD: Picture = { kind: "unread" };
-
-/** Of a form no more is read: how many pictures it asks for. */
-const COUNTS: ReadonlySet<string> = new Set(["samples", "n"]);
 
 const WANTED: ReadonlySet<string> = new Set([
   "model",
@@ -80,44 +80,28 @@ function facts(found: ReadonlyMap<string, Found>, picture: Picture): BodyFacts {
       model === undefined || name === undefined ? undefined : { name, start: model.start, end: model.end },
     isBackground: YES.test(String(found.get("background")?.value)),
     work: {
-      images: Math.min(MOST_IMAGES, largest(found, ["samples", "n"]) || 1),
-      width: count(found.get("width")),
-      height: count(found.get("height")),
-      steps: count(found.get("steps")),
-      maxTokens: largest(found, ["max_tokens", "max_completion_tokens", "max_output_tokens"], MOST_TOKENS),
+      images: imagesOf([...IMAGE_KEYS].map((key) => found.get(key)?.value)),
+      width: countOf(found.get("width")?.value),
+      height: countOf(found.get("height")?.value),
+      steps: countOf(found.get("steps")?.value),
+      maxTokens: largest(found, ["max_tokens", "max_completion_tokens", "max_output_tokens"]),
       stream: found.get("stream")?.value === true,
       picture,
     },
   };
 }
 
-/** Of the counts that these keys have; one above `most` is not said. */
-function largest(
-  found: ReadonlyMap<string, Found>,
-  keys: readonly string[],
-  most: number = Number.MAX_SAFE_INTEGER,
-): number | undefined {
-  const counts = keys.flatMap((key) => count(found.get(key)) ?? []).filter((each) => each <= most);
+/** Of the counts that these keys have; one above the most is not said. */
+function largest(found: ReadonlyMap<string, Found>, keys: readonly string[]): number | undefined {
+  const all = keys.flatMap((key) => countOf(found.get(key)?.value) ?? []);
+  const counts = all.filter((each) => each <= MOST_TOKENS);
   return counts.length === 0 ? undefined : Math.max(...counts);
-}
-
-/**
- * A whole number >= 0. Servers that read leniently (pydantic does) take "4", "+4" and "0_4" for 4, so these
- * count here too: else four images would be had for the price of one. Anything else is the upstream's to
- * reject.
- */
-function count(found: Found | undefined): number | undefined {
-  const { value } = found ?? {};
-  const isSaid = typeof value === "string" && LENIENT.test(value);
-  const number = isSaid ? Number(value.replaceAll("_", "")) : value;
-  return typeof number === "number" && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
 }
 
 /** What pydantic takes for true. */
 const YES = /^(?:true|1|1\.0|t|yes|y|on)$/i;
-const LENIENT = /^\s*\+?\d+(?:_\d+)*(?:\.0*)?\s*$/;
 
-function isPlain(encoding: string | undefined): boolean {
+export function isPlain(encoding: string | undefined): boolean {
   return encoding === undefined || encoding.trim().toLowerCase() === "identity";
 }
 

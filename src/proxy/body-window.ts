@@ -9,7 +9,8 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import { type BodyFacts, readFacts } from "./body-facts.ts";
+import { type BodyFacts, isPlain, readFacts } from "./body-facts.ts";
+import { ImageCount } from "./image-count.ts";
 import { Upload } from "./upload.ts";
 
 /** Bytes of a body that are looked at. */
@@ -72,6 +73,8 @@ export class BodyWindow {
   #isWhole = false;
   #facts: BodyFacts | undefined;
   #upload: Upload | undefined;
+  /** Of a body that is longer than the window. */
+  #images: ImageCount | undefined;
   /** The name that the stream says. */
   #model: string | undefined;
   #stall: NodeJS.Timeout | undefined;
@@ -132,6 +135,12 @@ export class BodyWindow {
     return this.#facts;
   }
 
+  /** What it asks for by all that was sent on; undefined where that is no more than the window says. */
+  get laterImages(): number | undefined {
+    const images = this.#images?.images ?? 0;
+    return this.facts.kind === "facts" && images > this.facts.work.images ? images : undefined;
+  }
+
   /**
    * What to send: nothing, all of it, or a stream of it. A stream that was destroyed before it was read
    * from can be replaced by asking again. `model` replaces the JSON model name, where one was found.
@@ -155,6 +164,9 @@ export class BodyWindow {
     if (upload !== this.#upload) return;
     if (this.#state === "open") {
       this.#state = "streaming";
+      const { headers } = this.#request;
+      if (isPlain(headers["content-encoding"])) this.#images = new ImageCount(headers["content-type"]);
+      this.#images?.push(this.#head());
       const wantsMore = upload.push(this.#named(this.#model));
       this.#chunks = [];
       // An end that came before the first pull is passed on here, since nobody listened then.
@@ -198,8 +210,9 @@ export class BodyWindow {
       // A body that fits exactly is whole, though its end has not been seen yet.
       if (this.#bytes === this.announced && this.#bytes <= WINDOW_BYTES) this.#end();
       else if (this.#bytes >= WINDOW_BYTES) this.#open();
-    } else if (this.#state === "streaming" && this.#upload?.push(chunk) === false) {
-      this.#pause();
+    } else if (this.#state === "streaming") {
+      this.#images?.push(chunk);
+      if (this.#upload?.push(chunk) === false) this.#pause();
     } else if (this.#state === "open") {
       // A chunk that was under way when the request was paused.
       this.#chunks.push(chunk);

@@ -234,9 +234,10 @@ class Relay implements Dispatcher.DispatchHandler {
     if (!this.#tell("stop")) return;
     const downstream = this.#downstream;
     const tokens = outcome === "relayed" ? this.#tail?.usage() : undefined;
+    const images = this.#job.request.body.laterImages;
     this.#resolve({
       kind: "ended",
-      ending: { outcome, status: this.#status, tokens },
+      ending: { outcome, status: this.#status, tokens, ...(images !== undefined && { images }) },
       fault,
       firstByteAfterMs: this.#firstByteAfterMs,
       bytes: this.#bytes,

@@ -1,9 +1,10 @@
 import test from "ava";
+import type { Price } from "../../src/metering/price.ts";
 import { quantityOf, type Unit } from "../../src/metering/quantity.ts";
 import { SECOND } from "../../src/metering/time.ts";
 import type { Ending } from "../../src/policy/admission.ts";
-import { houseOf } from "../support/ledger.ts";
-import { budget, perRequest, policy, TEN, task, upstream } from "../support/policies.ts";
+import { begun, houseOf } from "../support/ledger.ts";
+import { budget, perRequest, policy, TEN, task, upstream, usd } from "../support/policies.ts";
 
 const RELAYED: Ending = { outcome: "relayed", status: 200, tokens: { input: 30, output: 12 } };
 const ASKED = { ...task().work, images: 3, maxTokens: 50, picture: { kind: "none" } as const };
@@ -43,6 +44,28 @@ for (const [unit, need, taken] of EXACT) {
     t.deepEqual(all, [{ settled: quantityOf(taken), held: quantityOf(0) }]);
   });
 }
+
+const LATE: Ending = { ...RELAYED, images: 5 };
+
+test("images that were asked for where nobody had looked are charged and counted", async (t) => {
+  const price: Price = { kind: "image", amount: usd("0.01"), source: { kind: "policy" } };
+  const budgets = [budget("money", { limit_usd: "1" }), budget("pictures", { limits: { images: 100 } })];
+  const house = await houseOf(t, policy({ upstreams: [upstream("one", { price })], budgets }));
+  const held = await begun(house, task({ work: ASKED }));
+  t.is((await held.settle(LATE)).charged, usd("0.05"));
+  const settled = [...house.accounts.book.all()].map(({ balance }) => balance.settled);
+  t.deepEqual(settled, [usd("0.05"), 5n] as never);
+  const refused = await begun(house, task({ work: ASKED }));
+  t.is((await refused.settle({ ...LATE, status: 422 })).charged, 0n as never);
+});
+
+test("under cut such a request is charged no more than it held", async (t) => {
+  const price: Price = { kind: "image", amount: usd("0.01"), source: { kind: "policy" } };
+  const budgets = [budget("money", { limit_usd: "1", overrun: "cut" })];
+  const house = await houseOf(t, policy({ upstreams: [upstream("one", { price })], budgets }));
+  const held = await begun(house, task({ work: ASKED }));
+  t.is((await held.settle(LATE)).charged, usd("0.03"));
+});
 
 test("a request of no tokens and no pictures never breaches a limit of them", async (t) => {
   for (const unit of ["images", "tokens"] as const) {

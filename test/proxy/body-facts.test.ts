@@ -118,6 +118,22 @@ test("images of a form are its n or samples, whatever else stands in it", (t) =>
   t.is(form(field('image"; filename="n.png', "4")), 1);
 });
 
+test("images of an urlencoded form are its n or samples", (t) => {
+  const form = (text: string) => {
+    const contentType = "application/x-www-form-urlencoded; charset=utf-8";
+    const read = readFacts({
+      bytes: Buffer.from(text),
+      isWhole: true,
+      contentType,
+      contentEncoding: undefined,
+    });
+    return read.kind === "facts" ? read.work.images : undefined;
+  };
+  t.is(form("prompt=a+cat&n=4"), 4);
+  t.is(form("prompt=n%3D9&%6E=%33&samples=2"), 3);
+  t.is(form("prompt=n"), 1);
+});
+
 test("more images than can be are counted as the most, and more tokens as if nothing was said", (t) => {
   t.is(facts('{"n": 9007199254740991}').work.images, 10_000);
   t.is(facts('{"samples": 10001}').work.images, 10_000);
