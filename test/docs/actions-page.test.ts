@@ -52,3 +52,22 @@ test("each action of a budget says what the page shows, and the README the same"
     t.true(readme.includes(line.slice("bob  ".length)), `the README does not say: ${line}`);
   }
 });
+
+test("several limits under one name act as the page shows", async (t) => {
+  const nim = await startNim({ scale: 0 });
+  const policy = block("yaml file=actions.yaml")
+    .replaceAll("http://127.0.0.1:8000", nim.url)
+    .replace("price: { usd_per_request: 0.01 }", "price: { usd_per_request: 0.05 }")
+    .replace(/^budgets:[\s\S]*/m, block("yaml file=film.yaml"));
+  const gateway = await startGateway(`${policy}\n`);
+  t.teardown(async () => {
+    await gateway.stop();
+    await nim.close();
+  });
+  const seen: string[] = [];
+  for (const user of ["ann", "ann", "ann", "bob", "eve", "fay", "gil"]) {
+    const headers = { "X-BudgetGuard-User": user, "X-BudgetGuard-Project": "film" };
+    seen.push(...linesOf(user, await askImage(gateway.url, { headers })));
+  }
+  t.deepEqual(seen, block("text film").split("\n").map(plain));
+});
