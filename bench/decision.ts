@@ -1,6 +1,7 @@
 // npm run bench -- --decision: what a decision with its reservation costs as policies grow. Policies are built
 // in memory and the disk answers at once, so that what is measured is the looking, judging and holding alone.
 
+import { NOTHING_KNOWN } from "../src/policy/expect.ts";
 import "../src/daemon/temporal.ts";
 import { makeParse } from "../src/daemon/policy-text.ts";
 import { EPOCH, later, SECOND } from "../src/metering/time.ts";
@@ -98,7 +99,7 @@ async function openRig({ budgets, upstreams, serving, balances }: Size): Promise
     const admission = await accounts.admit(task, (view) =>
       decide(
         {
-          ...{ policy, model, task, unreachable: [] },
+          ...{ policy, model, task, unreachable: [], known: NOTHING_KNOWN },
           candidates: candidates.map((upstream) => ({ upstream, inFlight: 0 })),
         },
         view,

@@ -1,6 +1,7 @@
 // npm run bench -- --steps: what each step of the gateway's own work costs for one request, alone and in one
 // process, with the same policy as the scenes and a ledger whose disk answers at once. It opens no socket.
 
+import { NOTHING_KNOWN } from "../src/policy/expect.ts";
 import "../src/daemon/temporal.ts";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { Metrics } from "../src/admin/metrics.ts";
@@ -163,7 +164,7 @@ function questionOf(policy: Policy, task: Task): Question {
     const upstream = policy.upstreams.get(id);
     return upstream === undefined ? [] : [{ upstream, inFlight: 0 }];
   });
-  return { policy, model, task, candidates, unreachable: [] };
+  return { policy, model, task, candidates, unreachable: [], known: NOTHING_KNOWN };
 }
 
 function readPolicy(): Policy {

@@ -9,7 +9,7 @@ import { type Choice, choose } from "./choose.ts";
 import { claimsOf } from "./claims.ts";
 import type { AccountKey, Decided, NoUpstream, Wait } from "./decision.ts";
 import { cheaperThan, degradedBy } from "./degrade.ts";
-import { type Known, NOTHING_KNOWN } from "./expect.ts";
+import type { Known } from "./expect.ts";
 import { alternativesOf, explain, type Judged, type Verdict } from "./explain.ts";
 import { lastsFor } from "./hindrance.ts";
 import { judge, warningsFor, wishOf } from "./judge.ts";
@@ -31,8 +31,8 @@ export interface Question {
   readonly fallback?: { readonly model: Model; readonly candidates: readonly Candidate[] } | undefined;
   /** Ids of those that this request was tried at and that could not be reached. */
   readonly unreachable: readonly string[];
-  /** What was learned of earlier requests, as it stands now. Absent: nothing. */
-  readonly known?: Known | undefined;
+  /** What was learned of earlier requests, as it stands now. */
+  readonly known: Known;
 }
 
 /** What is known of one model's candidates. */
@@ -173,7 +173,7 @@ function slotWait(
 }
 
 function fieldOf({ policy, model, task, candidates, known }: Question, view: Balances): Field {
-  const quotes = quotesOf(task, model, candidates, known ?? NOTHING_KNOWN, view.at);
+  const quotes = quotesOf(task, model, candidates, known, view.at);
   const ranking = rank(policy, model, task, quotes);
   const covering = coveringAt(policy, task);
   const ranked = ranking.quotes.map((quote) => judge(covering, task, quote, view));

@@ -54,8 +54,8 @@ export interface Gateway {
   candidates(policy: Policy, model: Model): readonly Candidate[];
   readonly room: WaitingRoom;
   readonly timers: Timers;
-  /** How long requests take. Absent: nothing is known, and nothing is tried. */
-  readonly learning?: Learning;
+  /** How long requests take, and which one is sent somewhere to learn that. */
+  readonly learning: Learning;
 }
 
 export type Exchanged =
@@ -106,7 +106,7 @@ export async function exchange(
     return await attempts({ task, send, gateway, signal, onGone, turn });
   } finally {
     turn.end();
-    gateway.learning?.end(task.id);
+    gateway.learning.end(task.id);
   }
 }
 
@@ -128,7 +128,7 @@ async function attempts(life: Life): Promise<Exchanged> {
       const decision = consider(life, policy, [...unreachable.keys()], view);
       turn.follow(decision);
       const served = decision.kind === "forward" ? { ...task, model: decision.model } : task;
-      gateway.learning?.follow(served, decision);
+      gateway.learning.follow(served, decision);
       return decision;
     });
     switch (admission.kind) {

@@ -9,6 +9,7 @@ import type { EntryKind } from "../../src/ledger/store.ts";
 import { minus, NOTHING, quantityOf, sum } from "../../src/metering/quantity.ts";
 import { SECOND } from "../../src/metering/time.ts";
 import { decide } from "../../src/policy/decide.ts";
+import { NOTHING_KNOWN } from "../../src/policy/expect.ts";
 import { randomOf } from "../support/busy-ledger.ts";
 import { begun, entry, facts, type House, houseOf, permit, RELAYED } from "../support/ledger.ts";
 import { budget, perHour, policy, TEN, task, upstream, usd } from "../support/policies.ts";
@@ -38,7 +39,14 @@ async function explained(house: House) {
         ...{ policy: inForce, reader, at, states, raises: [], allocations: [] },
         decide: (model, labels) =>
           decide(
-            { policy: inForce, model, task: task({ labels }), candidates: [], unreachable: [] },
+            {
+              policy: inForce,
+              model,
+              task: task({ labels }),
+              candidates: [],
+              unreachable: [],
+              known: NOTHING_KNOWN,
+            },
             accounts.view(),
           ) as never,
       },

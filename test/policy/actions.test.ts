@@ -8,6 +8,7 @@ import type { Balances } from "../../src/policy/admission.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { Decided } from "../../src/policy/decision.ts";
 import { fallbackFor } from "../../src/policy/degrade.ts";
+import { NOTHING_KNOWN } from "../../src/policy/expect.ts";
 import type { Hindrance } from "../../src/policy/hindrance.ts";
 import type { Action, Budget, Model, Policy } from "../../src/policy/policy.ts";
 import type { Task } from "../../src/policy/task.ts";
@@ -53,7 +54,14 @@ function ask(given: Policy, { balance, claimed, busy = [], task: asked = task() 
     ...(claimed !== undefined && { claimed: () => ({ amount: quantityOf(claimed), requests: 1 }) }),
   };
   const fallback = fallbackFor(given, flux, candidatesOf);
-  const question = { policy: given, model: flux, task: asked, fallback, unreachable: [] };
+  const question = {
+    policy: given,
+    model: flux,
+    task: asked,
+    fallback,
+    unreachable: [],
+    known: NOTHING_KNOWN,
+  };
   return decide({ ...question, candidates: candidatesOf(flux) }, view);
 }
 

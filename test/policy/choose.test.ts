@@ -5,6 +5,7 @@ import { MINUTE, seconds } from "../../src/metering/time.ts";
 import type { Balances } from "../../src/policy/admission.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { Decided } from "../../src/policy/decision.ts";
+import { NOTHING_KNOWN } from "../../src/policy/expect.ts";
 import type { Hindrance } from "../../src/policy/hindrance.ts";
 import type { Policy, Upstream } from "../../src/policy/policy.ts";
 import { budget, perHour, policy, TEN, task, upstream, ZERO } from "../support/policies.ts";
@@ -29,7 +30,10 @@ function ask(given: Policy, hindered: Readonly<Record<string, Hindrance>>, asked
     const found = given.upstreams.get(id);
     return found === undefined ? [] : [{ upstream: found, inFlight: 0, hindrance: hindered[id] }];
   });
-  return decide({ policy: given, model, task: asked, candidates, unreachable: [] }, EMPTY);
+  return decide(
+    { policy: given, model, task: asked, candidates, unreachable: [], known: NOTHING_KNOWN },
+    EMPTY,
+  );
 }
 
 function check(t: ExecutionContext, given: Policy, hindered: Record<string, Hindrance>, expected: string) {

@@ -5,6 +5,7 @@ import { formatNumber } from "../../src/metering/quantity-text.ts";
 import { seconds } from "../../src/metering/time.ts";
 import type { Balances } from "../../src/policy/admission.ts";
 import { decide } from "../../src/policy/decide.ts";
+import { NOTHING_KNOWN } from "../../src/policy/expect.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import type { Task } from "../../src/policy/task.ts";
 import {
@@ -37,7 +38,10 @@ function ask(given: Policy, balances = view(), asked: Task = task()) {
     const found = given.upstreams.get(id);
     return found === undefined ? [] : [{ upstream: found, inFlight: 0 }];
   });
-  return decide({ policy: given, model: flux, task: asked, candidates, unreachable: [] }, balances);
+  return decide(
+    { policy: given, model: flux, task: asked, candidates, unreachable: [], known: NOTHING_KNOWN },
+    balances,
+  );
 }
 
 function check(t: ExecutionContext, given: Policy, expected: string, balances?: Balances, asked?: Task) {
@@ -189,7 +193,7 @@ test("a hold over midnight asks each day for its own seconds", (t) => {
   if (flux === undefined) return t.fail();
   const candidates = [{ upstream: upstream("one"), inFlight: 0 }];
   const decision = decide(
-    { policy: given, model: flux, task: task(), candidates, unreachable: [] },
+    { policy: given, model: flux, task: task(), candidates, unreachable: [], known: NOTHING_KNOWN },
     { at, balance: () => ({ settled: ZERO, held: ZERO }) },
   );
   if (decision.kind !== "forward") return t.fail();
@@ -235,7 +239,7 @@ test("equal prices go to the upstream with fewer requests in flight, then to the
       { upstream: twin, inFlight: second },
     ];
     const decision = decide(
-      { policy: given, model: flux, task: task(), candidates, unreachable: [] },
+      { policy: given, model: flux, task: task(), candidates, unreachable: [], known: NOTHING_KNOWN },
       view(),
     );
     return decision.kind === "forward" ? decision.quote.upstream.id : decision.kind;

@@ -2,6 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { decide } from "../../src/policy/decide.ts";
+import { NOTHING_KNOWN } from "../../src/policy/expect.ts";
 import { whyUnfit } from "../../src/policy/hosted.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import type { Picture, PictureFacts, Work } from "../../src/policy/task.ts";
@@ -106,7 +107,10 @@ function decided(given: Policy, unreachable: readonly string[] = []) {
   if (only === undefined) throw new Error("the policy has no model");
   const candidates = [...given.upstreams.values()].map((one) => ({ upstream: one, inFlight: 0 }));
   const view = { at: TEN, balance: () => ({ settled: ZERO, held: ZERO }) };
-  return decide({ policy: given, model: only, task: OWN, candidates, unreachable }, view);
+  return decide(
+    { policy: given, model: only, task: OWN, candidates, unreachable, known: NOTHING_KNOWN },
+    view,
+  );
 }
 
 test("who can serve it serves it, though the hosted one is cheaper, and the explanation says why", (t) => {

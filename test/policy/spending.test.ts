@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from "ava";
 import { EMPTY_BALANCE } from "../../src/metering/balance.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { Decided } from "../../src/policy/decision.ts";
+import { NOTHING_KNOWN } from "../../src/policy/expect.ts";
 import type { Hindrance } from "../../src/policy/hindrance.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { perHour, perRequest, policy, TEN, task, upstream } from "../support/policies.ts";
@@ -21,7 +22,7 @@ function decided(on: Policy, hindered: Record<string, Hindrance> = {}): Decided 
     return found === undefined ? [] : [{ upstream: found, inFlight: 0, hindrance: hindered[id] }];
   });
   const view = { at: TEN, stopped: STOP, balance: () => EMPTY_BALANCE };
-  return decide({ policy: on, model, task: task(), candidates, unreachable: [] }, view);
+  return decide({ policy: on, model, task: task(), candidates, unreachable: [], known: NOTHING_KNOWN }, view);
 }
 
 function check(t: ExecutionContext, given: Decided, expected: string): void {

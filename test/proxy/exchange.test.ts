@@ -4,6 +4,7 @@ import test from "ava";
 import { StoreError, UnwrittenSettlement } from "../../src/ledger/store.ts";
 import { seconds } from "../../src/metering/time.ts";
 import type { Admission, Reservation } from "../../src/policy/admission.ts";
+import { Learning } from "../../src/policy/learning.ts";
 import { exchange, type Gateway, type Send } from "../../src/proxy/exchange.ts";
 import { chargedFor } from "../../src/proxy/front.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
@@ -55,6 +56,7 @@ function bench(ledger: Partial<Reservation>) {
     candidates: () => [{ upstream: UP, inFlight: 0 }],
     room: new WaitingRoom({ slots, timers: TIMERS, policy: () => POLICY, balances: () => EMPTY }),
     timers: TIMERS,
+    learning: new Learning(),
   };
   const relayed: Relayed = {
     kind: "ended",

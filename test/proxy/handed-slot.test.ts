@@ -6,6 +6,7 @@ import test from "ava";
 import { Fleet } from "../../src/cloud/fleet.ts";
 import { type DurationUs, MINUTE, seconds } from "../../src/metering/time.ts";
 import type { Admission, Reservation } from "../../src/policy/admission.ts";
+import { Learning } from "../../src/policy/learning.ts";
 import { type Exchanged, exchange, type Gateway, type Send } from "../../src/proxy/exchange.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
@@ -73,6 +74,7 @@ function house(at: (moment: Moment) => void) {
     candidates: (current, model) => fleet.candidates(current, model),
     room,
     timers: TIMERS,
+    learning: new Learning(),
   };
   return { fleet, room, released, ask: (name: string) => askAs(gateway, name) };
 }

@@ -29,7 +29,7 @@ import { type Random, seeded } from "./random.ts";
 import { restarted } from "./restart.ts";
 import { BLOWS, CONTAINER_BLOWS, countedBy, type Edit, planBlows } from "./storm.ts";
 import { TimeWatch } from "./time-watch.ts";
-import { WatchedLearning } from "./trials.ts";
+import { untaught, WatchedLearning } from "./trials.ts";
 import { type Client, sendTo } from "./upstreams.ts";
 import { World } from "./world.ts";
 
@@ -262,7 +262,7 @@ class Simulation {
       candidates: this.#fleet.candidates.bind(this.#fleet),
       room: this.#room,
       timers: this.#timers(),
-      ...(this.#learning === undefined ? {} : { learning: this.#learning }),
+      learning: this.#learning ?? untaught(),
     };
     const send: Send = (attempt) => {
       const { upstream } = attempt;

@@ -57,3 +57,8 @@ function lessonsOn(disk: FakeDisk): readonly Lesson[] {
     return lessonOf({ ...place, expected, outcome, status, elapsed, at }) ?? [];
   });
 }
+
+/** Nobody tells it anything, so nothing is known and nothing is tried. */
+export function untaught(): Learning {
+  return new Learning();
+}

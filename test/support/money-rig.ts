@@ -6,6 +6,7 @@ import { Fleet } from "../../src/cloud/fleet.ts";
 import { LocalAccounts } from "../../src/ledger/accounts.ts";
 import { LedgerClock } from "../../src/ledger/clock.ts";
 import { type DurationUs, EPOCH, type Instant } from "../../src/metering/time.ts";
+import { Learning } from "../../src/policy/learning.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway } from "../../src/proxy/exchange.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
@@ -138,6 +139,7 @@ export class MoneyRig {
       candidates: (policy, model) => this.fleet.candidates(policy, model),
       room: this.room,
       timers: this.#timers(),
+      learning: new Learning(),
     };
   }
 }
