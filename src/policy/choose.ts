@@ -40,9 +40,11 @@ export interface Stopped {
   readonly by: Demand;
   /** For which of them it may wait, in rank order. */
   readonly all: readonly Judged[];
+  /** Cheaper ones that it would take as soon as they fit all of their budgets, which they do not now. */
+  readonly targets: readonly Judged[];
 }
 
-/** Something cheaper than this one that fits all of its own budgets, best first. */
+/** Something cheaper than this one, whether it fits its own budgets or not, best first. */
 export type CheaperThan = (one: Judged) => readonly Judged[];
 
 /** `ranked` has at least one. */
@@ -85,12 +87,13 @@ function act({ from, all }: Acting, unmet: readonly Demand[], cheaper: CheaperTh
   const worst = strictest(unmet);
   if (worst === undefined) throw new Error("a budget that has what is asked for acted");
   const action = onLimitOf(worst);
-  if (isStrict(action)) return { kind: "stops", action, by: worst, all };
-  const served = serve(cheaper(from));
+  if (isStrict(action)) return { kind: "stops", action, by: worst, all, targets: [] };
+  const targets = cheaper(from);
+  const served = serve(targets.filter((one) => one.unmet.length === 0));
   if (served !== undefined) return { ...served, degraded: { from, by: worst } };
   const last = strictest(unmet, lastActionOf) ?? worst;
   const then = lastActionOf(last);
-  return isStrict(then) ? { kind: "stops", action: then, by: last, all } : undefined;
+  return isStrict(then) ? { kind: "stops", action: then, by: last, all, targets } : undefined;
 }
 
 /** Of those that fit their budgets; undefined where there are none. */

@@ -137,6 +137,8 @@ export interface Wish {
   readonly upstream: string;
   /** Each with its limit. */
   readonly claims: readonly Claim[];
+  /** Of budgets that do not make work wait: it must fit them too, and keeps nobody out of them. */
+  readonly others: readonly Claim[];
 }
 
 export interface MoneyWait {

@@ -8,9 +8,9 @@ import type { Mode, Model, Policy } from "./policy.ts";
 import type { Candidate } from "./rank.ts";
 
 /**
- * Cheaper than `than`, and fitting all of its own budgets: none of them is followed further. A budget asks
- * for less money, so it may name what the mode leaves out; mode local alone promises that nothing leaves the
- * house.
+ * Cheaper than `than`, whether its own budgets let it or not: none of these is followed further. A budget
+ * asks for less money, so it may name what the mode leaves out; mode local alone promises that nothing leaves
+ * the house.
  */
 export function cheaperThan(
   than: Judged,
@@ -20,7 +20,6 @@ export function cheaperThan(
 ): readonly Judged[] {
   const isCheaper = (one: Judged) =>
     one !== than &&
-    one.unmet.length === 0 &&
     !one.isUnfit &&
     one.quote.amount < than.quote.amount &&
     (mode !== "local" || one.quote.upstream.provider === "local");

@@ -75,17 +75,40 @@ export function warningsFor(
 
 /** What it would ask, running there, of budgets that make work wait. */
 export function wishOf(judged: Judged): Wish {
-  return { upstream: judged.quote.upstream.id, claims: claimsOf(waitedFor(judged)) };
+  return { upstream: judged.quote.upstream.id, claims: claimsOf(waitedFor(judged)), others: [] };
+}
+
+/** Of something cheaper: it has to fit all of its own budgets, whatever these do. */
+export function targetWish(judged: Judged): Wish {
+  const waited = waitedFor(judged);
+  const others = actingOn(judged).filter((demand) => !waited.includes(demand));
+  return {
+    ...wishOf(judged),
+    others: others.map(({ coverage: { account, ground }, period, amount, relief }) => {
+      return { account, ...period, amount, limit: sum(ground.limit, relief) };
+    }),
+  };
 }
 
 /** It asks for more than there will ever be: nobody waits for that (MONEY §6). */
 export function isHopeless(judged: Judged): boolean {
-  return waitedFor(judged).some(({ coverage, amount }) => amount > coverage.ground.limit);
+  return waitedFor(judged).some(asksTooMuch);
 }
 
-function waitedFor({ demands }: Judged): readonly Demand[] {
-  return demands.filter((demand) => {
-    const { budget } = demand.coverage.ground;
-    return demand.judges && demand.amount > 0n && isActing(budget) && lastAction(budget) === "queue";
-  });
+export function isHopelessTarget(judged: Judged): boolean {
+  return actingOn(judged).some(asksTooMuch);
+}
+
+function asksTooMuch({ coverage, amount }: Demand): boolean {
+  return amount > coverage.ground.limit;
+}
+
+function waitedFor(judged: Judged): readonly Demand[] {
+  return actingOn(judged).filter(({ coverage }) => lastAction(coverage.ground.budget) === "queue");
+}
+
+function actingOn({ demands }: Judged): readonly Demand[] {
+  return demands.filter(
+    ({ judges, amount, coverage }) => judges && amount > 0n && isActing(coverage.ground.budget),
+  );
 }

@@ -6,7 +6,16 @@ import type { Stopped } from "./choose.ts";
 import type { Demand } from "./claims.ts";
 import type { Breach, Decided, MoneyWait, Wish } from "./decision.ts";
 import { alternativesOf, type Judged } from "./explain.ts";
-import { balanceOf, isHopeless, lastActionOf, sharedOf, strictest, wishOf } from "./judge.ts";
+import {
+  balanceOf,
+  isHopeless,
+  isHopelessTarget,
+  lastActionOf,
+  sharedOf,
+  strictest,
+  targetWish,
+  wishOf,
+} from "./judge.ts";
 import { hasClaim } from "./money-wait.ts";
 import { refusalRule, waitRule } from "./why.ts";
 
@@ -17,11 +26,12 @@ export interface Deciding {
   readonly told: (rule: string) => Decided["explanation"];
 }
 
-export function stopped(deciding: Deciding, { action, by, all }: Stopped): Decided {
+export function stopped(deciding: Deciding, { action, by, all, targets }: Stopped): Decided {
   const { candidates, view, told } = deciding;
   const breach = breachOf(by, view, candidates);
   if (action === "block") return { kind: "refuse", breach, explanation: told(refusalRule(by)) };
-  const wishes = wishesOf(all, by);
+  const cheaper = targets.filter((one) => !isHopelessTarget(one)).map(targetWish);
+  const wishes = [...wishesOf(all, by), ...cheaper];
   if (wishes.length === 0) return { kind: "refuse", breach, explanation: told(refusalRule(by, "hopeless")) };
   const isParked = wishes.every((wish) => !hasClaim(wish, view));
   const { account } = by.coverage;

@@ -6,7 +6,7 @@ import { NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import { between, type DurationUs, type Instant, MINUTE } from "../metering/time.ts";
 import type { Balances, Claimed } from "../policy/admission.ts";
 import type { AccountKey, Claim, Wish } from "../policy/decision.ts";
-import { fitsNow, hasClaim, isStale } from "../policy/money-wait.ts";
+import { asksOf, fitsNow, hasClaim, isStale } from "../policy/money-wait.ts";
 import { SOONEST } from "./alarms.ts";
 
 /** One that waits, as far as money goes. */
@@ -45,7 +45,7 @@ export function nextLook(waiting: readonly Claimant[], now: Instant): DurationUs
   let next: number = LONGEST_LOOK;
   for (const { wishes, step } of waiting) {
     next = Math.min(next, step);
-    for (const { end } of wishes.flatMap(({ claims }) => claims)) {
+    for (const { end } of wishes.flatMap(asksOf)) {
       next = Math.min(next, between(now, end));
     }
   }

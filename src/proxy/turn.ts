@@ -17,6 +17,7 @@ import { between, type DurationUs, type Instant, MINUTE, SECOND } from "../meter
 import type { Balances } from "../policy/admission.ts";
 import type { AccountKey, Decision, Wait, Wish } from "../policy/decision.ts";
 import type { Hindrance } from "../policy/hindrance.ts";
+import { asksOf } from "../policy/money-wait.ts";
 import type { Candidate } from "../policy/rank.ts";
 import type { Slot } from "../policy/slot.ts";
 import { ORDINARY, priorityAfter, type Standing, stepOf } from "../policy/standing.ts";
@@ -95,6 +96,11 @@ export class Turn {
 
   wants(upstream: string): boolean {
     return this.upstreams.includes(upstream);
+  }
+
+  /** Whether it may run once there is more left. */
+  asks(account: AccountKey): boolean {
+    return this.wishes.some((wish) => asksOf(wish).some((ask) => ask.account === account));
   }
 
   claims(account: AccountKey): boolean {

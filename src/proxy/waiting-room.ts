@@ -199,7 +199,7 @@ export class WaitingRoom {
     const view = this.parts.balances();
     const ahead: Turn[] = [];
     for (const turn of this.#inOrder()) {
-      const isAsked = accounts === undefined || accounts.some((account) => turn.claims(account));
+      const isAsked = accounts === undefined || accounts.some((account) => turn.asks(account));
       if (turn.isWaiting && turn.waitsForMoney && isAsked) {
         if (mayHaveIt(turn, claimedBefore(ahead, view))) turn.wake("again");
       }
