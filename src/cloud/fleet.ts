@@ -5,7 +5,7 @@ import type { DurationUs } from "../metering/time.ts";
 import { type Hindrance, hindranceText } from "../policy/hindrance.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
 import type { Candidate } from "../policy/rank.ts";
-import type { Slot } from "../policy/slot.ts";
+import type { Call, Slot } from "../policy/slot.ts";
 import type { Probed, Turned } from "./health.ts";
 import { Station, type StationParts } from "./station.ts";
 
@@ -55,6 +55,11 @@ export class Fleet {
   /** Throws where there is none to take. */
   take(upstream: Upstream): Slot {
     return this.#station(upstream).take(upstream);
+  }
+
+  /** For a request that costs nothing. */
+  call(upstream: Upstream): Call {
+    return this.#station(upstream).call(upstream);
   }
 
   inFlight(upstream: string): number {

@@ -8,7 +8,7 @@
 import type { DurationUs } from "../metering/time.ts";
 import type { Hindrance } from "../policy/hindrance.ts";
 import type { Upstream } from "../policy/policy.ts";
-import type { Sign, Slot } from "../policy/slot.ts";
+import type { Call, Sign, Slot } from "../policy/slot.ts";
 import { CallWindow } from "./call-window.ts";
 import { Health, type Probed, type Turned } from "./health.ts";
 
@@ -66,6 +66,20 @@ export class Station {
     const again = rateLimit && this.#callsOf(rateLimit.per).waitFor(rateLimit, now);
     if (rateLimit && again) return { kind: "rated", rate: rateLimit, again };
     return this.#health.hindrance(now);
+  }
+
+  /** What takes no slot keeps to the rate all the same: whoever limits it counts that too. */
+  call({ rateLimit }: Upstream): Call {
+    const now = this.#parts.monotonic();
+    const calls = rateLimit && this.#callsOf(rateLimit.per);
+    const again = rateLimit && calls?.waitFor(rateLimit, now);
+    if (rateLimit && again) return { kind: "rated", rate: rateLimit, again };
+    const slice = calls?.take(now);
+    const unused = () => {
+      if (slice !== undefined) calls?.giveBack(slice);
+      this.#parts.changed(undefined);
+    };
+    return { kind: "called", unused };
   }
 
   /** Throws where the upstream is at its limit: whoever takes has asked in the same tick. */

@@ -180,6 +180,7 @@ function makeFrontHouse(parts: DataPlaneParts, { room, timers, secrets }: FrontP
     learning: books.learning,
     sessions: books.sessions,
     candidates: (policy, model) => fleet.candidates(policy, model),
+    call: (upstream) => fleet.call(upstream),
     room,
     timers,
     running,

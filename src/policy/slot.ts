@@ -5,6 +5,7 @@
 //   taken ──free(sign)──► free                  Invariant: it is given back exactly once, on every path.
 //     └─answers()─┘
 
+import type { Hindrance } from "./hindrance.ts";
 import type { Upstream } from "./policy.ts";
 
 export interface Slot {
@@ -25,3 +26,12 @@ export type Sign =
   | { readonly kind: "unclear" }
   /** Nothing was sent: the upstream has not noticed. */
   | { readonly kind: "unused" };
+
+/** A request that costs nothing takes no slot: it is a call like any other, where those are limited. */
+export type Call =
+  | {
+      readonly kind: "called";
+      /** No byte has left. */
+      unused(): void;
+    }
+  | Extract<Hindrance, { kind: "rated" }>;

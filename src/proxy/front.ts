@@ -5,8 +5,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ZERO_USD } from "../metering/money.ts";
 import { between, type Instant } from "../metering/time.ts";
 import type { Settlement } from "../policy/admission.ts";
-import type { Policy, SecretRef } from "../policy/policy.ts";
+import type { Policy, SecretRef, Upstream } from "../policy/policy.ts";
 import type { Sessions } from "../policy/sessions.ts";
+import type { Call } from "../policy/slot.ts";
 import type { Task } from "../policy/task.ts";
 import { BODY_TIMES, type BodyFault, type BodyWindow, openBody } from "./body-window.ts";
 import type { TokenLookup } from "./credentials.ts";
@@ -25,6 +26,7 @@ import type { Running } from "./running.ts";
 import { servable } from "./servable.ts";
 import { newTaskId } from "./task-id.ts";
 import { readOn } from "./unread.ts";
+import { outOfCalls } from "./vain.ts";
 
 export interface FrontHouse extends Gateway {
   readonly version: string;
@@ -32,6 +34,8 @@ export interface FrontHouse extends Gateway {
   readonly tokens: TokenLookup;
   readonly sessions: Sessions;
   secretOf(ref: SecretRef): string | undefined;
+  /** For what costs nothing. */
+  call(upstream: Upstream): Call;
   /** A task has ended, however it ended. */
   ended(event: TaskEnded): void;
   /** Something that is no task was answered or passed on. */
@@ -145,7 +149,7 @@ export class Front {
     }
   }
 
-  /** Costs nothing and holds nothing, so it goes to whichever upstream would be offered first. */
+  /** Costs nothing and takes no slot, so it goes to whichever upstream would be offered first. */
   async #unmetered(
     found: Extract<Identified, { kind: "unmetered" }>,
     policy: Policy,
@@ -163,10 +167,13 @@ export class Front {
       unserved({ kind: "no_upstream", reason, cause: "upstreams" });
       return;
     }
+    const call = this.#house.call(upstream);
+    if (call.kind === "rated") return unserved(outOfCalls(upstream, call));
     const id = newTaskId();
     const own = { upstream, held: undefined, replyHeaders: [], signal: new AbortController().signal };
     const relayed = await relay(this.#job(came, found.path, id, own));
     if (relayed.kind === "unsent") {
+      call.unused();
       unserved({ kind: "unsent", upstream: upstream.id, why: relayed.why, cause: relayed.cause });
     } else if (relayed.fault === undefined) relayed.finish();
     else if (relayed.headSent) relayed.destroy();

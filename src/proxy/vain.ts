@@ -6,8 +6,10 @@ import type { DurationUs } from "../metering/time.ts";
 import { MINUTE, SECOND } from "../metering/time.ts";
 import type { Accounts, Balances } from "../policy/admission.ts";
 import type { Breach, Decision, MoneyWait, Wait } from "../policy/decision.ts";
+import { hindranceText } from "../policy/hindrance.ts";
 import { balanceOf } from "../policy/judge.ts";
-import type { Policy } from "../policy/policy.ts";
+import type { Policy, Upstream } from "../policy/policy.ts";
+import type { Call } from "../policy/slot.ts";
 import type { Task } from "../policy/task.ts";
 import type { Unsent } from "./exchange.ts";
 import { LONGEST_WAIT, type Woken } from "./turn.ts";
@@ -31,6 +33,11 @@ export interface Refused {
 /** `breach` with how long it waited for that in vain. */
 export function refused(breach: Breach, waited: DurationUs): Refused {
   return { kind: "refused", breach: waited > 0 ? { ...breach, waited } : breach };
+}
+
+/** It costs nothing and waits for nothing. */
+export function outOfCalls({ id }: Upstream, rated: Extract<Call, { kind: "rated" }>): TooBusy {
+  return { kind: "too_busy", reason: `${id} is ${hindranceText(rated)}`, retryAfter: rated.again };
 }
 
 type Vain = Exclude<Woken, "again">;
