@@ -60,9 +60,15 @@ export class Metrics {
     if (event.succeeded) this.#counts.generations.latency.observe(event.duration);
   }
 
-  /** Money of a container that no request carries. Amounts < 0 correct the ledger, not these counters. */
-  charge(kind: CostKind, labels: SeriesLabels, amount: NanoUsd): void {
-    if (amount > 0n) addCost(seriesOf(this.#counts, labels), kind, amount);
+  /**
+   * Money that no ended request carries: a container's own, a slice of a tunnel, an amount that was set aside
+   * by hand and spent. Amounts < 0 correct the ledger, not these counters.
+   */
+  charge(kind: CostKind, place: Pick<Ended, "model" | "provider" | "upstream">, amount: NanoUsd): void {
+    if (amount <= 0n) return;
+    addCost(seriesOf(this.#counts, labelsOf(place)), kind, amount);
+    const { generations } = this.#counts;
+    if (kind === "request") generations.cost = add(generations.cost, amount);
   }
 
   /** A budget's action took effect: it warned, refused and so on. */
@@ -104,12 +110,7 @@ export class Metrics {
   /** Called once, before the first request. */
   restore({ requests, charges, decisions }: Remembered): void {
     for (const row of requests) this.#count(row, row.count, row.charged);
-    const { generations } = this.#counts;
-    for (const row of charges) {
-      this.charge(row.kind, labelsOf(row), row.amount);
-      // Of a tunnel: it counts once it ends.
-      if (row.kind === "request") generations.cost = add(generations.cost, row.amount);
-    }
+    for (const row of charges) this.charge(row.kind, row, row.amount);
     for (const row of decisions) this.decision(row.action, row.budget, row.count);
   }
 

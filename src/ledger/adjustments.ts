@@ -46,10 +46,23 @@ export function adjustmentsOf(database: DatabaseSync, budget: string, from: Inst
 
 const MOST_SHOWN = 20;
 
+/** Oldest first. A ledger that no newer version has opened yet has none. */
+export function* allAdjustments(database: DatabaseSync): Generator<Adjustment, undefined> {
+  const table = "SELECT 1 FROM sqlite_master WHERE name = 'adjustments'";
+  if (database.prepare(table).get() === undefined) return;
+  const statement = database.prepare("SELECT * FROM adjustments ORDER BY seq");
+  statement.setReadBigInts(true);
+  for (const row of statement.iterate()) yield adjustmentOf(row);
+}
+
 function read(database: DatabaseSync, sql: string, ...values: (string | number)[]): readonly Adjustment[] {
   const statement = database.prepare(sql);
   statement.setReadBigInts(true);
-  return statement.all(...values).map((row) => ({
+  return statement.all(...values).map(adjustmentOf);
+}
+
+function adjustmentOf(row: Record<string, unknown>): Adjustment {
+  return {
     at: instantUs(Number(row.at)),
     kind: "reset",
     budget: String(row.budget),
@@ -60,5 +73,5 @@ function read(database: DatabaseSync, sql: string, ...values: (string | number)[
     amount: quantityOf(row.amount as bigint),
     by: String(row.author),
     reason: String(row.reason),
-  }));
+  };
 }

@@ -3,6 +3,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { big, type Checked, rowsOf, type Verified } from "./verified.ts";
+import { verifyAdjustments } from "./verify-adjustments.ts";
 import { verifyHeld, verifySettled } from "./verify-balances.ts";
 import { verifyMachines } from "./verify-machines.ts";
 import { verifyHolds, verifyRecords, verifyTime, verifyTwice } from "./verify-requests.ts";
@@ -28,6 +29,7 @@ const CHECKS = [
   verifyTwice,
   verifyRecords,
   verifyRollups,
+  verifyAdjustments,
   verifyMachines,
   verifyTime,
 ];

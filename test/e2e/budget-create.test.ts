@@ -3,6 +3,8 @@
 
 import { readFileSync } from "node:fs";
 import test from "ava";
+import { nanoUsd } from "../../src/metering/money.ts";
+import { HOUR } from "../../src/metering/time.ts";
 import { cli } from "../support/cli.ts";
 import { beginEdits as begin } from "../support/edits-rig.ts";
 import { eventually } from "../support/gateway-client.ts";
@@ -81,4 +83,24 @@ test("a budget that cannot be made changes nothing, and the parser says why at i
   t.deepEqual(await textsOf({ limit_usd: "1" }, "day"), ["there is a budget day already: set its keys"]);
   t.is((await edit({ kind: "remove", budget: "night" })).kind, "refused");
   t.is(readFileSync(folder.policyPath, "utf8"), before);
+});
+
+test("an amount that was set aside and spent is in the counter of spent money, before and after a restart", async (t) => {
+  const { ask, restart, gateway } = await begin(t, DAY);
+  t.is(await ask(), 200);
+  const hand = () => gateway().daemon.byHand.allocations;
+  const done = await hand().allocate({
+    ...{ labels: { model: "flux-dev", provider: "aws" }, amount: nanoUsd(50_000_000n), lasts: HOUR },
+    ...{ by: "ops", reason: "a shot" },
+  });
+  await hand().settle(done.kind === "allocated" ? done.row.id : "", nanoUsd(30_000_000n), "ops");
+  const spent = async () => {
+    const lines = (await gateway().client.metrics()).split("\n");
+    const costs = lines.filter((line) => /^budgetguard_cost_usd_total\{.*kind="request"/.test(line));
+    return costs.map((line) => `${/upstream="([^"]*)"/.exec(line)?.[1]} ${line.split(" ").at(-1)}`).sort();
+  };
+  const expected = ["flux-dear 0.04", "none 0.03"];
+  t.deepEqual(await spent(), expected);
+  await restart();
+  t.deepEqual(await spent(), expected);
 });

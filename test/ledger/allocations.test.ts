@@ -17,7 +17,12 @@ function deskOf(house: House) {
     info: (what: object, said: string) => lines.push(`${said} ${JSON.stringify(what)}`),
   } as never;
   const { accounts } = house;
-  const desk = new ManualAllocations({ accounts, log, balances: () => accounts.view() });
+  const desk = new ManualAllocations({
+    accounts,
+    log,
+    balances: () => accounts.view(),
+    charged: () => undefined,
+  });
   return { desk, lines };
 }
 

@@ -2,17 +2,19 @@
 // that a spreadsheet would run.
 
 import test, { type ExecutionContext } from "ava";
+import { writeAdjustment } from "../../src/ledger/adjustments.ts";
 import { exportLines } from "../../src/ledger/export.ts";
 import { openLedger } from "../../src/ledger/sqlite-open.ts";
 import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
 import type { Entry } from "../../src/ledger/store.ts";
+import { quantityOf } from "../../src/metering/quantity.ts";
 import { durationUs, later } from "../../src/metering/time.ts";
 import { entry, facts, ledgerFolder } from "../support/ledger.ts";
 import { TEN, usd } from "../support/policies.ts";
 
 const HEADER =
   "seq,at,kind,request,client_request_id,upstream,provider,model,tier,user,workflow,amount_usd,elapsed_us," +
-  "outcome,price,price_source,input_tokens,output_tokens";
+  "outcome,price,price_source,input_tokens,output_tokens,budget,value,unit,adjustment,author,reason";
 
 function lines(t: ExecutionContext, format: "jsonl" | "csv", entries: readonly Entry[]): readonly string[] {
   const database = openLedger(ledgerFolder(t));
@@ -27,7 +29,7 @@ function check(t: ExecutionContext, given: string, expected: string): void {
   t.is(
     line,
     `1,2026-11-22T10:00:00.000000Z,settled,r-1,,flux-aws,aws,flux-dev,a10g,${expected},,0.01,10000000,` +
-      "relayed,3.60/h,from the policy,0,0",
+      "relayed,3.60/h,from the policy,0,0,,,,,,",
   );
 }
 
@@ -45,6 +47,7 @@ test("a line of JSON has every column, exact, in the order of the ledger", (t) =
     ...{ user: "alice", workflow: null, amount_usd: "123456789.000000001", elapsed_us: 7 },
     ...{ outcome: "relayed", price: "3.60/h", price_source: "from the policy" },
     ...{ input_tokens: 1200, output_tokens: 34 },
+    ...{ budget: null, value: null, unit: null, adjustment: null, author: null, reason: null },
   });
   const { seq, kind, outcome, client_request_id } = JSON.parse(two ?? "");
   t.deepEqual(
@@ -97,4 +100,34 @@ test("the sum of the exported amounts is the sum of the entries, to the nano-dol
     amounts.map((amount) => entry({ amount })),
   ).map((line) => usd(JSON.parse(line).amount_usd));
   t.deepEqual(exported, amounts);
+});
+
+test("an adjustment stands among the entries by its time, with who and why, and no sum of amounts sees it", (t) => {
+  const database = openLedger(ledgerFolder(t));
+  t.teardown(() => database.close());
+  const after = later(TEN, durationUs(2));
+  const entries = [entry(), entry({ at: after, request: "r-2" })];
+  new SqliteWriter(database).put({ entries, at: TEN, wall: TEN });
+  const period = { start: TEN, end: later(TEN, durationUs(9)) };
+  const one = {
+    kind: "reset",
+    budget: "each",
+    value: "=ann",
+    account: "usd|daily/1/UTC|all||user==ann",
+  } as const;
+  const more = { unit: "usd", amount: quantityOf(-10_000_000n), by: "ops", reason: "late" } as const;
+  writeAdjustment(database, { ...one, ...more, period, at: later(TEN, durationUs(1)) });
+  writeAdjustment(database, { ...one, ...more, unit: "seconds", period, at: later(TEN, durationUs(3)) });
+  const told = [...exportLines(database, "jsonl")].map((line) => JSON.parse(line));
+  t.deepEqual(
+    told.map(({ seq, kind, amount_usd, adjustment }) => [seq, kind, amount_usd, adjustment]),
+    [
+      [1, "settled", "0.01", null],
+      [null, "reset", null, "-0.01"],
+      [2, "settled", "0.01", null],
+      [null, "reset", null, "-10"],
+    ],
+  );
+  t.like(told[1], { budget: "each", value: "=ann", unit: "usd", author: "ops", reason: "late" });
+  t.true([...exportLines(database, "csv")][2]?.endsWith("each,'=ann,usd,-0.01,ops,late"));
 });
