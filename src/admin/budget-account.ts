@@ -69,6 +69,8 @@ export interface BudgetAccount {
     readonly upstream: string;
     readonly amount: Quantity;
   }[];
+  /** What unused containers would have cost more at their machines' price; below 0 where idle is dearer. */
+  readonly idleDiscount: Quantity;
   /** 0 where it is not over its limit. */
   readonly over: Quantity;
   /** Of that, what containers can have added: `overrun: cut` holds requests back, and not these. */

@@ -58,7 +58,7 @@ export function addBudgetRoutes(api: Api, { house, safety }: Room): void {
 }
 
 function accountWire(account: BudgetAccount): sdk.BudgetAccount {
-  const { value, unit, by, requests, over, containerOverdraft, causes } = account;
+  const { value, unit, by, requests, idleDiscount, over, containerOverdraft, causes } = account;
   const written = (amount: Quantity) => formatNumber(unit, amount);
   const rows = (dimension: keyof typeof by) =>
     by[dimension].map((row) => ({ value: row.value, ...sumsWire(row) }));
@@ -69,6 +69,7 @@ function accountWire(account: BudgetAccount): sdk.BudgetAccount {
     by_user: rows("user"),
     by_upstream: rows("upstream"),
     requests: requests.map((each) => ({ ...each, at: formatInstant(each.at), amount: written(each.amount) })),
+    idle_discount: written(idleDiscount),
     over: written(over),
     container_overdraft: written(containerOverdraft),
     causes: causes.map(({ kind, most, of, at }) => ({

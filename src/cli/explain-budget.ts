@@ -36,6 +36,9 @@ function accountLines(account: BudgetAccount, terminal: Terminal): readonly stri
     "",
     paint(out, "bold", `Where it went${whose}`),
     spentTable(account, terminal),
+    ...(/^[0.]+$/.test(account.idle_discount)
+      ? []
+      : [`idle_discount: unused containers at their full price: ${account.idle_discount} USD more`]),
     ...(account.requests.length === 0 ? [] : ["", paint(out, "bold", `Dearest requests${whose}`)]),
     ...(account.requests.length === 0
       ? []

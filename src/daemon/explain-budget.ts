@@ -90,7 +90,8 @@ async function accountOf(
     over > 0n ? causesOf(budget, spent, state.limit, lowered, late && { ...late, most: over }) : [];
   const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
   const excess = { over: over > 0n ? over : NOTHING, containerOverdraft: overdraftOf(causes, over), causes };
-  return { value: state.value, unit, by: spent.by, requests, ...excess };
+  const idleDiscount = quantityOf(spent.idleDiscount);
+  return { value: state.value, unit, by: spent.by, requests, idleDiscount, ...excess };
 }
 
 /** `at`: when the last raise ended; undefined where only reloads lowered it. */

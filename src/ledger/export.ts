@@ -7,6 +7,7 @@ import { formatUsd, nanoUsd } from "../metering/money.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
 import { formatInstant, instantUs } from "../metering/time.ts";
 import { type Adjustment, allAdjustments } from "./adjustments.ts";
+import { idleDiscount } from "./idle-discount.ts";
 
 export const EXPORT_FORMATS = ["jsonl", "csv"] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -30,6 +31,7 @@ const COLUMNS = [
   "price_source",
   "input_tokens",
   "output_tokens",
+  "idle_discount_usd",
   "budget",
   "value",
   "unit",
@@ -88,8 +90,18 @@ function lineOf(row: Record<string, unknown>): Line {
     // A ledger that no newer version has opened yet has none.
     input_tokens: Number(row.input_tokens ?? 0),
     output_tokens: Number(row.output_tokens ?? 0),
+    idle_discount_usd: discountText(row),
     ...NOT_ADJUSTED,
   };
+}
+
+/** Of container money that could have one. */
+function discountText({ request, machine, kind, price, elapsed, amount }: Record<string, unknown>) {
+  if (request !== null || machine === null || !["idle", "gap", "adjusted"].includes(String(kind)))
+    return null;
+  const posted = { kind: String(kind), price: String(price) };
+  const discount = idleDiscount([{ ...posted, elapsed: elapsed as bigint, amount: amount as bigint }]);
+  return formatUsd(nanoUsd(discount));
 }
 
 const NOT_ADJUSTED = {

@@ -12,6 +12,7 @@ import type { Facts } from "../policy/match.ts";
 import type { Task } from "../policy/task.ts";
 import { type Container, factsOfContainer } from "./container.ts";
 import type { OpenHold } from "./held.ts";
+import { idlePriceText } from "./idle-discount.ts";
 import type { DecisionRow, EndingRow, Entry } from "./store.ts";
 
 const NO_TIME = 0 as DurationUs;
@@ -87,7 +88,11 @@ export function containerEntry(about: Container, part: Part, mark?: Mark): Entry
     isLast: false,
     images: 0,
     tokens: NO_TOKENS,
-    price: `${formatUsd(isIdle ? idlePrice : price.rate)}/h`,
+    // What is taken back was idle, most of all.
+    price:
+      isIdle || part.kind === "adjusted"
+        ? idlePriceText(formatUsd(idlePrice), formatUsd(price.rate))
+        : `${formatUsd(price.rate)}/h`,
     priceSource: why === undefined ? source : `${source} (${why})`,
   };
 }

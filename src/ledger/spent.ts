@@ -4,6 +4,7 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { type Instant, instantUs } from "../metering/time.ts";
 import { COUNTED, type Covering, coveredBy, valueSql } from "./covered.ts";
+import { idleDiscount } from "./idle-discount.ts";
 import { type SumsRow, sumsRow } from "./queries.ts";
 import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
 
@@ -25,6 +26,8 @@ export interface Spent {
   readonly requests: readonly RequestCost[];
   /** Container money and adjustments, by kind, in the balance's unit. */
   readonly kinds: readonly { readonly kind: string; readonly amount: bigint; readonly entries: number }[];
+  /** Of money: what unused containers would have cost more at their machines' price. */
+  readonly idleDiscount: bigint;
   /** What requests took beyond their first holds. */
   readonly overrun: { readonly amount: bigint; readonly requests: number };
   /** What was counted when the budget was added or changed; undefined where that was before the period. */
@@ -72,9 +75,23 @@ export function spent(database: DatabaseSync, question: SpentQuestion): Spent {
       amount: amount as bigint,
       entries: Number(entries),
     })),
+    idleDiscount: question.unit === "usd" ? discountOf(ask) : 0n,
     overrun: overrunOf(ask, question.unit, counted),
     folded: foldedOf(database, ask, question, counted),
   };
+}
+
+function discountOf(ask: Ask): bigint {
+  const rows = ask(
+    `SELECT kind, price, sum(elapsed) AS elapsed, sum(amount) AS amount FROM covered
+     WHERE request IS NULL AND machine IS NOT NULL GROUP BY kind, price`,
+  );
+  return idleDiscount(
+    rows.map(({ kind, price, elapsed, amount }) => ({
+      ...{ kind: String(kind), price: String(price) },
+      ...{ elapsed: elapsed as bigint, amount: amount as bigint },
+    })),
+  );
 }
 
 /** Idle that was taken back, because a container had stopped before, is idle that there was not. */

@@ -47,6 +47,9 @@ export const BudgetAccount = z
         z.object({ id: z.string(), at: instant, user: z.string(), upstream: z.string(), amount: quantity }),
       )
       .describe("Those that took most of it in its period."),
+    idle_discount: quantity.describe(
+      "What unused containers would have cost more at their machines' price; below 0 where idle is dearer.",
+    ),
     over: quantity.describe("How far settled and held are over the limit; 0 where they are not."),
     container_overdraft: quantity.describe(
       "Of over, the most that containers can have added beside requests: no overrun holds it back.",

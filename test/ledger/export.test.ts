@@ -14,7 +14,7 @@ import { TEN, usd } from "../support/policies.ts";
 
 const HEADER =
   "seq,at,kind,request,client_request_id,upstream,provider,model,tier,user,workflow,amount_usd,elapsed_us," +
-  "outcome,price,price_source,input_tokens,output_tokens,budget,value,unit,adjustment,author,reason";
+  "outcome,price,price_source,input_tokens,output_tokens,idle_discount_usd,budget,value,unit,adjustment,author,reason";
 
 function lines(t: ExecutionContext, format: "jsonl" | "csv", entries: readonly Entry[]): readonly string[] {
   const database = openLedger(ledgerFolder(t));
@@ -29,7 +29,7 @@ function check(t: ExecutionContext, given: string, expected: string): void {
   t.is(
     line,
     `1,2026-11-22T10:00:00.000000Z,settled,r-1,,flux-aws,aws,flux-dev,a10g,${expected},,0.01,10000000,` +
-      "relayed,3.60/h,from the policy,0,0,,,,,,",
+      "relayed,3.60/h,from the policy,0,0,,,,,,,",
   );
 }
 
@@ -47,6 +47,7 @@ test("a line of JSON has every column, exact, in the order of the ledger", (t) =
     ...{ user: "alice", workflow: null, amount_usd: "123456789.000000001", elapsed_us: 7 },
     ...{ outcome: "relayed", price: "3.60/h", price_source: "from the policy" },
     ...{ input_tokens: 1200, output_tokens: 34 },
+    idle_discount_usd: null,
     ...{ budget: null, value: null, unit: null, adjustment: null, author: null, reason: null },
   });
   const { seq, kind, outcome, client_request_id } = JSON.parse(two ?? "");
