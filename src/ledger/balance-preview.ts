@@ -9,11 +9,13 @@ import { type BalanceDiff, balanceDiff, type Sums, type Was } from "../policy/ba
 import type { Ground } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import { perValueOf, relieved } from "../policy/relief.ts";
-import { openAdjustments, Reliefs } from "./adjustments.ts";
 import type { BalanceChange } from "./book.ts";
 import { foldEntries } from "./fold.ts";
 import { questionOf } from "./folding.ts";
+import { type Fold, forgiven } from "./forgiven.ts";
+import { readGround } from "./ground-name.ts";
 import { changedSince, POLICY } from "./policy-record.ts";
+import type { FoldQuestion } from "./store.ts";
 
 /** Throws what SQLite says of a ledger that cannot be read. `wall`: the time now. */
 export function previewBalances(
@@ -37,24 +39,49 @@ function preview(database: DatabaseSync, policy: Policy, wall: Instant): readonl
   const keys = new Set(tracked.map(({ key }) => String(key)));
   const record = one(database, `SELECT value FROM switches WHERE name = '${POLICY}'`);
   const changed = changedSince(record === undefined ? undefined : String(record), [...keys], policy);
-  const reliefs = new Reliefs();
-  for (const adjustment of openAdjustments(database, at)) reliefs.add(adjustment);
-  const seen = (ground: Ground, all: readonly BalanceChange[]): Sums => {
-    const sums = all.map(({ account, settled, held, ...period }) => {
-      const balance = relieved({ settled, held }, reliefs.of(ground, account, period));
-      return [perValueOf(ground, account) ?? "", balance.settled] as const;
-    });
-    return new Map(ground.per === undefined && sums.length === 0 ? [["", NOTHING]] : sums);
-  };
-  const kept = (ground: Ground) => seen(ground, stored(database, ground, at));
+  const last = BigInt(Number(one(database, "SELECT max(seq) AS value FROM entries") ?? 0));
   return changed.map((each) => {
     const { ground, was } = each;
-    const before = was === undefined ? new Map() : kept({ ...ground, ...was });
-    const after = keys.has(ground.key)
-      ? kept(ground)
-      : seen(ground, foldEntries(database, questionOf(ground, at)));
-    return balanceDiff(each, before, after);
+    const question = questionOf(ground, at);
+    const isKept = keys.has(ground.key);
+    const after = isKept
+      ? stored(database, ground, at)
+      : foldEntries(database, question).map(({ change }) => change);
+    const before = was === undefined ? new Map() : seenBefore(database, ground, was, at);
+    // A fold that was made before it went away is none that a reload would believe.
+    const fold = isKept ? undefined : { since: BigInt(question.since), seq: last };
+    return balanceDiff(each, before, seen(database, ground, after, question, fold));
   });
+}
+
+/** As its budget sees them: without what its resets forgave. */
+function seen(
+  database: DatabaseSync,
+  ground: Ground,
+  all: readonly BalanceChange[],
+  question: FoldQuestion | undefined,
+  fold?: Fold,
+): Sums {
+  const budget = ground.budget.id;
+  const forgave =
+    question === undefined ? [] : forgiven(database, [{ budget, ...question }], fold && (() => fold));
+  const reliefs = new Map(forgave.map(({ account, amount }) => [account, amount]));
+  const sums = all.map(({ account, settled, held }) => {
+    const balance = relieved({ settled, held }, reliefs.get(account) ?? NOTHING);
+    return [perValueOf(ground, account) ?? "", balance.settled] as const;
+  });
+  return new Map(ground.per === undefined && sums.length === 0 ? [["", NOTHING]] : sums);
+}
+
+/** What it counted, in the period that it had: both may be others now. */
+function seenBefore(database: DatabaseSync, ground: Ground, was: Was, at: Instant): Sums {
+  const all = stored(database, was, at);
+  const [name, first] = [readGround(was.key), all[0]];
+  const question =
+    name === undefined || first === undefined
+      ? undefined
+      : { ...name, unit: ground.unit, key: was.key, since: first.start, start: first.start, end: first.end };
+  return seen(database, { ...ground, ...was }, all, question);
 }
 
 /** Of its period that is open at that moment. */

@@ -49,6 +49,9 @@ export interface Folded {
   readonly isOwn: boolean;
 }
 
+/** Nobody will look again at the balance of a request that named no task, once that has ended. */
+const STILL_ASKED_FOR = "own = 0 OR value IN (SELECT json_extract(held, '$.request') FROM reservations)";
+
 /** One balance, or one per value of `per`. Throws on a scope that is no column: a bug. */
 export function foldEntries(database: DatabaseSync, question: FoldQuestion): readonly Folded[] {
   const where = ["at >= ?", CHARGED];
@@ -59,14 +62,14 @@ export function foldEntries(database: DatabaseSync, question: FoldQuestion): rea
     where.push(`${columnOf(scope)} IN (${allowed.map(() => "?").join(", ")})`);
     values.push(...allowed);
   }
+  const { key, per, start, end } = question;
   const value = question.per === undefined ? "''" : valueOfPer(question.per);
   const statement = database.prepare(
     `SELECT ${value} AS value, sum(${COUNTED[question.unit]}) AS settled,
        min(coalesce(task = request, 0)) AS own FROM entries
-      WHERE ${where.join(" AND ")} GROUP BY 1`,
+      WHERE ${where.join(" AND ")} GROUP BY 1 HAVING ${per === "task" ? STILL_ASKED_FOR : "1"}`,
   );
   statement.setReadBigInts(true);
-  const { key, per, start, end } = question;
   return statement.all(...values).map((row) => {
     const account = per === undefined ? key : `${key}=${row.value}`;
     const change = { account, start, end, settled: (row.settled ?? 0n) as Quantity, held: NOTHING };

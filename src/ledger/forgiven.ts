@@ -25,21 +25,26 @@ interface Reset {
   readonly entries: bigint;
 }
 
+/** `fold`: how each was counted; as the ledger says, unless it is only to be. */
 export function forgiven(
   database: DatabaseSync,
   questions: readonly ForgivenQuestion[],
+  fold: (question: ForgivenQuestion) => Fold | undefined = ({ key }) => foldOf(database, key),
 ): readonly Forgiven[] {
   const rows = database.prepare("SELECT DISTINCT budget FROM adjustments").all();
   const reset = new Set(rows.map(({ budget }) => String(budget)));
   return questions
     .filter(({ budget }) => reset.has(budget))
-    .flatMap((question) => forgivenOf(database, question));
+    .flatMap((question) => forgivenOf(database, question, fold(question)));
 }
 
-function forgivenOf(database: DatabaseSync, question: ForgivenQuestion): readonly Forgiven[] {
+function forgivenOf(
+  database: DatabaseSync,
+  question: ForgivenQuestion,
+  fold: Fold | undefined,
+): readonly Forgiven[] {
   const resets = resetsOf(database, question);
   if (resets.length === 0) return [];
-  const fold = foldOf(database, question.key);
   const isOwn = ({ ground, start, end, entries }: Reset) =>
     ground === question.key &&
     start === BigInt(question.start) &&
@@ -74,7 +79,8 @@ function resetsOf(database: DatabaseSync, { budget, unit, start }: ForgivenQuest
   });
 }
 
-interface Fold {
+/** From when on a ground counts entries that were there, and after which one all that came. */
+export interface Fold {
   readonly since: bigint;
   readonly seq: bigint;
 }
