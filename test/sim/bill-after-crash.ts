@@ -73,18 +73,23 @@ function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly
   for (const name of row.machines) lease.names.add(name);
   lease.isWatched = own.length > 0;
   lease.note(t);
-  // Whoever had left by then shares nothing more, unless recovery could not tell.
   const after = writes.flatMap(({ containers = [] }) => containers).find(({ about }) => isSame(about, row));
   const goesOn = (after?.state.t ?? t) > t;
-  const joined = own.map((held) => ({
-    held,
-    from: Math.max(held.join?.start ?? Math.max(disk.heartbeat, held.at), t),
-    hadLeft: held.join !== undefined && held.join.start < t && !there.includes(held.id),
-  }));
-  for (const { held, from, hadLeft } of joined.toSorted((a, b) => a.from - b.from)) {
+  const moves: { readonly at: number; make(): void }[] = [];
+  for (const held of own) {
+    const { join } = held;
+    const left = join?.left?.at;
+    // Whoever had left by then shares nothing more, unless nobody wrote that down and recovery could not tell.
+    if (left !== undefined && left <= t) continue;
+    const hadLeft = left === undefined && join !== undefined && join.start < t && !there.includes(held.id);
     if (hadLeft) account.overcharged += chargedOf(writes, [held]);
-    if (!hadLeft || goesOn) lease.join(held.id, held.price.kind === "hour" ? held.price.rate : 0n, from);
+    if (hadLeft && !goesOn) continue;
+    const from = Math.max(join?.start ?? Math.max(disk.heartbeat, held.at), t);
+    const rate = held.price.kind === "hour" ? held.price.rate : 0n;
+    moves.push({ at: from, make: () => lease.join(held.id, rate, from) });
+    if (left !== undefined) moves.push({ at: left, make: () => lease.leave(held.id, left) });
   }
+  for (const { make } of moves.toSorted((one, other) => one.at - other.at)) make();
   if (lease.active > 0) lease.unwatch(end);
   else lease.unwatch(t);
 }
