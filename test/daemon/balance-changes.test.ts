@@ -91,9 +91,11 @@ test("what was reset stays reset where the budget counts something else", async 
   const [ground] = groundsOf(house.policy);
   if (ground === undefined) throw new Error("the policy has no budget");
   const [at, period] = [house.accounts.now(), periodFor(ground, house.accounts.now())];
-  house.accounts.book.adjust({
-    ...{ at, kind: "reset", budget: "day", unit: "usd", value: undefined, account: ground.key, period },
-    ...{ amount: quantityOf(-usd("0.002")), by: "ops", reason: "late" },
-  });
-  t.deepEqual(await told(day("2", { when: { user: "alice" } })), ["budget day: settled 0.002 → 0.001 USD"]);
+  const adjustment = {
+    ...({ at, kind: "reset", budget: "day", unit: "usd", value: undefined, account: ground.key } as const),
+    ...{ period, amount: quantityOf(-usd("0.004")), by: "ops", reason: "late" },
+  };
+  await house.disk.store.adjust([adjustment]);
+  house.accounts.book.adjust(adjustment);
+  t.deepEqual(await told(day("2", { when: { user: "alice" } })), ["budget day: settled 0.00 USD stays"]);
 });
