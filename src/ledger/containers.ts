@@ -59,6 +59,7 @@ export class Containers implements ContainerEvents {
 
   /** Nobody watched since `last`: whoever ran has ended then, and what came after is a gap, or nothing. */
   suspend(last: Instant): void {
+    this.#till.leases.suspend(last, this.#endLost);
     for (const lease of this.#till.leases.containers()) {
       if (lease.isWatched) lease.suspend(last, this.#endLost);
       this.#keepPace(lease);
@@ -163,6 +164,7 @@ export class Containers implements ContainerEvents {
     hold.stopped = at;
     hold.isLost = true;
     this.#till.leases.left(hold, at, parts);
+    hold.shortened();
   };
 
   #keepPace(lease: ContainerLease): void {

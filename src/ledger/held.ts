@@ -91,6 +91,8 @@ export class OpenHold {
   join: HeldJoin | undefined;
   /** Nobody watched its machine for a while: it ended before that, whatever its upstream still does. */
   isLost = false;
+  /** To be called in the tick in which its held time comes to end sooner. */
+  shortened: () => void = () => undefined;
   parts: readonly Part[] = [];
   /** What it uses is posted with each further slice: it may stay open for hours. */
   isBySlice = false;

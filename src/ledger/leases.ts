@@ -122,6 +122,16 @@ export class Leases {
     return use.lease.share(at, hold.join);
   }
 
+  /** Nobody watched since `last`: who shares a machine without a container has left then. */
+  suspend(last: Instant, end: (hold: OpenHold, at: Instant, parts: readonly Part[]) => void): void {
+    for (const { holds, lease } of [...this.#uses.values()]) {
+      for (const hold of [...holds]) {
+        const parts = this.leave(hold, last);
+        end(hold, lease.at, parts);
+      }
+    }
+  }
+
   /** The prices of a policy that has come into force. */
   follow(policy: Policy, at: Instant): void {
     for (const { machine, price, idleRate } of policy.upstreams.values()) {

@@ -43,7 +43,16 @@ export class LocalReservation implements Reservation {
   }
 
   get horizon(): Instant {
-    return this.#hold.horizon;
+    const { isLost, stopped, horizon } = this.#hold;
+    return isLost && stopped !== undefined ? stopped : horizon;
+  }
+
+  get isLost(): boolean {
+    return this.#hold.isLost;
+  }
+
+  onShortened(call: () => void): void {
+    this.#hold.shortened = call;
   }
 
   get begun(): boolean {

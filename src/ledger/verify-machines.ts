@@ -73,8 +73,8 @@ function compareLease(database: DatabaseSync, machine: string, lease: Lease, sha
   const [row] = rowsOf(
     database,
     `SELECT sum(amount) AS amount FROM entries
-     WHERE machine = ? AND at >= ? AND kind IN ('settled', 'startup', 'idle', 'gap')`,
-    ...[machine, lease.start],
+     WHERE machine = ? AND at BETWEEN ? AND ? AND kind IN ('settled', 'startup', 'idle', 'gap')`,
+    ...[machine, lease.start, lease.t],
   );
   const found = big(row?.amount);
   if (found === expected || (found < expected && cappedRequests(database, machine, lease.start).size > 0))

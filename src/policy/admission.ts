@@ -116,6 +116,10 @@ export interface Reservation {
   readonly cuts: boolean;
   /** The budget with `overrun: cut` that refused the last slice, where one did. */
   readonly cutBy?: string | undefined;
+  /** Nobody watched its machine for a while: the request ended before that, and is to be broken off. */
+  readonly isLost?: boolean;
+  /** `call` is told in the tick in which the held time comes to end sooner. There is one who listens. */
+  onShortened(call: () => void): void;
   /** Its machine is starting: the request shares what that costs; it is settled now, never released. */
   wait(): void;
   /** The first byte is about to leave: the request joins its machine's lease. */

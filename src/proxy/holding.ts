@@ -1,5 +1,6 @@
 // Keeps a running request held: asks for the next slice in good time, and calls the cut when a budget
-// that said `overrun: cut` has no more (MONEY §3). It ends with the call that it returns.
+// that said `overrun: cut` has no more (MONEY §3), or when nobody watched its machine for a while. It ends
+// with the call that it returns.
 
 import { GUARD } from "../metering/quote.ts";
 import { between, type DurationUs, FOREVER, SECOND } from "../metering/time.ts";
@@ -20,6 +21,7 @@ export interface Freeing {
 
 export function keepHeld(held: Reservation, timers: Timers, cut: () => void, freeing: Freeing): () => void {
   let isOver = false;
+  let isAsking = false;
   let forget: () => void = () => undefined;
 
   const left = () => between(timers.now(), held.horizon);
@@ -46,7 +48,9 @@ export function keepHeld(held: Reservation, timers: Timers, cut: () => void, fre
     if (held.horizon !== FOREVER) later(Math.max(soonest, left() - GUARD - LEAD), ask);
   };
   const ask = async () => {
+    isAsking = true;
     const answer = await held.extend();
+    isAsking = false;
     if (isOver) return;
     if (answer === "extended") plan(SOONEST);
     else if (held.cuts) whenFreed(Math.min(AGAIN, left() - GUARD), askOrCut);
@@ -55,6 +59,12 @@ export function keepHeld(held: Reservation, timers: Timers, cut: () => void, fre
   const askOrCut = () => void (left() > GUARD ? ask() : cut());
 
   plan(0);
+  held.onShortened(() => {
+    // Who is asking plans anew with the answer.
+    if (isOver || isAsking) return;
+    forget();
+    plan(0);
+  });
   return () => {
     isOver = true;
     forget();

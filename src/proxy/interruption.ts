@@ -15,10 +15,15 @@ export class SpendingCut {
   }
 }
 
+type Cause = Pick<Reservation, "cutBy" | "isLost">;
+
+const UNWATCHED = "the gateway's machine slept or stood still for seconds, and the request ended before that";
+
 /** For a signal that was aborted: by a budget ("cut"), by who stopped all spending, or by an operator. */
-export function stoppedBy(signal: AbortSignal, held: Pick<Reservation, "cutBy"> | undefined): Fault {
+export function stoppedBy(signal: AbortSignal, held: Cause | undefined): Fault {
   const reason: unknown = signal.reason;
   if (reason === "cut") {
+    if (held?.isLost) return { kind: "cut", reason: UNWATCHED };
     const which = held?.cutBy === undefined ? "a budget" : `budget ${held.cutBy}`;
     return { kind: "cut", reason: `${which} has no money for more time, and its overrun is cut` };
   }

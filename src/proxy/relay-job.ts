@@ -10,7 +10,7 @@ import type { Connections } from "./hosted-poll.ts";
 export interface RelayJob {
   readonly upstream: Upstream;
   /** The permit; undefined only for requests that cost nothing. */
-  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy"> | undefined;
+  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy" | "isLost"> | undefined;
   readonly request: {
     readonly method: string;
     /** Origin-form, with its query, without the prefix that named the model. */

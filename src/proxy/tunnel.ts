@@ -25,7 +25,7 @@ import { type UpgradeListener, upgrade } from "./upgrade.ts";
 
 export interface TunnelJob extends TunnelWanted {
   /** The permit. */
-  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy" | "bySlice">;
+  readonly held: Pick<Reservation, "begin" | "stop" | "cutBy" | "isLost" | "bySlice">;
   readonly client: Socket;
   /** What the client sent after its request. */
   readonly head: Buffer;

@@ -134,12 +134,13 @@ test("the clock stops when the upstream ends, not when the request is settled", 
 
 test("a wall clock that is set while a request runs changes nothing of what it costs", async (t) => {
   const house = await houseOf(t, aws);
-  for (const step of [DAY * 365, -DAY, 4 * MINUTE]) {
+  // By more than two seconds ahead it looks like a sleep (sleep.test.ts).
+  for (const step of [2 * SECOND, -DAY, -DAY * 365]) {
     const reservation = await begun(house, task());
     house.clock.step(step);
     for (let second = 0; second < 700; second += 1) {
       house.clock.pass(SECOND);
-      if (second % 100 === 0) await house.accounts.heartbeat();
+      if (second % 5 === 0) await house.accounts.heartbeat();
     }
     const { charged, elapsed } = await reservation.settle(RELAYED);
     t.is(charged, usd("0.7"));

@@ -6,9 +6,9 @@ import { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
 import { verify } from "../../src/ledger/verify.ts";
 import { hourlyRate } from "../../src/metering/money.ts";
-import { type DurationUs, HOUR, later, MINUTE, SECOND, seconds } from "../../src/metering/time.ts";
+import { HOUR, later, MINUTE, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Policy } from "../../src/policy/policy.ts";
-import { container, watch } from "../support/containers.ts";
+import { container, kinds, watch } from "../support/containers.ts";
 import {
   begun,
   type House,
@@ -30,12 +30,6 @@ function paid(...budgets: readonly (BudgetSketch & { readonly id: string })[]): 
 }
 
 const DAY_BUDGET = paid({ id: "day", limit_usd: "10" });
-
-function kinds(house: House): Record<string, bigint> {
-  const sql = `SELECT kind, sum(amount) AS amount FROM entries
-    WHERE kind NOT IN ('reserved', 'extended', 'released') GROUP BY kind HAVING sum(amount) <> 0 ORDER BY kind`;
-  return Object.fromEntries(rows(house.folder, sql).map(({ kind, amount }) => [kind, amount as bigint]));
-}
 
 /** Of the only budget, today. */
 function spent(house: House): bigint {
@@ -265,50 +259,10 @@ test("what a cut request used beyond its hold is its container's, marked unheld"
   t.is(spent(house), 14_000_000n);
 });
 
-const sleeps = test.macro(async (t: ExecutionContext, sleep: (house: House) => void, gap: bigint) => {
-  const house = await houseOf(t, DAY_BUDGET);
-  house.accounts.containers.seen(container());
-  const run = await begun(house, task());
-  await watch(house, 3);
-  sleep(house);
-  await house.accounts.heartbeat();
-  t.is(await run.extend(), "refused", "whoever relays it ends it");
-  t.true(run.cuts);
-  t.is((await run.settle({ ...RELAYED, outcome: "cut" })).charged, usd("0.003"));
-  t.is(kinds(house).gap, undefined);
-  house.accounts.containers.seen(container());
-  await house.accounts.heartbeat();
-  t.is(kinds(house).gap, gap);
-});
-test(
-  "a beat that comes six seconds late was a sleep",
-  sleeps,
-  ({ clock }) => clock.pass(6 * SECOND + 1),
-  3_000_000n,
-);
-test(
-  "a wall that went on without the other clock was a sleep",
-  sleeps,
-  (house) => {
-    house.clock.step(3 * SECOND);
-    house.clock.pass(SECOND);
-  },
-  500_000n,
-);
-
-test("a wall that is set back, or a beat five seconds late, is no sleep", async (t) => {
-  const house = await houseOf(t, DAY_BUDGET);
-  house.accounts.containers.seen(container());
-  const run = await begun(house, task());
-  house.clock.step(-HOUR);
-  house.clock.pass((6 * SECOND) as DurationUs);
-  await house.accounts.heartbeat();
-  t.is((await run.settle(RELAYED)).charged, usd("0.006"));
-});
-
 test("requests that run when the fleet first tells of their machine go on in its lease", async (t) => {
   const house = await houseOf(t, DAY_BUDGET);
   house.clock.pass(10 * SECOND);
+  await house.accounts.heartbeat();
   const run = await begun(house, task());
   await watch(house, 2);
   house.accounts.containers.seen(container());

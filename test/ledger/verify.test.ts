@@ -66,6 +66,8 @@ async function small(t: ExecutionContext): Promise<string> {
   await first.settle(RELAYED);
   house.clock.pass(2 * SECOND);
   await second.settle(RELAYED);
+  // The heartbeats of that time have nothing to say.
+  await house.accounts.heartbeat();
   await ask("cat");
   house.clock.pass(SECOND);
   await house.accounts.heartbeat();

@@ -26,6 +26,7 @@ function bench(ledger: Partial<Reservation>) {
   const asked = task();
   const quote = { upstream: UP, time: seconds(1), amount: ZERO, hold: ZERO, holdTime: seconds(0) };
   const held = {
+    onShortened: () => undefined,
     task: asked,
     begun: true,
     horizon: Number.MAX_SAFE_INTEGER,

@@ -64,6 +64,7 @@ function house(at: (moment: Moment) => void) {
         if (decision.kind !== "forward") return decision as unknown as Admission;
         const reservation = {
           task: asked,
+          onShortened: () => undefined,
           horizon: Number.MAX_SAFE_INTEGER,
           settle: async () => ({ charged: ZERO, elapsed: seconds(1) }),
           release: async () => void released.push(asked.id),

@@ -31,6 +31,7 @@ async function run(seconds: number, answer: () => { answer: Answer; adds: number
     get horizon() {
       return horizon;
     },
+    onShortened: () => undefined,
     extend: async () => {
       seen.asked.push(now / SECOND);
       const { answer: said, adds } = answer();
@@ -96,4 +97,55 @@ test("refused by a budget that lets work finish, it asks again every second", as
 test("a request that still waits for its connection does not ask in every tick", async (t) => {
   const { asked } = await run(5, () => ({ answer: "extended", adds: 0 }), true);
   t.true(asked.length < 100, `asked ${asked.length} times in five seconds`);
+});
+
+test("who is told that its held time ends sooner asks at once, and is cut where nothing more is given", async (t) => {
+  let told: () => void = () => undefined;
+  let now = instantUs(0);
+  let horizon = later(now, (900 * SECOND) as DurationUs);
+  const planned = new Set<{ readonly at: Instant; readonly call: () => void }>();
+  const timers: Timers = {
+    now: () => now,
+    after: (delay, call) => {
+      const one = { at: later(now, delay), call };
+      planned.add(one);
+      return () => planned.delete(one);
+    },
+  };
+  const held = {
+    cuts: true,
+    get horizon() {
+      return horizon;
+    },
+    onShortened: (call: () => void) => {
+      told = call;
+    },
+    extend: async () => "refused",
+  };
+  let isCut = false;
+  const end = keepHeld(
+    held as unknown as Reservation,
+    timers,
+    () => {
+      isCut = true;
+    },
+    { isShort: () => () => undefined },
+  );
+  const due = async () => {
+    for (const one of [...planned].filter(({ at }) => at <= now)) {
+      planned.delete(one);
+      one.call();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  now = later(now, (10 * SECOND) as DurationUs);
+  horizon = now;
+  await due();
+  t.false(isCut, "nobody has told it");
+  told();
+  await due();
+  await due();
+  t.true(isCut);
+  t.is(planned.size, 0, "and nothing is planned any more");
+  end();
 });

@@ -67,6 +67,15 @@ export interface Busy {
   look(house: House): Promise<void>;
 }
 
+/** Awake, with heartbeats; of more than a minute it sleeps, and whoever runs by the hour has ended then. */
+async function live({ clock, accounts }: House, time: number): Promise<void> {
+  const most = time > MINUTE ? time : 5 * SECOND;
+  for (let left = time; left > 0; left -= most) {
+    if (left < time) await accounts.heartbeat().catch(() => undefined);
+    clock.pass(Math.min(left, most));
+  }
+}
+
 const OUTCOMES = ["relayed", "failed", "aborted", "truncated", "cut"] as const;
 
 /** Plays `steps` random steps on a folder; returns the house as it stands, with requests still open. */
@@ -87,7 +96,7 @@ export async function playBusy(
       ?.settle({ ...RELAYED, outcome: one(OUTCOMES), status: one([200, 500, undefined]) })
       .catch(() => undefined);
   for (let step = 0; step < steps; step += 1) {
-    clock.pass(Math.floor(random() * one([SECOND, MINUTE, 20 * MINUTE])));
+    await live(house, Math.floor(random() * one([SECOND, MINUTE, 20 * MINUTE])));
     const what = random();
     if (what < 0.4) {
       const labels = { user: one(["ann", "bob", "unknown"]), session: one([undefined, "s\n1"]) };

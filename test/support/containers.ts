@@ -3,7 +3,7 @@
 import type { Container } from "../../src/ledger/container.ts";
 import { hourlyRate } from "../../src/metering/money.ts";
 import { SECOND, seconds } from "../../src/metering/time.ts";
-import type { House } from "./ledger.ts";
+import { type House, rows } from "./ledger.ts";
 import { perHour, TEN, usd } from "./policies.ts";
 
 /** 3.6 USD/h, so 1 s is 0.001 USD; half of that while idle. */
@@ -22,4 +22,11 @@ export async function watch(house: House, time: number): Promise<void> {
     house.clock.pass(SECOND);
     await house.accounts.heartbeat();
   }
+}
+
+/** What was posted, by kind. */
+export function kinds(house: House): Record<string, bigint> {
+  const sql = `SELECT kind, sum(amount) AS amount FROM entries
+    WHERE kind NOT IN ('reserved', 'extended', 'released') GROUP BY kind HAVING sum(amount) <> 0 ORDER BY kind`;
+  return Object.fromEntries(rows(house.folder, sql).map(({ kind, amount }) => [kind, amount as bigint]));
 }
