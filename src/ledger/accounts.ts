@@ -35,6 +35,7 @@ import { newHold, reserveWrite } from "./new-hold.ts";
 import { Outbox } from "./outbox.ts";
 import { placeOpenHolds } from "./placing.ts";
 import { Pulse } from "./pulse.ts";
+import { raiseAll } from "./raising.ts";
 import { rebase } from "./rebase.ts";
 import { LocalReservation } from "./reservation.ts";
 import { decisionRow } from "./rows.ts";
@@ -146,10 +147,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     this.#policy = policy;
   }
 
-  /**
-   * Once a second: container money is posted, holds are rebased, joins and leases go to disk, failed endings
-   * are tried again, old periods forgotten.
-   */
+  /** Once a second: what fell due is written, holds follow time and price, failed endings are tried again. */
   async heartbeat(): Promise<void> {
     // While a request is metered, time is what the monotonic clock says and nothing else.
     if (this.#open.size === 0) this.#clock.follow();
@@ -159,6 +157,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     const lastWatched = this.#pulse.beat();
     if (lastWatched !== undefined) this.containers.suspend(lastWatched);
     rebase(this.#open.values(), this, at).then(this.#onFreed, this.#onTrouble);
+    raiseAll(this.#open.values(), this).then(this.#onFreed, this.#onTrouble);
     // While the disk fails they stay as they are, and nothing more gathers for it.
     const own = this.outbox.kept > 0 ? {} : this.containers.beat(at);
     const rows = this.leases.rows(at);

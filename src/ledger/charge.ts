@@ -134,9 +134,11 @@ interface Held {
 
 /**
  * As slices are held: by difference of running totals from the start of the hold. Of one that was rebased,
- * from then on, beside its share of the time before.
+ * from then on, at the price since then, beside its share of the time before.
  */
-function heldIn(quarter: Instant, { row: { at, price }, amount, horizon, rebased }: OpenHold): Held {
+function heldIn(quarter: Instant, hold: OpenHold): Held {
+  const { amount, horizon, price, rebased } = hold;
+  const { at } = hold.row;
   const until = (to: Instant) => between(at, latest(at, earliest(to, horizon)));
   const [from, to] = [until(quarter), until(later(quarter, QUARTER_HOUR))];
   const time = (to - from) as DurationUs;

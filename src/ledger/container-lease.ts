@@ -7,6 +7,7 @@
 
 import { Lease, type LeaseState, type Part, type RateSince } from "../metering/lease.ts";
 import { type HourlyRate, hourlyRate, US_PER_HOUR } from "../metering/money.ts";
+import type { HourPrice } from "../metering/price.ts";
 import { type Instant, latest } from "../metering/time.ts";
 import { type Container, leaseKey } from "./container.ts";
 import type { OpenHold } from "./held.ts";
@@ -54,7 +55,7 @@ export class ContainerLease {
     const { price, idlePrice, phase } = about;
     const sharing =
       shared ?? new Sharing(new Lease(from, price.rate, idlePrice, phase), price.rate, idlePrice);
-    sharing.say(price.rate, idlePrice, at);
+    sharing.say(price, idlePrice, at);
     const lease = new ContainerLease(about, sharing, true);
     lease.#note();
     return lease;
@@ -68,7 +69,7 @@ export class ContainerLease {
     lease.#lastLeft = lastLeft;
     lease.#rates = rates.map(([at, digits]) => ({ at, rate: rateOf(digits) }));
     // Nobody shares it now, whatever was held at.
-    sharing.say(about.price.rate, about.idlePrice, sharing.lease.at);
+    sharing.say(about.price, about.idlePrice, sharing.lease.at);
     lease.#note();
     return lease;
   }
@@ -114,14 +115,14 @@ export class ContainerLease {
     const gap = this.#watch(at);
     this.about = about;
     this.#machines.add(about.machine);
-    this.sharing.say(about.price.rate, about.idlePrice, at);
+    this.sharing.say(about.price, about.idlePrice, at);
     if (about.phase === "ready") this.sharing.lease.ready(at);
     this.#note();
     return gap;
   }
 
   /** Prices of a policy that has come into force. */
-  reprice(price: HourlyRate, idle: HourlyRate, at: Instant): void {
+  reprice(price: HourPrice, idle: HourlyRate, at: Instant): void {
     if (!this.#watched) return;
     this.sharing.say(price, idle, at);
     this.#note();

@@ -5,28 +5,25 @@ import { add, costCeil, type NanoUsd, subtract, ZERO_USD } from "../metering/mon
 import { sliceOf } from "../metering/quote.ts";
 import { between, type Instant, later } from "../metering/time.ts";
 import type { Balances } from "../policy/admission.ts";
-import { claimsOf, demandsOn, satisfied, sliceNeed } from "../policy/claims.ts";
+import { demandsOn, sliceNeed } from "../policy/claims.ts";
 import type { Claim } from "../policy/decision.ts";
-import { balanceOf } from "../policy/judge.ts";
 import { postSlice } from "./by-slice.ts";
+import { type Extension, furtherClaims } from "./further.ts";
 import type { OpenHold } from "./held.ts";
+import { raise } from "./raising.ts";
 import { extendedEntry } from "./rows.ts";
 import { timedRate } from "./sharing.ts";
 import type { Till } from "./till.ts";
 
-type Answer = "extended" | "refused" | "unavailable";
-
-export interface Extension {
-  readonly answer: Answer;
-  /** The budget with `overrun: cut` that refused it, where one did. */
-  readonly cutBy?: string | undefined;
-}
-
 export async function extend(till: Till, hold: OpenHold): Promise<Extension> {
   if (hold.isLost) return { answer: "refused" };
   // Else in this tick: money that was freed in it is a running request's before it is anybody else's.
-  if (hold.rebasing !== undefined) await hold.rebasing;
+  while (hold.rebasing !== undefined) await hold.rebasing;
   if (hold.state !== "running" && hold.state !== "waiting") return { answer: "extended" };
+  if (till.leases.risen(hold) !== undefined) {
+    const raised = await raise(till, hold);
+    return raised.answer === "extended" ? extend(till, hold) : raised;
+  }
   const time = sliceOf(hold.time);
   const until = later(hold.horizon, time);
   const rate = timedRate(hold);
@@ -42,11 +39,8 @@ export async function extend(till: Till, hold: OpenHold): Promise<Extension> {
     ),
   );
   const view = till.view();
-  const unmet = demands.filter((demand) => !satisfied(demand, balanceOf(demand, view)));
-  const cutting = unmet.find((demand) => demand.coverage.ground.budget.overrun === "cut");
-  if (cutting !== undefined) return { answer: "refused", cutBy: cutting.coverage.ground.budget.id };
-  // A budget that lets work finish is passed over; another one on the same balance still holds there.
-  const claims = claimsOf(demands.filter((demand) => !unmet.includes(demand)));
+  const { claims, cutBy } = furtherClaims(demands, view);
+  if (claims === undefined) return { answer: "refused", cutBy };
   const slice = writeSlice(till, hold, { claims, amount, until, view });
   hold.extending = slice;
   return { answer: await slice };
@@ -60,7 +54,7 @@ interface Slice {
 }
 
 /** Held at once, so that no other request can take it meanwhile; given back if the disk refuses. */
-async function writeSlice(till: Till, hold: OpenHold, slice: Slice): Promise<Answer> {
+async function writeSlice(till: Till, hold: OpenHold, slice: Slice): Promise<Extension["answer"]> {
   const { claims, amount, until, view } = slice;
   hold.growing = { amount: add(hold.amount, amount), horizon: until };
   const taken = hold.lasting(till.take(hold, claims, view));

@@ -9,9 +9,9 @@
 
 import type { Join, Part } from "../metering/lease.ts";
 import type { PartState } from "../metering/lease-state.ts";
-import type { NanoUsd } from "../metering/money.ts";
+import { costCeil, type NanoUsd } from "../metering/money.ts";
 import { Posted } from "../metering/posted.ts";
-import type { Price } from "../metering/price.ts";
+import type { HourPrice, Price } from "../metering/price.ts";
 import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import { between, type DurationUs, type Instant } from "../metering/time.ts";
 import type { TokenCount } from "../policy/admission.ts";
@@ -43,6 +43,8 @@ export interface HeldJoin extends Join {
 export interface RebasedAt {
   readonly at: Instant;
   readonly share: readonly { readonly at: Instant; readonly amount: NanoUsd }[];
+  /** The price since then, where its machine became dearer and it was asked for that. */
+  readonly price?: HourPrice;
 }
 
 /** As it is stored; enough to settle it without the policy that made it. */
@@ -99,7 +101,7 @@ export class OpenHold {
   /** What entries say of it already; its claims are what is held beside that. */
   posted = new Posted();
   /** What it will be once the slice that is being written is. */
-  growing: { readonly amount: NanoUsd; readonly horizon: Instant } | undefined;
+  growing: { readonly amount: NanoUsd; readonly horizon: Instant; readonly price?: HourPrice } | undefined;
   /** The write of a further slice, while it is under way: an ending waits for it. */
   extending: Promise<unknown> | undefined;
   /** The write that gives back its surplus, while it is under way: an ending and a slice wait for it. */
@@ -121,6 +123,11 @@ export class OpenHold {
     this.rebased = rebased;
     this.join = join;
     for (const claim of claims) this.claim(claim);
+  }
+
+  /** That it holds at now. */
+  get price(): Price {
+    return priceOf({ price: this.row.price, rebased: this.rebased });
   }
 
   get version(): number {
@@ -160,17 +167,20 @@ export class OpenHold {
     return this.row.facts.task === this.row.request && account.endsWith(`|task=${this.row.request}`);
   }
 
-  /** Everything that it asks for until its horizon. */
+  /**
+   * Everything that it asks for until its horizon. Of one whose price has risen that is all of its time at
+   * the higher one: more than it needs, until it is rebased.
+   */
   need(): Need {
-    const { at, price, images, tokens } = this.row;
-    const { amount, horizon } = this.growing ?? this;
+    const { at, images, tokens } = this.row;
+    const { amount, horizon, price = this.price } = this.growing ?? this;
     // What was set aside by hand is money until then, and no work.
     const isWork = this.row.allocation === undefined;
     return {
       from: at,
       time: isWork ? between(at, horizon) : NO_TIME,
       rate: price.kind === "hour" ? price.rate : undefined,
-      amount,
+      amount: isWork && price.kind === "hour" ? costCeil(price.rate, between(at, horizon)) : amount,
       requests: isWork ? 1 : 0,
       images,
       tokens: (tokens?.input ?? 0) + (tokens?.output ?? 0),
@@ -204,6 +214,14 @@ export class OpenHold {
     }
     this.state = to;
   }
+}
+
+/** What it is held at: since it was rebased, if its machine became dearer. */
+export function priceOf({
+  price,
+  rebased,
+}: Pick<HeldRow, "price"> & { readonly rebased?: RebasedAt | undefined }): Price {
+  return rebased?.price ?? price;
 }
 
 /** What a claim adds to its balance on disk. */

@@ -10,7 +10,7 @@ import type { Policy } from "../policy/policy.ts";
 import { type Container, leaseKey } from "./container.ts";
 import { ContainerLease, type StoredContainer } from "./container-lease.ts";
 import type { HeldJoin, OpenHold } from "./held.ts";
-import { Sharing, timedRate } from "./sharing.ts";
+import { type SaidPrice, Sharing, saidAt, timedRate } from "./sharing.ts";
 import type { Write } from "./store.ts";
 
 const NO_IDLE = hourlyRate(0n);
@@ -37,6 +37,8 @@ export class Leases {
   /** Whose join or leaving was not handed to the disk yet. */
   readonly #unsaid = new Set<OpenHold>();
   readonly #sayers = new WeakMap<Said, OpenHold>();
+  /** What the policy in force says of machines. */
+  readonly #prices = new Map<string, SaidPrice>();
   #onContainer: OnContainer = () => undefined;
 
   watch(call: OnContainer): void {
@@ -60,7 +62,8 @@ export class Leases {
     const container = this.#serving(machine);
     if (container === undefined) {
       const use =
-        this.#uses.get(machine) ?? new Sharing(new Lease(at, rate, NO_IDLE, "ready"), rate, NO_IDLE);
+        this.#uses.get(machine) ??
+        new Sharing(new Lease(at, rate, NO_IDLE, "ready"), rate, NO_IDLE, this.#prices.get(machine));
       this.#uses.set(machine, use);
       use.join(hold, at);
     } else {
@@ -117,7 +120,7 @@ export class Leases {
 
   /** What the request has taken so far, in parts; undefined where it shares no lease. */
   share(hold: OpenHold, at: Instant): readonly Part[] | undefined {
-    const use = this.#of.get(hold)?.sharing ?? this.#uses.get(hold.row.machine);
+    const use = this.#sharingOf(hold);
     if (hold.join === undefined || use === undefined || !use.holds.has(hold)) return undefined;
     return use.lease.share(at, hold.join);
   }
@@ -132,14 +135,25 @@ export class Leases {
     }
   }
 
+  /** The higher price that a hold is still to be asked, where there is one. */
+  risen(hold: OpenHold): SaidPrice | undefined {
+    return this.#sharingOf(hold)?.risen(hold);
+  }
+
+  /** It holds at another price now. */
+  repriced(hold: OpenHold, at: Instant): void {
+    this.#sharingOf(hold)?.reprice(at);
+  }
+
   /** The prices of a policy that has come into force. */
   follow(policy: Policy, at: Instant): void {
     for (const { machine, price, idleRate } of policy.upstreams.values()) {
       if (price.kind !== "hour") continue;
-      this.#uses.get(machine)?.say(price.rate, undefined, at);
+      this.#prices.set(machine, saidAt(price, at, this.#prices.get(machine)));
+      this.#uses.get(machine)?.say(price, undefined, at);
       for (const container of this.containers()) {
         if (container.about.machine !== machine) continue;
-        container.reprice(price.rate, idleRate, at);
+        container.reprice(price, idleRate, at);
         this.#onContainer(container, at, []);
       }
     }
@@ -215,6 +229,10 @@ export class Leases {
       const hold = this.#sayers.get(said);
       if (hold !== undefined) this.#unsaid.add(hold);
     }
+  }
+
+  #sharingOf(hold: OpenHold): Sharing | undefined {
+    return this.#of.get(hold)?.sharing ?? this.#uses.get(hold.row.machine);
   }
 
   /**

@@ -3,13 +3,14 @@
 
 import type { Part } from "../metering/lease.ts";
 import { costCeil } from "../metering/money.ts";
+import type { HourPrice } from "../metering/price.ts";
 import { minus, NOTHING, quantityOf, sum } from "../metering/quantity.ts";
 import { between, type DurationUs, earliest, type Instant, latest, SECOND } from "../metering/time.ts";
 import type { AccountKey, Claim } from "../policy/decision.ts";
 import { unitOf } from "../policy/match.ts";
 import type { BalanceChange, Book } from "./book.ts";
 import { countedOf } from "./by-slice.ts";
-import type { HeldRow, OpenHold } from "./held.ts";
+import type { HeldRow, OpenHold, RebasedAt } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -22,9 +23,10 @@ interface Room {
   readonly outbox: Outbox;
 }
 
-interface Rebased {
+export interface Rebased {
   readonly hold: OpenHold;
   readonly surplus: readonly Claim[];
+  /** As it is once that is given back: its horizon may be an earlier one. */
   readonly row: HeldRow;
 }
 
@@ -34,11 +36,17 @@ interface Rebased {
  */
 export async function rebase(
   holds: Iterable<OpenHold>,
-  { book, leases, outbox }: Room,
+  room: Room,
   at: Instant,
 ): Promise<readonly AccountKey[]> {
-  const all = [...holds].flatMap((hold) => rebased(hold, leases.share(hold, at), at));
-  if (all.length === 0) return [];
+  const all = [...holds].flatMap((hold) => rebased(hold, room.leases.share(hold, at), at));
+  return all.length === 0 ? [] : giveBack(all, room);
+}
+
+export async function giveBack(
+  all: readonly Rebased[],
+  { book, outbox }: Pick<Room, "book" | "outbox">,
+): Promise<readonly AccountKey[]> {
   const given = all.flatMap(({ hold, surplus }) => hold.lasting(surplus.map(givenBack)));
   const writing = outbox.tryWrite({ balances: given, rehold: all.map(({ row }) => row) });
   const done = writing.then(({ written }) => {
@@ -46,6 +54,7 @@ export async function rebase(
       hold.rebasing = undefined;
       if (!written) continue;
       hold.rebased = row.rebased;
+      hold.horizon = row.horizon;
       for (const claim of surplus) {
         hold.unclaim(claim);
         book.move(claim.account, claim, { kind: "unhold", amount: claim.amount });
@@ -62,14 +71,28 @@ export async function rebase(
 function rebased(hold: OpenHold, share: readonly Part[] | undefined, at: Instant): readonly Rebased[] {
   const isBusy = hold.state !== "running" || hold.growing !== undefined || hold.rebasing !== undefined;
   const surplus = isBusy || share === undefined ? [] : surplusOf(hold, share, at);
-  if (surplus.length === 0) return [];
+  return surplus.length === 0 ? [] : [withoutSurplus(hold, share ?? [], at, surplus)];
+}
+
+/** `price`: the one that it holds at from `at` on, where that is another one. */
+export function withoutSurplus(
+  hold: OpenHold,
+  share: readonly Part[],
+  at: Instant,
+  surplus: readonly Claim[],
+  price = hold.rebased?.price,
+): Rebased {
   const row = hold.toRow();
   const left = row.claims.map((claim) => {
     const given = surplus.find(({ account, start }) => account === claim.account && start === claim.start);
     return given === undefined ? claim : { ...claim, amount: minus(claim.amount, given.amount) };
   });
-  const rebased = { at, share: (share ?? []).map((part) => ({ at: part.at, amount: part.amount })) };
-  return [{ hold, surplus, row: { ...row, claims: left, rebased } }];
+  return { hold, surplus, row: { ...row, claims: left, rebased: rebasedAt(at, share, price) } };
+}
+
+export function rebasedAt(at: Instant, share: readonly Part[], price: HourPrice | undefined): RebasedAt {
+  const parts = share.map((part) => ({ at: part.at, amount: part.amount }));
+  return { at, share: parts, ...(price && { price }) };
 }
 
 function givenBack({ account, start, end, amount }: Claim): BalanceChange {
@@ -77,14 +100,18 @@ function givenBack({ account, start, end, amount }: Claim): BalanceChange {
 }
 
 /** What can be given back of each claim in money; nothing of one that lies in no surplus. */
-function surplusOf(hold: OpenHold, share: readonly Part[], at: Instant): readonly Claim[] {
-  const { price } = hold.row;
+export function surplusOf(
+  hold: OpenHold,
+  share: readonly Part[],
+  at: Instant,
+  { price, horizon }: Pick<OpenHold, "price" | "horizon"> = hold,
+): readonly Claim[] {
   if (price.kind !== "hour") return [];
   return hold.claims().flatMap((claim) => {
     if (unitOf(claim.account) !== "usd") return [];
     const taken = share.filter((part) => part.at >= claim.start && part.at < claim.end);
     const from = latest(at, claim.start);
-    const to = earliest(hold.horizon, claim.end);
+    const to = earliest(horizon, claim.end);
     const time = (to > from ? between(from, to) : 0) as DurationUs;
     const used = sum(...taken.map(({ amount }) => amount), costCeil(price.rate, time));
     const due = minus(used, countedOf(hold.posted, claim));

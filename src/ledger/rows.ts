@@ -30,8 +30,8 @@ export function reservedEntry(hold: OpenHold, at: Instant): Entry {
   return entry(hold, { at, kind: "reserved", amount: hold.amount });
 }
 
-export function extendedEntry(hold: OpenHold, at: Instant, amount: NanoUsd): Entry {
-  return entry(hold, { at, kind: "extended", amount });
+export function extendedEntry(hold: OpenHold, at: Instant, amount: NanoUsd, price = hold.price): Entry {
+  return { ...entry(hold, { at, kind: "extended", amount }), ...pricedAt(price) };
 }
 
 /** Of one attempt: the last one says how the request ended, but nothing was sent that a sum could count. */
@@ -193,10 +193,13 @@ function entry(hold: OpenHold, own: Pick<Entry, "at" | "kind" | "amount"> & Part
     isLast: false,
     images: 0,
     tokens: NO_TOKENS,
-    price: priceText(row.price),
-    priceSource: describeSource(row.price.source),
+    ...pricedAt(hold.price),
     ...own,
   };
+}
+
+function pricedAt(price: Price): Pick<Entry, "price" | "priceSource"> {
+  return { price: priceText(price), priceSource: describeSource(price.source) };
 }
 
 /** What is known of a request that no upstream was chosen for. */

@@ -11,7 +11,7 @@ import { isFree } from "../metering/price.ts";
 import { FOREVER, type Instant, latest, quarterHourOf } from "../metering/time.ts";
 import { leaseKey } from "./container.ts";
 import type { StoredContainer } from "./container-lease.ts";
-import type { HeldRow } from "./held.ts";
+import { type HeldRow, priceOf } from "./held.ts";
 
 export interface LastBeat {
   readonly holds: readonly HeldRow[];
@@ -205,7 +205,8 @@ function exclusive(row: HeldRow, start: Instant, end: Instant): readonly Part[] 
 }
 
 function rateOf([first]: readonly HeldRow[]) {
-  return first?.price.kind === "hour" ? first.price.rate : hourlyRate(0n);
+  const price = first === undefined ? undefined : priceOf(first);
+  return price?.kind === "hour" ? price.rate : hourlyRate(0n);
 }
 
 function isTimed(row: HeldRow): boolean {

@@ -95,7 +95,8 @@ function heldAs(row: HeldRow, turn: Turn): HeldRow {
     return { ...claim, amount: turn(claim.amount), limit };
   });
   const share = row.rebased?.share.map((one) => ({ ...one, amount: turn(one.amount) }));
-  const rebased = row.rebased && share && { rebased: { ...row.rebased, share } };
+  const price = row.rebased?.price && { price: hourAs(row.rebased.price, turn) };
+  const rebased = row.rebased && share && { rebased: { ...row.rebased, share, ...price } };
   return { ...row, amount: turn(row.amount), price: priceAs(row.price, turn), claims, ...rebased };
 }
 

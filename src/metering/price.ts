@@ -16,6 +16,8 @@ export type Price =
       readonly source: PriceSource;
     };
 
+export type HourPrice = Extract<Price, { kind: "hour" }>;
+
 /** Where a price comes from, best first (MONEY: policy > live > rate_card > estimate). */
 export type PriceSource =
   | { readonly kind: "policy" }

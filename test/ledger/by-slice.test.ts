@@ -202,18 +202,18 @@ test("a rebased hold holds what its share leaves, less what was posted", async (
   const house = await houseOf(t, rules);
   const one = await opened(house);
   const other = await begun(house, task());
-  house.clock.pass(8 * SECOND);
+  house.clock.pass(5 * SECOND);
   await one.extend();
-  // Its 17 s and the other's 12 s, of which 8 s were shared: 4 posted; 4 + 4 of the other and 9 to come.
-  t.deepEqual(day(house), [[usd("0.004"), usd("0.025")]]);
+  // Its 17 s and the other's 12 s, of which 5 s were shared: 2.5 posted; 2.5 of the other, 7 and 12 to come.
+  t.deepEqual(day(house), [[usd("0.0025"), usd("0.0265")]]);
   house.clock.pass(1000);
   await house.accounts.heartbeat();
   const held = stored(house.folder, "usd|daily")[0]?.held ?? 0n;
-  t.true(held >= usd("0.0169") && held <= usd("0.017001"), `${held}`);
+  t.true(held >= usd("0.0214") && held <= usd("0.021501"), `${held}`);
   sound(t, house);
   await other.settle(RELAYED);
   await one.settle(RELAYED);
-  t.deepEqual(day(house), [[usd("0.008001"), 0n]]);
+  t.deepEqual(day(house), [[usd("0.005001"), 0n]]);
   sound(t, house);
 });
 

@@ -3,6 +3,7 @@
 // who knows the lease; the ledger's own check finds nothing; what a decision counted before a post is what was
 // posted. LAW_SEED and LAW_RUNS repeat and lengthen it.
 
+import { setImmediate as turn } from "node:timers/promises";
 import test from "ava";
 import fc from "fast-check";
 import type { Container } from "../../src/ledger/container.ts";
@@ -28,6 +29,7 @@ import { budget, model, policy, task, upstream } from "../support/policies.ts";
 const START = instantUs(Date.UTC(2026, 10, 23, 18, 29, 52) * 1000 + 123_457);
 const HELD_AT = 3_600_000_000n;
 const MINIMUM = seconds(90);
+const SLICE = seconds(5);
 
 const rules = policy({
   timezone: "Asia/Kolkata",
@@ -74,15 +76,29 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** The rate at each moment, written down as it is: no sums, no shares. */
 class Model {
   readonly #rates: { at: Instant; rate: bigint }[] = [];
-  active = 0;
+  /** What each that runs or waits there has been asked, oldest first. */
+  asked: bigint[] = [];
   isStarting = true;
   price = HELD_AT;
+  /** Since when it is that. */
+  since = START as Instant;
   idle = HELD_AT / 2n;
   lastLeft = START as Instant;
 
   note(at: Instant): void {
-    const most = this.active > 0 && this.price > HELD_AT ? HELD_AT : this.price;
-    this.#rates.push({ at, rate: this.active > 0 || this.isStarting ? most : this.idle });
+    const least = this.asked.reduce((a, b) => (a < b ? a : b), this.price);
+    this.#rates.push({ at, rate: this.asked.length > 0 || this.isStarting ? least : this.idle });
+  }
+
+  /** Nobody has asked for a slice by the time of one: the heartbeat asks all for the price of now. */
+  beat(at: Instant): void {
+    if (at >= this.since + SLICE) this.ask(at, this.asked.length);
+  }
+
+  /** The oldest `count` are asked. */
+  ask(at: Instant, count: number): void {
+    this.asked = this.asked.map((rate, index) => (index < count && rate < this.price ? this.price : rate));
+    this.note(at);
   }
 
   integral(until: Instant): bigint {
@@ -136,6 +152,7 @@ class Life {
         for (const one of this.#open) one.begin();
         break;
       case "price":
+        if (step.price !== model.price) model.since = this.#house.accounts.now();
         ({ price: model.price, idle: model.idle } = step);
         break;
       case "slice":
@@ -155,6 +172,9 @@ class Life {
       this.#clock.pass(Math.min(left, SECOND));
       const before = this.#counted();
       await this.#house.accounts.heartbeat();
+      await this.#house.accounts.outbox.settled();
+      await turn();
+      this.#model.beat(this.#house.accounts.now());
       const after = this.#counted();
       if (before.some((amount, index) => amount !== after[index]))
         this.faults.push("a post changed a balance");
@@ -179,7 +199,7 @@ class Life {
     this.#open.push(one);
     if (this.#model.isStarting) one.wait();
     else one.begin();
-    this.#model.active += 1;
+    this.#model.asked.push(HELD_AT);
     this.#model.note(this.#house.accounts.now());
   }
 
@@ -201,10 +221,11 @@ class Life {
     const one = this.#open[0];
     one?.bySlice();
     await one?.extend();
+    this.#model.ask(this.#house.accounts.now(), 1);
   }
 
   #left(at: Instant, count: number): void {
-    this.#model.active -= count;
+    this.#model.asked.splice(0, count);
     this.#model.lastLeft = at;
     this.#model.note(at);
   }
@@ -214,6 +235,7 @@ class Life {
     if (this.#open.length > 0) this.#left(this.#house.accounts.now(), this.#open.length);
     this.#clock.pass(9 * SECOND);
     await this.#house.accounts.heartbeat();
+    await this.#house.accounts.outbox.settled();
     for (const one of this.#open.splice(0)) await one.settle({ ...RELAYED, outcome: "cut" });
     this.#tell();
   }

@@ -76,6 +76,11 @@ const held = fc.record({
   amount: usd,
   horizon: count,
   claims: fc.array(fc.record({ account: label, start: count, end: count, amount: usd, limit: usd })),
+  rebased: fc.record({
+    at: count,
+    share: fc.array(fc.record({ at: count, amount: usd })),
+    price: fc.record({ kind: fc.constant("hour"), rate: usd, source }),
+  }),
   join: fc.record({ start: count, V0: fc.constant("12") }),
 }) as fc.Arbitrary<unknown> as fc.Arbitrary<HeldRow>;
 

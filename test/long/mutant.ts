@@ -102,7 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: LEDGER,
   },
   {
-    file: "ledger/extending.ts",
+    file: "ledger/further.ts",
     what: "a budget that cuts lets a slice through",
     from: "const cutting = unmet.find((demand) =>",
     to: "const cutting = unmet.slice(0, 0).find((demand) =>",
@@ -200,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
     tests: METERING,
   },
   {
-    file: "ledger/extending.ts",
+    file: "ledger/further.ts",
     what: "a slice is taken without looking",
     from: "filter((demand) => !satisfied(demand, balanceOf(demand, view)))",
     to: "filter(() => false)",
