@@ -5,7 +5,7 @@
 //
 // Invariant: while nobody watches nothing accrues; that time is a gap, once it is known that it lived.
 
-import { Lease, type LeaseState, type Part, type RateSince } from "../metering/lease.ts";
+import { type Attribution, Lease, type LeaseState, type Part, type RateSince } from "../metering/lease.ts";
 import { type HourlyRate, hourlyRate, US_PER_HOUR } from "../metering/money.ts";
 import type { HourPrice } from "../metering/price.ts";
 import { type Instant, latest } from "../metering/time.ts";
@@ -126,6 +126,10 @@ export class ContainerLease {
     if (!this.#watched) return;
     this.sharing.say(price, idle, at);
     this.#note();
+  }
+
+  attribute(attribution: Attribution, at: Instant): void {
+    this.sharing.attribute(attribution, this.#watched ? at : this.sharing.lease.at);
   }
 
   /** Nobody watched since `last`: whoever shared it has left then, and says so with its parts. */

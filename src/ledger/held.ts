@@ -93,6 +93,8 @@ export class OpenHold {
   join: HeldJoin | undefined;
   /** Nobody watched its machine for a while: it ended before that, whatever its upstream still does. */
   isLost = false;
+  /** For some of its time it paid the whole price of its machine, whoever ran there too. */
+  isExclusive = false;
   /** To be called in the tick in which its held time comes to end sooner. */
   shortened: () => void = () => undefined;
   parts: readonly Part[] = [];

@@ -2,7 +2,7 @@
 // which lives beyond them; else one of their own that ends with the last of them, at the price that they
 // were held at.
 
-import { Lease, type Part } from "../metering/lease.ts";
+import { type Attribution, Lease, type Part } from "../metering/lease.ts";
 import { freezeParts } from "../metering/lease-state.ts";
 import { hourlyRate } from "../metering/money.ts";
 import { earliest, type Instant, latest } from "../metering/time.ts";
@@ -37,6 +37,7 @@ export class Leases {
   /** Whose join or leaving was not handed to the disk yet. */
   readonly #unsaid = new Set<OpenHold>();
   readonly #sayers = new WeakMap<Said, OpenHold>();
+  #attribution: Attribution = "shared";
   /** What the policy in force says of machines. */
   readonly #prices = new Map<string, SaidPrice>();
   #onContainer: OnContainer = () => undefined;
@@ -65,6 +66,7 @@ export class Leases {
         this.#uses.get(machine) ??
         new Sharing(new Lease(at, rate, NO_IDLE, "ready"), rate, NO_IDLE, this.#prices.get(machine));
       this.#uses.set(machine, use);
+      use.attribute(this.#attribution, at);
       use.join(hold, at);
     } else {
       this.#of.set(hold, container);
@@ -145,8 +147,11 @@ export class Leases {
     this.#sharingOf(hold)?.reprice(at);
   }
 
-  /** The prices of a policy that has come into force. */
+  /** The prices of a policy that has come into force, and who pays them. */
   follow(policy: Policy, at: Instant): void {
+    this.#attribution = policy.attribution;
+    for (const use of this.#uses.values()) use.attribute(policy.attribution, at);
+    for (const container of this.containers()) container.attribute(policy.attribution, at);
     for (const { machine, price, idleRate } of policy.upstreams.values()) {
       if (price.kind !== "hour") continue;
       this.#prices.set(machine, saidAt(price, at, this.#prices.get(machine)));
@@ -170,6 +175,7 @@ export class Leases {
     const shared = this.#serving(machine) === undefined ? this.#uses.get(machine) : undefined;
     const from = latest(about.start, this.#ended.get(machine) ?? about.start);
     const lease = ContainerLease.begin(about, { from: earliest(from, at), at }, shared);
+    lease.attribute(this.#attribution, at);
     const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
     if (shared !== undefined) this.#uses.delete(machine);
     const { holds = [], leaving = [], unheld = [] } = shared ?? {};

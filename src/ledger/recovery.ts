@@ -37,7 +37,10 @@ export function recover(crash: Crash): readonly Write[] {
   const newest = new Map<string, HeldRow>();
   for (const row of own) if (isLater(row, newest.get(row.request))) newest.set(row.request, row);
   const [left, before] = [[...newest.values()], own.filter((row) => newest.get(row.request) !== row)];
-  const { parts, sharedWith, containers } = sharesAt({ ...crash, holds: left }, end);
+  const { parts, sharedWith, containers } = sharesAt(
+    { ...crash, holds: left, attribution: crash.policy?.attribution },
+    end,
+  );
   const released = before.map((row) => releaseUnsent(row, end));
   const settled = left.map((row) =>
     settleUnknown(

@@ -67,8 +67,8 @@ export function slicedEntries(hold: OpenHold, parts: readonly Part[]): readonly 
   );
 }
 
-/** Why an entry of container money is what it is, said beside where its price comes from. */
-export type Mark = "unheld" | "assumed";
+/** Why an entry is what it is, said beside where its price comes from. */
+export type Mark = "unheld" | "assumed" | "exclusive";
 
 /** Of a container's own money; `P` is the machine's price, `unheld` its time beyond a request's hold. */
 export function containerEntry(about: Container, part: Part, mark?: Mark): Entry {
@@ -193,13 +193,14 @@ function entry(hold: OpenHold, own: Pick<Entry, "at" | "kind" | "amount"> & Part
     isLast: false,
     images: 0,
     tokens: NO_TOKENS,
-    ...pricedAt(hold.price),
+    ...pricedAt(hold.price, hold.isExclusive ? "exclusive" : undefined),
     ...own,
   };
 }
 
-function pricedAt(price: Price): Pick<Entry, "price" | "priceSource"> {
-  return { price: priceText(price), priceSource: describeSource(price.source) };
+function pricedAt(price: Price, mark?: Mark): Pick<Entry, "price" | "priceSource"> {
+  const source = describeSource(price.source);
+  return { price: priceText(price), priceSource: mark === undefined ? source : `${source} (${mark})` };
 }
 
 /** What is known of a request that no upstream was chosen for. */

@@ -4,7 +4,7 @@
 // not agree: where they do not, a request is charged for the longest time that it can have run, never for
 // none, and the start never fails over it.
 
-import { type Join, Lease, type LeaseState, type Part } from "../metering/lease.ts";
+import { type Attribution, type Join, Lease, type LeaseState, type Part } from "../metering/lease.ts";
 import { thawParts } from "../metering/lease-state.ts";
 import { hourlyRate, type NanoUsd, nanoUsd, smaller, subtract, US_PER_HOUR } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
@@ -22,6 +22,8 @@ export interface LastBeat {
   readonly ended?: readonly StoredContainer[];
   /** When all leases, and all joins, were last written. */
   readonly heartbeat: Instant;
+  /** How a lease that nobody wrote down was paid. */
+  readonly attribution?: Attribution | undefined;
 }
 
 export interface Shares {
@@ -39,7 +41,7 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
   const parts = new Map<string, readonly Part[]>();
   const settle = (one: StoredContainer) => {
     const rows = timed.filter((row) => sharedWith.get(row.id) === one);
-    const after = ofMachine(rows, one.state, last.heartbeat, end, true);
+    const after = ofMachine(rows, one.state, last, end, true);
     for (const [id, of] of after.shares) parts.set(id, of);
     return after;
   };
@@ -51,7 +53,7 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
   const others = timed.filter((row) => !sharedWith.has(row.id));
   for (const [machine, rows] of Map.groupBy(others, (row) => row.machine)) {
     const state = last.leases.get(machine)?.state;
-    for (const [id, of] of ofMachine(rows, state, last.heartbeat, end, false).shares) parts.set(id, of);
+    for (const [id, of] of ofMachine(rows, state, last, end, false).shares) parts.set(id, of);
   }
   return { parts, sharedWith, containers };
 }
@@ -85,7 +87,7 @@ interface After {
 function ofMachine(
   rows: readonly HeldRow[],
   state: LeaseState | undefined,
-  heartbeat: Instant,
+  { heartbeat, attribution }: LastBeat,
   end: Instant,
   livesOn: boolean,
 ): After {
@@ -103,6 +105,7 @@ function ofMachine(
     state !== undefined && (livesOn || counted.length > 0)
       ? Lease.resume(corrected(state, counted))
       : new Lease(joining[0]?.start ?? end, rateOf(rows), hourlyRate(0n), "ready");
+  if (attribution !== undefined && lease.active === 0) lease.attribute(lease.at, attribution);
   const { shares, lastLeft } = replay(lease, counted, joining, end);
   const alone = lost.map(({ row, start }) => {
     const most = state === undefined ? undefined : sharedUpTo(state, row);

@@ -4,7 +4,7 @@
 // So a fall counts at once, and a rise once everybody who runs there has been asked the higher price
 // (raising.ts) or has ended: one slice after it was said.
 
-import type { Lease, Part } from "../metering/lease.ts";
+import type { Attribution, Lease, Part } from "../metering/lease.ts";
 import type { HourlyRate } from "../metering/money.ts";
 import { type HourPrice, isFree } from "../metering/price.ts";
 import type { Instant } from "../metering/time.ts";
@@ -44,6 +44,13 @@ export class Sharing {
     this.holds.add(hold);
     this.reprice(at);
     hold.join = this.lease.join(at);
+    if (this.lease.attribution === "exclusive") hold.isExclusive = true;
+  }
+
+  /** Whether they share the price from now on, or each pays all of it: which is what each holds. */
+  attribute(attribution: Attribution, at: Instant): void {
+    this.lease.attribute(at, attribution);
+    for (const hold of this.holds) hold.isExclusive ||= attribution === "exclusive";
   }
 
   /** What the request pays, in parts. */

@@ -78,3 +78,13 @@ export function sharersAt(t: number, open: readonly Readonly<Record<string, unkn
     unsettled: sumOf(parts.map(({ amount }) => BigInt(amount))) - sumOf(gone.map(({ posted }) => posted)),
   };
 }
+
+/** The lease law, told of what was charged under `attribution: exclusive`. */
+export function exclusiveNote(where: string, beyond: bigint): string {
+  return `${where}: attribution is exclusive: its requests paid ${usd(beyond)} USD more than it cost`;
+}
+
+function usd(nanos: bigint): string {
+  const digits = nanos.toString().padStart(10, "0");
+  return `${digits.slice(0, -9)}.${digits.slice(-9).replace(/0{1,7}$/, "")}`;
+}

@@ -5,7 +5,7 @@
 // machine that was renamed meanwhile counts by all its names.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Finding, POSTED, rowsOf, sharersAt } from "./verified.ts";
+import { big, exclusiveNote, type Finding, POSTED, rowsOf, sharersAt } from "./verified.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
@@ -16,6 +16,7 @@ interface State {
   readonly V: string;
   readonly c: string;
   readonly total: string;
+  readonly beyond?: string;
   readonly idle: { readonly raw: string };
   readonly startup: { readonly raw: string };
 }
@@ -52,6 +53,10 @@ export function verifyContainers(database: DatabaseSync) {
       continue;
     }
     counted += group.leases.length;
+    for (const { key, state } of group.leases) {
+      const beyond = BigInt(state.beyond ?? 0) / US_PER_HOUR;
+      if (beyond > 0n) notes.push(exclusiveNote(`container ${key}`, beyond));
+    }
     const expected = costs.reduce<bigint>((sum, cost) => sum + (cost ?? 0n), 0n);
     const found = entriesOf(database, group);
     if (found !== expected) findings.push(findingOf(group, expected, found));
@@ -98,10 +103,11 @@ function postedBy(database: DatabaseSync, { key, state, isOver, posted }: Lease)
   );
   const sharers = sharersAt(state.t, open);
   if (sharers.active.length !== state.n) return undefined;
-  if (isOver) return BigInt(state.total) / US_PER_HOUR - sharers.unsettled;
+  const charged = BigInt(state.total) + BigInt(state.beyond ?? 0);
+  if (isOver) return charged / US_PER_HOUR - sharers.unsettled;
   const shares = sharers.active.reduce((sum, V0) => sum + BigInt(state.V) - V0, 0n);
   const own = BigInt(state.idle.raw) + BigInt(state.startup.raw) + BigInt(state.c);
-  const ofRequests = (BigInt(state.total) - shares - own) / US_PER_HOUR + sharers.sliced;
+  const ofRequests = (charged - shares - own) / US_PER_HOUR + sharers.sliced;
   return ofRequests + posted - sharers.unsettled;
 }
 

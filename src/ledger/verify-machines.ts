@@ -33,6 +33,7 @@ interface Lease {
   readonly V: string;
   readonly c: string;
   readonly total: string;
+  readonly beyond?: string;
   readonly idle: { readonly raw: string; readonly posted: string };
   readonly startup: { readonly raw: string; readonly posted: string };
   readonly pending: readonly { readonly amount: string }[];
@@ -66,7 +67,7 @@ function verifyLeases(database: DatabaseSync) {
 function compareLease(database: DatabaseSync, machine: string, lease: Lease, sharers: Sharers) {
   const shares = sharers.active.reduce((sum, V0) => sum + BigInt(lease.V) - V0, 0n);
   const own = BigInt(lease.idle.raw) + BigInt(lease.startup.raw) + BigInt(lease.c);
-  const ofRequests = (BigInt(lease.total) - shares - own) / US_PER_HOUR;
+  const ofRequests = (BigInt(lease.total) + BigInt(lease.beyond ?? 0) - shares - own) / US_PER_HOUR;
   const pending = lease.pending.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
   const posted = BigInt(lease.idle.posted) + BigInt(lease.startup.posted) - pending;
   const expected = ofRequests + sharers.sliced + posted - sharers.unsettled;

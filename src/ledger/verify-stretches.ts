@@ -2,10 +2,11 @@
 // price that anybody in it was asked, times how long it lasted; where several machines of that name were up,
 // times the time of each. What a crash left (`unknown`) is charged at the longest that it can have been, so
 // that such a stretch proves nothing; nor does one with a request that was charged all that it held: it may
-// have shared for longer than it counts.
+// have shared for longer than it counts. Where each paid the whole price (`attribution: exclusive`), a note
+// tells what that is more.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Finding, rowsOf } from "./verified.ts";
+import { big, exclusiveNote, type Finding, rowsOf } from "./verified.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
@@ -17,12 +18,15 @@ interface Stretch {
   /** The dearest that anybody in it was asked, nano-dollars an hour. */
   rate: bigint;
   isKnown: boolean;
+  /** Somebody in it paid the whole price, whoever ran there too: then a note tells of the law. */
+  isExclusive: boolean;
 }
 
 export function verifyStretches(database: DatabaseSync) {
   const statement = database.prepare(
-    `SELECT request, machine, at, elapsed, amount, price, coalesce(outcome, (SELECT outcome FROM decisions
-       WHERE decisions.request = entries.request)) AS outcome FROM entries
+    `SELECT request, machine, at, elapsed, amount, price, price_source,
+       coalesce(outcome, (SELECT outcome FROM decisions
+         WHERE decisions.request = entries.request)) AS outcome FROM entries
      WHERE kind IN ('settled', 'startup') AND request IS NOT NULL AND machine IS NOT NULL
        AND price LIKE '%/h' AND (elapsed > 0 OR amount <> 0) ORDER BY machine, at`,
   );
@@ -30,12 +34,16 @@ export function verifyStretches(database: DatabaseSync) {
   const capped = cappedRequests(database);
   const up = timesUp(database);
   const findings: Finding[] = [];
+  const beyond = new Map<string, bigint>();
   let counted = 0;
   const end = (stretch: Stretch | undefined) => {
     if (stretch === undefined) return;
     counted += 1;
-    const most = (stretch.rate * billedTime(stretch, up.get(stretch.machine))) / US_PER_HOUR;
-    if (stretch.isKnown && stretch.amount > most) findings.push(tooMuch(stretch, most));
+    const { machine, amount, isExclusive } = stretch;
+    const most = (stretch.rate * billedTime(stretch, up.get(machine))) / US_PER_HOUR;
+    if (amount <= most) return;
+    if (isExclusive) beyond.set(machine, (beyond.get(machine) ?? 0n) + amount - most);
+    else if (stretch.isKnown) findings.push(tooMuch(stretch, most));
   };
   let open: Stretch | undefined;
   for (const row of statement.iterate()) {
@@ -45,23 +53,26 @@ export function verifyStretches(database: DatabaseSync) {
       if (next.rate > open.rate) open.rate = next.rate;
       open.amount += next.amount;
       open.isKnown &&= next.isKnown;
+      open.isExclusive ||= next.isExclusive;
     } else {
       end(open);
       open = next;
     }
   }
   end(open);
-  return { counted, notes: [], findings };
+  const notes = [...beyond].map(([machine, by]) => exclusiveNote(`machine ${machine}`, by));
+  return { counted, notes, findings };
 }
 
 function stretchOf(row: Record<string, unknown>, capped: ReadonlySet<string>): Stretch {
-  const { request, machine, at, elapsed, amount, price, outcome } = row;
+  const { request, machine, at, elapsed, amount, price, price_source, outcome } = row;
   const rate = nanosOf(String(price));
   const [start, time] = [big(at), big(elapsed)];
   return {
     machine: String(machine),
     ...{ start, end: start + time, amount: big(amount), rate },
     isKnown: outcome !== "unknown" && !capped.has(String(request)),
+    isExclusive: String(price_source).endsWith("(exclusive)"),
   };
 }
 

@@ -33,10 +33,15 @@ function run(live: LiveState, to: Instant): void {
   live.t = to;
   if (live.n > 0) {
     const n = BigInt(live.n);
+    live.total += full;
+    if (live.attribution === "exclusive") {
+      live.V += full;
+      live.beyond += full * (n - 1n);
+      return;
+    }
     const due = full + live.c;
     live.V += due / n;
     live.c = due % n;
-    live.total += full;
   } else if (live.phase.kind === "starting") {
     live.startup.raw += full;
     live.total += full;

@@ -12,6 +12,9 @@ export interface Join {
   readonly V0: string;
 }
 
+/** Whether requests that run together share the price, or each pays all of it. */
+export type Attribution = "shared" | "exclusive";
+
 /** The letters are those of MONEY §2. */
 export interface LeaseState {
   readonly start: Instant;
@@ -27,6 +30,9 @@ export interface LeaseState {
   readonly c: string;
   /** The integral of the rate, raw: what the whole lease costs so far. */
   readonly total: string;
+  /** Both absent where it was shared all the time. `beyond`: what requests are charged above `total`, raw. */
+  readonly attribution?: Attribution;
+  readonly beyond?: string;
   /**
    * Container money so far, raw and with the remainders, and what of it was cut into parts (nano-dollars).
    */
@@ -68,6 +74,8 @@ export interface LiveState {
   V: bigint;
   c: bigint;
   total: bigint;
+  attribution: Attribution;
+  beyond: bigint;
   readonly idle: Account;
   readonly startup: Account;
   discount: bigint;
@@ -94,6 +102,9 @@ export function freeze(live: LiveState): LeaseState {
     V: String(live.V),
     c: String(live.c),
     total: String(live.total),
+    ...(live.attribution === "exclusive" || live.beyond > 0n
+      ? { attribution: live.attribution, beyond: String(live.beyond) }
+      : {}),
     idle: { raw: String(live.idle.raw), posted: String(live.idle.posted) },
     startup: { raw: String(live.startup.raw), posted: String(live.startup.posted) },
     discount: String(live.discount),
@@ -116,6 +127,8 @@ export function thaw(state: LeaseState): LiveState {
     V: BigInt(state.V),
     c: BigInt(state.c),
     total: BigInt(state.total),
+    attribution: state.attribution ?? "shared",
+    beyond: BigInt(state.beyond ?? 0),
     idle: { raw: BigInt(state.idle.raw), posted: BigInt(state.idle.posted) },
     startup: { raw: BigInt(state.startup.raw), posted: BigInt(state.startup.posted) },
     discount: BigInt(state.discount),

@@ -4,7 +4,9 @@
 //   starting ──ready──► ready ──┐     join, leave, reprice, postIdle in both; who waits is active
 //       └──────────close────────┴──► closed     gap and close only when no request is active
 //
-// Invariant: once it is closed, all parts but the minimum sum to floor(integral of the rate).
+// Invariant: once it is closed, all parts but the minimum sum to floor(integral of the rate). Where each
+// request pays the whole price (exclusive), what that is more than the machine has cost is counted beside it:
+// `beyond`.
 // Raw amounts are nano-dollar microseconds per hour, exact; US_PER_HOUR of them are one nano-dollar.
 
 import {
@@ -19,13 +21,13 @@ import {
   takePosts,
   unposted,
 } from "./accrual.ts";
-import { freeze, type Join, type LeaseState, type LiveState, thaw } from "./lease-state.ts";
+import { type Attribution, freeze, type Join, type LeaseState, type LiveState, thaw } from "./lease-state.ts";
 import { cost, type HourlyRate, hourlyRate, type NanoUsd, nanoUsd, US_PER_HOUR } from "./money.ts";
 import { cutAtQuarters, type Part } from "./part.ts";
 import { between, type DurationUs, durationUs, type Instant, latest, quarterHourOf } from "./time.ts";
 
 export type { RateSince } from "./accrual.ts";
-export type { Join, LeaseState } from "./lease-state.ts";
+export type { Attribution, Join, LeaseState } from "./lease-state.ts";
 export type { Part } from "./part.ts";
 
 /**
@@ -46,6 +48,8 @@ export class Lease {
       V: 0n,
       c: 0n,
       total: 0n,
+      attribution: "shared",
+      beyond: 0n,
       idle: { raw: 0n, posted: 0n },
       startup: { raw: 0n, posted: 0n },
       discount: 0n,
@@ -88,6 +92,15 @@ export class Lease {
   /** What the lease cost up to its last event, the minimum aside; what all parts must sum to in the end. */
   get total(): NanoUsd {
     return nanoUsd(this.#live.total / US_PER_HOUR);
+  }
+
+  get attribution(): Attribution {
+    return this.#live.attribution;
+  }
+
+  /** What requests are charged above `total`, because each paid the whole price. */
+  get beyond(): NanoUsd {
+    return nanoUsd((this.#live.total + this.#live.beyond) / US_PER_HOUR - this.total);
   }
 
   /** Container money that was accrued and not handed out as parts yet, raw: its floor is what is due. */
@@ -149,6 +162,12 @@ export class Lease {
     const live = this.#change(at);
     live.P = price;
     live.I = idlePrice;
+  }
+
+  /** From `at` on requests that run together share the price, or each pays all of it. */
+  attribute(at: Instant, attribution: Attribution): void {
+    if (attribution === this.#live.attribution) return;
+    this.#change(at).attribution = attribution;
   }
 
   /** The machine can serve. Said again it changes nothing: providers are polled. */

@@ -17,7 +17,6 @@ interface Row {
 const NOBODY_TELLS = "no container is seen yet, so that nothing is charged while idle";
 
 const INACTIVE: readonly Row[] = [
-  { key: "attribution", values: ["exclusive"], instead: "acts as shared" },
   { key: "when_ledger_fails", values: ["serve_free", "spool"], instead: "acts as refuse" },
   { key: "limits.label_values" },
   { key: "metrics.labels" },
