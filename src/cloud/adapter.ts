@@ -16,7 +16,14 @@ export interface Adapter {
 
 /** What a provider says of a container; whether one that is up serves, it often does not know. */
 export type Sighting =
-  | { readonly kind: "off"; readonly stopped: Instant | undefined; readonly why: string | undefined }
+  | {
+      readonly kind: "off";
+      readonly id: string;
+      /** Undefined where it never ran. */
+      readonly stopped: Instant | undefined;
+      /** Where it did not end because somebody stopped it. */
+      readonly why: string | undefined;
+    }
   | {
       readonly kind: "up";
       /** What its provider calls it. */

@@ -150,7 +150,7 @@ function sightingOf(body: unknown, name: string): Sighting {
       };
     }
     default:
-      return { kind: "off", stopped: instantOf(state.FinishedAt), why: whyOff(state) };
+      return { kind: "off", id: inspected.Id, stopped: instantOf(state.FinishedAt), why: whyOff(state) };
   }
 }
 

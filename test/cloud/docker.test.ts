@@ -56,7 +56,7 @@ const UP = {
   isHealthy: undefined,
   isStopping: false,
 };
-const OFF = { kind: "off", stopped: undefined, why: undefined };
+const OFF = { kind: "off", id: "8dfafdbc3a40", stopped: undefined, why: undefined };
 const ENDED = "2026-11-22T02:00:00+00:00";
 const STOPPED = Date.UTC(2026, 10, 22, 2) * 1000;
 
