@@ -8,6 +8,7 @@ import { z } from "zod";
 import { addAlertRoutes } from "./alert-routes.ts";
 import { addBudgetRoutes } from "./budget-routes.ts";
 import { addClockRoutes } from "./clock-routes.ts";
+import { addContainerRoutes } from "./container-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
 import { invalid, refuse } from "./problem.ts";
@@ -37,6 +38,7 @@ export function createApi(parts: ApiParts): Api {
   addClockRoutes(api, parts);
   addAlertRoutes(api, parts);
   addRequestRoutes(api, parts);
+  addContainerRoutes(api, parts);
   addCancelRoute(api, parts);
   addEstimateRoute(api, parts);
   addPolicyRoutes(api, parts);

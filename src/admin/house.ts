@@ -15,6 +15,7 @@ import type { SpendingStop } from "../policy/spending.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
 import type { BudgetExplained } from "./budget-account.ts";
+import type { ContainerOrdered, ContainerRow } from "./container-row.ts";
 
 export interface House {
   status(): HouseStatus;
@@ -54,6 +55,10 @@ export interface House {
   alerts(query: AlertsAsked): Promise<AlertsFound>;
   /** Durable once it resolves; undefined where there is none of this id. Who did it first stays. */
   acknowledgeAlert(id: string, by: string): Promise<AlertRecord | undefined>;
+  /** Those that are watched, in the policy's order. */
+  containers(): readonly ContainerRow[];
+  /** Undefined: none of that upstream is watched. */
+  orderContainer(command: "start" | "stop", upstream: string): Promise<ContainerOrdered | undefined>;
   createToken(id: string, role: Role): Promise<TokenMade>;
 }
 

@@ -69,6 +69,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import("./alerts.ts")).defineAlerts,
   },
   {
+    name: "nodes",
+    summary: "containers: what they do and cost, start and stop",
+    load: async () => (await import("./nodes.ts")).defineNodes,
+  },
+  {
     name: "ledger",
     summary: "the record of all money",
     load: async () => (await import("./ledger.ts")).defineLedger,
@@ -88,7 +93,7 @@ export const COMMANDS: readonly Listed[] = [
 /** Names that are fixed already and whose rooms are not built yet. */
 export const LATER: ReadonlySet<string> = new Set([
   ...["statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
-  ...["alerts test", "nodes", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
+  ...["alerts test", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
   ...["completion", "doctor", "dashboard", "token list", "token revoke"],
   ...["ledger reconcile", "ledger adjust", "ledger backup", "ledger tail"],
 ]);

@@ -23,6 +23,14 @@ export function elapsed(microseconds: number): string {
   return `${Math.floor(microseconds / 1_000_000)}.${fraction}`.replace(/\.?0+$/, "").concat(" s");
 }
 
+/** Roughly, for people: "12 s", "5 min", "2 h 3 min". */
+export function lasted(microseconds: number): string {
+  const minutes = Math.floor(microseconds / 60_000_000);
+  if (minutes === 0) return `${Math.floor(microseconds / 1_000_000)} s`;
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  return hours === 0 ? `${rest} min` : `${hours} h ${rest} min`;
+}
+
 /** Whole days from a day ("2026-07-20", in UTC) to an instant. */
 export function daysFrom(day: string, instant: string): number {
   return Math.floor((Date.parse(instant) - Date.parse(day)) / DAY_MS);

@@ -61,6 +61,7 @@ export class ContainerWatch {
   #troubles = 0;
   #looking: Promise<void> | undefined;
   #again = false;
+  #isStirred = false;
   #forget: () => void = () => undefined;
   #unwatch: () => void = () => undefined;
 
@@ -69,7 +70,7 @@ export class ContainerWatch {
   }
 
   begin(): void {
-    this.#unwatch = this.#parts.adapter.watch?.(() => void this.look()) ?? this.#unwatch;
+    this.#unwatch = this.#parts.adapter.watch?.(() => this.#stir()) ?? this.#unwatch;
     void this.look();
   }
 
@@ -82,6 +83,12 @@ export class ContainerWatch {
   view(): ContainerView {
     const { since: liveSince, url } = this.#up ?? {};
     return { state: this.#state, liveSince, url, seenAt: this.#seenAt, why: this.#why };
+  }
+
+  /** An event may come before what it tells of is to be seen: it is looked at now, and soon once more. */
+  #stir(): void {
+    this.#isStirred = true;
+    void this.look();
   }
 
   /** Resolves once it was looked at: also where somebody was looking already, who may have come too early. */
@@ -116,9 +123,8 @@ export class ContainerWatch {
     return this.#order("stop");
   }
 
-  /** Somebody who ran there has ended. */
-  drained(): void {
-    if (this.#state.kind !== "draining" || this.#parts.running() > 0) return;
+  #drain(): void {
+    if (this.#parts.running() > 0) return;
     this.#turn({ kind: "stopping", since: this.#parts.now() });
     void this.#order("stop");
   }
@@ -197,7 +203,7 @@ export class ContainerWatch {
   #isUp({ since, isStopping }: Extract<Sighting, { kind: "up" }>, isReady: boolean): void {
     const state = this.#state;
     const now = this.#parts.now();
-    if (state.kind === "draining") this.drained();
+    if (state.kind === "draining") this.#drain();
     else if (state.kind === "stopping" && now - state.since > STOPS_WITHIN) this.#fail("stop", NOT_STOPPED);
     else if (isStopping) this.#turn({ kind: "stopping", since: now });
     else if (state.kind === "stopping" || (state.kind === "failed" && state.at === "stop")) return;
@@ -245,7 +251,9 @@ export class ContainerWatch {
   #plan(): void {
     if (this.#ended.signal.aborted) return;
     const pause = this.#troubles > 0 ? FIRST_PAUSE * 2 ** (this.#troubles - 1) : SELDOM;
-    const delay = isMoving(this.#state) ? Math.max(OFTEN, this.#troubles && pause) : Math.min(pause, SELDOM);
+    const isSoon = isMoving(this.#state) || this.#isStirred;
+    this.#isStirred = false;
+    const delay = isSoon ? Math.max(OFTEN, this.#troubles && pause) : Math.min(pause, SELDOM);
     const jitter = 1 + JITTER * (2 * this.#parts.random() - 1);
     this.#forget = this.#parts.after((delay * jitter) as DurationUs, () => void this.look());
   }

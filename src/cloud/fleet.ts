@@ -1,5 +1,5 @@
-// Which upstreams can serve, and what hinders each right now: slots, calls, ejection. Containers are not
-// started or watched yet: every upstream that the policy gives an address counts as up until it fails.
+// Which upstreams can serve, and what hinders each right now: slots, calls, ejection, a container that is not
+// up. Every other upstream that the policy gives an address counts as up until it fails.
 
 import type { DurationUs } from "../metering/time.ts";
 import { type Hindrance, hindranceText } from "../policy/hindrance.ts";
@@ -24,8 +24,15 @@ export interface UpstreamView {
   readonly hindrance: string | undefined;
 }
 
+/** Where an upstream's container is, and why it serves nobody; undefined for one that has none. */
+export type Locate = (
+  upstream: string,
+) => { readonly url: string | undefined; readonly down: string | undefined } | undefined;
+
 export class Fleet {
   readonly #parts: FleetParts;
+  /** Asked at each decision. There is one who knows. */
+  locate: Locate = () => undefined;
   readonly #stations = new Map<string, Station>();
   #changed: (upstream: string, turned: Turned | undefined) => void = () => undefined;
   #policy: Policy | undefined;
@@ -42,9 +49,12 @@ export class Fleet {
   /** The model's upstreams that have an address, in the policy's order. */
   candidates(policy: Policy, model: Model): readonly Candidate[] {
     return model.upstreams.flatMap((id) => {
-      const upstream = policy.upstreams.get(id);
-      if (upstream?.url === undefined) return [];
-      return [{ upstream, inFlight: this.inFlight(id), hindrance: this.hindrance(upstream) }];
+      const named = policy.upstreams.get(id);
+      const { url, down } = this.locate(id) ?? {};
+      const upstream = named && located(named, url);
+      if (upstream !== undefined) this.#stations.get(id)?.follow(upstream);
+      if (upstream === undefined || (upstream.url === undefined && down === undefined)) return [];
+      return [{ upstream, inFlight: this.inFlight(id), hindrance: this.hindrance(upstream), down }];
     });
   }
 
@@ -92,7 +102,7 @@ export class Fleet {
     for (const [id, station] of this.#stations) {
       const upstream = policy.upstreams.get(id);
       if (upstream === undefined) this.#forget(id);
-      else station.follow(upstream);
+      else station.follow(located(upstream, this.locate(id)?.url));
     }
   }
 
@@ -118,4 +128,9 @@ export class Fleet {
     this.#stations.set(id, station);
     return station;
   }
+}
+
+/** The policy's own address goes before the one that was found. */
+function located(upstream: Upstream, url: string | undefined): Upstream {
+  return upstream.url !== undefined || url === undefined ? upstream : { ...upstream, url };
 }

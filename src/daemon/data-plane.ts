@@ -6,10 +6,10 @@ import type { Fleet } from "../cloud/fleet.ts";
 import { Readiness } from "../cloud/readiness.ts";
 import { type DurationUs, milliseconds } from "../metering/time.ts";
 import type { Balances } from "../policy/admission.ts";
-import type { Policy } from "../policy/policy.ts";
+import type { Policy, Upstream } from "../policy/policy.ts";
 import { Front, type FrontHouse } from "../proxy/front.ts";
 import { Listeners, type Wanted } from "../proxy/listener.ts";
-import { askReady } from "../proxy/ready-probe.ts";
+import { type Answered, askReady } from "../proxy/ready-probe.ts";
 import type { Running } from "../proxy/running.ts";
 import type { Timers } from "../proxy/timers.ts";
 import { TunnelFront } from "../proxy/tunnel-front.ts";
@@ -48,6 +48,7 @@ export class DataPlane {
   readonly #listeners: Listeners;
   readonly #room: WaitingRoom;
   readonly #readiness: Readiness;
+  readonly #ask: (upstream: Upstream, signal: AbortSignal) => Promise<Answered>;
 
   constructor(parts: DataPlaneParts) {
     this.#parts = parts;
@@ -66,15 +67,16 @@ export class DataPlane {
       else this.#room.offer(id);
     });
     const secrets = new Secrets((why) => log.warn(`a secret of the policy is missing: ${why}`));
+    this.#ask = (upstream, signal) => {
+      const { pools } = this.#front;
+      return askReady(upstream, signal, { pools, secretOf: (ref) => secrets.of(ref) });
+    };
     const house = makeFrontHouse(parts, { room: this.#room, timers, secrets });
     this.#front = new Front(house);
     const tunnels = new TunnelFront(house);
     this.#readiness = new Readiness({
       fleet,
-      ask: (upstream, signal) => {
-        const { pools } = this.#front;
-        return askReady(upstream, signal, { pools, secretOf: (ref) => secrets.of(ref) });
-      },
+      ask: (upstream, signal) => this.#ask(upstream, signal),
       monotonic: () => systemClock.monotonic(),
       random: Math.random,
     });
@@ -101,6 +103,12 @@ export class DataPlane {
     fleet.follow(inForce.policy);
     this.#readiness.follow(inForce.policy);
     this.#room.reconsider();
+  }
+
+  /** Undefined: it could not be asked. */
+  async isServing(upstream: Upstream, signal: AbortSignal): Promise<boolean | undefined> {
+    const { kind } = await this.#ask(upstream, signal);
+    return kind === "unclear" ? undefined : kind === "up";
   }
 
   /** Requests that wait, in all or for one upstream. */

@@ -2,6 +2,7 @@
 // and the running requests. It decides nothing of its own.
 
 import { createHash, randomBytes } from "node:crypto";
+import type { ContainerRow } from "../admin/container-row.ts";
 import type {
   EstimateAsked,
   House,
@@ -12,6 +13,7 @@ import type {
   Sums,
   TokenMade,
 } from "../admin/house.ts";
+import type { Containers, ListedContainer } from "../cloud/containers.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import type { LocalAccounts } from "../ledger/accounts.ts";
 import type { LedgerClock } from "../ledger/clock.ts";
@@ -53,6 +55,7 @@ export interface HouseParts {
   readonly reader: LedgerReader;
   readonly learning: Learning;
   readonly fleet: Fleet;
+  readonly containers: Pick<Containers, "list" | "order">;
   readonly running: Running;
   readonly plane: Pick<DataPlane, "waiting" | "placeOf" | "turn">;
   readonly tokens: Tokens;
@@ -102,6 +105,9 @@ export function makeHouse(parts: HouseParts): House {
     cancel: (id) => parts.running.cancel(id, "by an operator"),
     alerts: (query) => parts.alerts.list(query),
     acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
+    containers: () =>
+      parts.containers.list().map((one) => containerState(one, parts.fleet.inFlight(one.upstream.id))),
+    orderContainer: (command, id) => parts.containers.order(command, id),
     createToken: (id, role) => createToken(parts, id, role),
   };
 }
@@ -247,6 +253,13 @@ function decided(
     { policy, model, task, candidates, fallback, unreachable: [], known: learning },
     accounts.view(),
   );
+}
+
+function containerState({ upstream, view }: ListedContainer, inFlight: number): ContainerRow {
+  const { state, ...seen } = view;
+  const { id, provider, idleRate } = upstream;
+  const price = describePrice(upstream.price);
+  return { upstream: id, provider, state: state.kind, ...seen, price, idleRate, inFlight };
 }
 
 async function createToken(

@@ -7,7 +7,6 @@ import { type Admin, createAdmin } from "../admin/admin.ts";
 import type { OpenAddress } from "../admin/listener.ts";
 import { Metrics } from "../admin/metrics.ts";
 import type { Fleet } from "../cloud/fleet.ts";
-import { NO_MACHINES } from "../cloud/machines.ts";
 import { POLICY } from "../ledger/policy-record.ts";
 import type { Instant } from "../metering/time.ts";
 import { formatNote } from "../policy/parse.ts";
@@ -17,6 +16,7 @@ import { Alerts } from "./alerts.ts";
 import { type Books, openBooks } from "./books.ts";
 import { type ByHand, openByHand } from "./by-hand.ts";
 import type { Certificate } from "./certificate.ts";
+import { type HouseContainers, openContainers } from "./containers.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
 import { checkExposure, TRUSTS_THE_PROXY } from "./exposure.ts";
@@ -108,26 +108,23 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   };
   const accessLog = new AccessLog(options.accessLog);
   const running = new Running();
-  const plane = new DataPlane({
-    ...rooms,
-    running,
-    accessLog,
-    listen: options.listen,
-    version: options.version,
-  });
+  const { listen, version } = options;
+  const plane = new DataPlane({ ...rooms, running, accessLog, listen, version });
   const life: Life = { isStopping: false, reload: async () => undefined };
-  const spending = openSpending(rooms, plane, running);
+  const nodes = openContainers({ ...rooms, ledger: books.accounts.containers, plane });
+  const spending = openSpending(rooms, plane, running, nodes);
   const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
   const turns = new PeriodTurns({ log, now, policy: () => inForce.policy });
   books.hooks.onBeat = () => turns.look();
   const where = { path: options.policyPath, reload: () => life.reload() };
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
-  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand }, life);
+  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
     stopLooking();
     await plane.close(graceMs);
+    await nodes.close();
     await admin.close();
     parts.certificate?.close();
     await byHand.edits.close();
@@ -137,6 +134,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     accessLog.flush();
     parts.folder.lock.release();
   };
+  nodes.containers.follow(inForce.policy);
   const problems = await plane.open();
   const listening = await admin.listen(at.hosts.map((host) => ({ host, port: at.port })));
   if (problems.length > 0 || listening.kind === "failed") {
@@ -145,7 +143,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   }
   const endSwitch = () => books.store.setSwitch("mode", "", "policy file", now());
   if (stored !== undefined && inForce.modeSwitch === undefined) await endSwitch();
-  const reload = openReload(rooms, plane, alerts, endSwitch);
+  const reload = openReload(rooms, { plane, alerts, nodes }, endSwitch);
   const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
   life.reload = () => file.reload();
   parts.certificate?.watch();
@@ -173,18 +171,29 @@ interface Rooms extends Parts {
   now(): Instant;
 }
 
-function openSpending({ books, log, now }: Rooms, plane: DataPlane, running: Running): Spending {
+function openSpending(
+  { books, log, now }: Rooms,
+  plane: DataPlane,
+  running: Running,
+  { containers: machines }: HouseContainers,
+): Spending {
   const { accounts, store, stored } = books;
   const turn = () => plane.turn();
-  const parts = { accounts, store, running, machines: NO_MACHINES, log, now, turn };
+  const parts = { accounts, store, running, machines, log, now, turn };
   return new Spending(parts, stored.switches.get(SPENDING));
 }
 
-function openReload(rooms: Rooms, plane: DataPlane, alerts: Alerts, endSwitch: () => Promise<void>): Reload {
+function openReload(
+  rooms: Rooms,
+  { plane, alerts, nodes }: Pick<Served, "plane" | "alerts" | "nodes">,
+  endSwitch: () => Promise<void>,
+): Reload {
   const { books, log, now } = rooms;
   const record = new ReloadRecord({ store: books.store, log, now }, books.stored.switches.get(POLICY));
   const { accounts } = books;
-  return new Reload({ ...rooms, record, accounts, plane, alerts, path: rooms.options.policyPath, endSwitch });
+  const { containers } = nodes;
+  const path = rooms.options.policyPath;
+  return new Reload({ ...rooms, record, accounts, plane, containers, alerts, path, endSwitch });
 }
 
 interface Served {
@@ -193,6 +202,7 @@ interface Served {
   readonly spending: Spending;
   readonly alerts: Alerts;
   readonly byHand: ByHand;
+  readonly nodes: HouseContainers;
 }
 
 function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {
@@ -209,6 +219,7 @@ function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {
     learning: books.learning,
     policyPath: options.policyPath,
     parser,
+    containers: served.nodes.containers,
     listeners: () => served.plane.listening(),
     isStopping: () => life.isStopping,
   });

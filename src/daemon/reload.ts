@@ -1,6 +1,7 @@
 // Puts a new policy in force: what its new budgets would have counted is folded first, then limits, texts
 // and routing change in one tick, and the listeners follow. What changed is logged in words.
 
+import type { Containers } from "../cloud/containers.ts";
 import type { LocalAccounts } from "../ledger/accounts.ts";
 import type { Instant } from "../metering/time.ts";
 import { diffPolicies } from "../policy/diff.ts";
@@ -19,6 +20,7 @@ export interface ReloadParts {
   readonly inForce: InForce;
   readonly accounts: Pick<LocalAccounts, "prepare" | "relimit" | "book">;
   readonly plane: DataPlane;
+  readonly containers: Pick<Containers, "follow">;
   readonly log: Logger;
   readonly path: string;
   now(): Instant;
@@ -49,6 +51,7 @@ export class Reload implements PolicyListener {
     putInForce();
     const hasSwitchEnded = inForce.adopt(read, now());
     accounts.relimit(inForce.policy);
+    this.#parts.containers.follow(inForce.policy);
     plane.turn();
     if (hasSwitchEnded) await this.#parts.endSwitch();
     const balances = balanceChanges(before, read.policy, accounts.book, now());

@@ -27,6 +27,8 @@ export interface Quote extends Expected {
   readonly inFlight: number;
   /** Why it cannot run there now; absent where it can. */
   readonly hindrance?: Hindrance | undefined;
+  /** Why it can serve nobody until somebody does something; absent where it can. */
+  readonly down?: string | undefined;
   /** Absent: it is up. */
   readonly cold?: Cold | undefined;
   /** Where its price goes by a time that was not learned, while that of like work elsewhere was. */

@@ -39,6 +39,8 @@ export interface Candidate {
   readonly inFlight: number;
   /** Absent: it can take a request now. */
   readonly hindrance?: Hindrance | undefined;
+  /** Why it can serve nobody until somebody does something; absent where it can. */
+  readonly down?: string | undefined;
   /** Absent: it is up. */
   readonly cold?: Cold | undefined;
 }
@@ -72,7 +74,7 @@ export function quotesOf(
   };
   const counted = { input: amounts.inputTokens, output: amounts.outputTokens };
   return candidates.map((candidate) => {
-    const { upstream, inFlight, hindrance, cold } = candidate;
+    const { upstream, inFlight, hindrance, down, cold } = candidate;
     const expected = expectations.at(upstream);
     const { time, most } = expected;
     const due = estimate(upstream.price, { ...amounts, time, most: heldFor(most, candidate) });
@@ -89,7 +91,7 @@ export function quotesOf(
             mayTry: expectations.mayTry(upstream),
           };
     const rank = ranked(due.amount);
-    return { upstream, ...expected, ...due, tokens, rank, inFlight, hindrance, cold, untried };
+    return { upstream, ...expected, ...due, tokens, rank, inFlight, hindrance, down, cold, untried };
   });
 }
 
@@ -111,10 +113,15 @@ function besides({ upstream: { price }, cold }: Candidate): NanoUsd {
 }
 
 export function rank(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Ranking {
-  const { quotes: fit, leftOut: unfit } = split(quotes, ({ upstream }) => whyUnfit(upstream, task.work));
+  const { quotes: fit, leftOut: unfit } = split(
+    quotes,
+    ({ upstream, down }) => down ?? whyUnfit(upstream, task.work),
+  );
   const ranked = byMode(policy, model, task, fit);
   const isNone = ranked.quotes.length === 0 && unfit.length > 0;
-  return { ...ranked, unfit, isRequests: isNone && byMode(policy, model, task, quotes).quotes.length > 0 };
+  // Another request would not find those that are down either.
+  const others = quotes.filter(({ down }) => down === undefined);
+  return { ...ranked, unfit, isRequests: isNone && byMode(policy, model, task, others).quotes.length > 0 };
 }
 
 function byMode(policy: Policy, model: Model, task: Task, quotes: readonly Quote[]): Split {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { Alert, AlertPage, type AlertsQuery } from "./alerts.ts";
 import { BudgetExplained } from "./budgets.ts";
 import { ClockState } from "./clock.ts";
+import { ContainerList, ContainerStatus } from "./containers.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
 import { PolicyCheck, PolicyInForce } from "./policy.ts";
 import { Problem } from "./problem.ts";
@@ -163,6 +164,16 @@ export class BudgetGuardClient {
 
   acknowledgeAlert(id: string): Promise<Alert> {
     return this.#send("POST", `/api/v1/alerts/${encodeURIComponent(id)}/acknowledge`, {}, Alert);
+  }
+
+  containers(): Promise<ContainerList> {
+    return this.#get("/api/v1/containers", ContainerList);
+  }
+
+  /** Resolves once its provider has taken the order. */
+  orderContainer(order: "start" | "stop", upstream: string): Promise<ContainerStatus> {
+    const path = `/api/v1/containers/${encodeURIComponent(upstream)}/${order}`;
+    return this.#send("POST", path, {}, ContainerStatus);
   }
 
   createToken(request: TokenRequest): Promise<TokenCreated> {

@@ -262,6 +262,8 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       const found = alerts.find((alert) => alert.id === id);
       return found === undefined ? undefined : { ...found, acknowledged: { at: NOW, by } };
     },
+    containers: () => [],
+    orderContainer: async () => undefined,
     async createToken(id) {
       if (id === "alice") return { kind: "taken" };
       heard.tokens.push(id);

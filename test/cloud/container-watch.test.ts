@@ -204,11 +204,10 @@ test("whoever runs there may end before it is stopped", async (t) => {
   await rig.watch.stop();
   t.is(rig.state, "draining");
   rig.running = 1;
-  rig.watch.drained();
   await rig.later(2 * SECOND);
   t.deepEqual(rig.provider.orders, []);
   rig.running = 0;
-  rig.watch.drained();
+  await rig.later(2 * SECOND);
   t.is(rig.state, "stopping");
   t.deepEqual(rig.provider.orders, ["stop"]);
 });
@@ -263,6 +262,18 @@ test("what happens during a look is looked at once more, and never by two at onc
   held.resolve();
   await rig.watch.look();
   t.is(rig.provider.looks, 2);
+});
+
+test("an event is looked at at once, and soon once more: it may come before what it tells of", async (t) => {
+  const rig = new Rig(t);
+  await rig.begin(up());
+  t.is(rig.wait, 60);
+  rig.provider.call();
+  await rig.watch.look();
+  t.is(rig.wait, 2);
+  await rig.later(2 * SECOND, off({ stopped: TEN + SECOND }));
+  t.is(rig.state, "off");
+  t.is(rig.wait, 60);
 });
 
 test("nobody looks any more once it is let go of", async (t) => {

@@ -1,0 +1,76 @@
+// The containers that the gateway watches, and the two orders that can be given to them.
+
+import { createRoute } from "@hono/zod-openapi";
+import { z } from "zod";
+import { formatUsd } from "../metering/money.ts";
+import { formatInstant } from "../metering/time.ts";
+import * as sdk from "../sdk/containers.ts";
+import type { ContainerRow } from "./container-row.ts";
+import type { House } from "./house.ts";
+import { refuse } from "./problem.ts";
+import { type Api, mayNeedToken, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
+
+const params = z.object({ upstream: z.string().min(1).max(40) });
+
+export function addContainerRoutes(api: Api, { house, safety }: Room): void {
+  const list = createRoute({
+    method: "get",
+    path: "/api/v1/containers",
+    operationId: "listContainers",
+    tags: ["containers"],
+    security: mayNeedToken,
+    summary: "The containers that the policy names and the gateway can watch",
+    middleware: reads(safety, "everybody"),
+    responses: { 200: ok(sdk.ContainerList, "All of them, in the policy's order."), ...problems },
+  });
+  api.openapi(list, (c) => c.json({ items: house.containers().map(containerWire) }, 200));
+
+  for (const command of ["start", "stop"] as const) {
+    const order = createRoute({
+      method: "post",
+      path: `/api/v1/containers/{upstream}/${command}`,
+      operationId: `${command}Container`,
+      tags: ["containers"],
+      summary: SUMMARY[command],
+      security: needsToken,
+      middleware: takesBody(safety, "operate", "everybody"),
+      request: { params },
+      responses: { 200: ok(sdk.ContainerStatus, "Its provider has taken the order."), ...problems },
+    });
+    api.openapi(order, async (c) => {
+      const { upstream } = c.req.valid("param");
+      const done = await house.orderContainer(command, upstream);
+      if (done === undefined) return refuse(c, 404, { code: "not_found", detail: noContainer(house) });
+      const found = house.containers().find((one) => one.upstream === upstream);
+      if (done.kind === "ordered" && found !== undefined) return c.json(containerWire(found), 200);
+      const detail = done.kind === "refused" ? done.why : "the policy has just dropped it";
+      return refuse(c, 409, { code: "conflict", detail });
+    });
+  }
+}
+
+const SUMMARY = {
+  start: "Start an upstream's container",
+  stop: "Stop an upstream's container, once nothing runs there",
+} as const;
+
+function noContainer(house: House): string {
+  const names = house.containers().map(({ upstream }) => upstream);
+  const known = names.length === 0 ? "none" : names.join(", ");
+  return `no container of this upstream is watched; those that are: ${known}`;
+}
+
+function containerWire(row: ContainerRow): sdk.ContainerStatus {
+  return {
+    upstream: row.upstream,
+    provider: row.provider,
+    state: row.state,
+    live_since: row.liveSince === undefined ? null : formatInstant(row.liveSince),
+    url: row.url ?? null,
+    price: row.price,
+    idle_usd_per_hour: formatUsd(row.idleRate),
+    in_flight: row.inFlight,
+    seen_at: row.seenAt === undefined ? null : formatInstant(row.seenAt),
+    why: row.why ?? null,
+  };
+}

@@ -1,0 +1,97 @@
+// The containers of the house: Docker's and podman's by their sockets, the ledger told of what they cost,
+// the fleet of where they are. Clouds follow.
+
+import type { Adapter } from "../cloud/adapter.ts";
+import { Containers, type ListedContainer, type Up } from "../cloud/containers.ts";
+import { DockerContainer } from "../cloud/docker.ts";
+import { DockerEngine } from "../cloud/docker-engine.ts";
+import type { Fleet } from "../cloud/fleet.ts";
+import type { ContainerEvents } from "../ledger/container.ts";
+import type { Instant } from "../metering/time.ts";
+import type { Container } from "../policy/container.ts";
+import type { Upstream } from "../policy/policy.ts";
+import { after, type DataPlane } from "./data-plane.ts";
+import type { Logger } from "./log.ts";
+
+export interface ContainerParts {
+  readonly fleet: Fleet;
+  readonly ledger: ContainerEvents;
+  readonly plane: Pick<DataPlane, "isServing" | "turn">;
+  readonly log: Logger;
+  now(): Instant;
+}
+
+export interface HouseContainers {
+  readonly containers: Containers;
+  close(): Promise<void>;
+}
+
+export function openContainers({ fleet, ledger, plane, log, now }: ContainerParts): HouseContainers {
+  const engines = new Map<string, DockerEngine>();
+  const adapterFor = (container: Container): Adapter | undefined => {
+    if (container.kind !== "docker") return undefined;
+    const engine = engines.get(container.socket) ?? new DockerEngine(container.socket);
+    engines.set(container.socket, engine);
+    return new DockerContainer({ engine, name: container.name, after });
+  };
+  const containers = new Containers({
+    adapterFor,
+    running: (upstream) => fleet.inFlight(upstream),
+    isServing: (upstream, signal) => plane.isServing(upstream, signal),
+    seen: (upstream, up, phase) => tell(ledger, upstream, up, phase),
+    off: (id, stopped) => ledger.off(id, stopped),
+    changed: (upstream, { state, why }) => {
+      const text = `container of ${upstream} is ${state.kind}${why === undefined ? "" : `: ${why}`}`;
+      if (state.kind === "failed") log.warn({ upstream }, text);
+      else log.info({ upstream }, text);
+      // Whoever waits may find it, or may find it gone.
+      plane.turn();
+    },
+    now,
+    after,
+    random: Math.random,
+  });
+  fleet.locate = (upstream) => {
+    const view = containers.view(upstream);
+    return view && { url: view.url, down: whyDown(upstream, view) };
+  };
+  return {
+    containers,
+    close: async () => {
+      containers.close();
+      await Promise.all([...engines.values()].map((engine) => engine.close()));
+    },
+  };
+}
+
+/** Upstreams that share a machine are told of by that machine, and what is paid otherwise has no lease. */
+function tell(ledger: ContainerEvents, upstream: Upstream, up: Up, phase: "starting" | "ready"): void {
+  const {
+    id,
+    provider,
+    gpuTier: tier,
+    machine,
+    price,
+    idleRate: idlePrice,
+    idleSource,
+    minBilled,
+  } = upstream;
+  if (price.kind !== "hour" || machine !== id) return;
+  const what = { id: up.id, start: up.since, phase, price, idlePrice, idleSource, minBilled };
+  ledger.seen({ ...what, machine, provider, tier, upstream: id });
+}
+
+/** Of one that nobody has answered for yet nothing is known: it may serve. */
+function whyDown(upstream: string, { state, why }: ListedContainer["view"]): string | undefined {
+  switch (state.kind) {
+    case "unknown":
+    case "ready":
+      return undefined;
+    case "off":
+      return `its container is off: \`budgetguard nodes start ${upstream}\` starts it`;
+    case "failed":
+      return `its container has failed: ${why}`;
+    default:
+      return `its container is ${state.kind}`;
+  }
+}
