@@ -10,7 +10,7 @@ import type { House } from "./house.ts";
 import { refuse } from "./problem.ts";
 import { type Api, mayNeedToken, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
 
-const params = z.object({ upstream: z.string().min(1).max(40) });
+const params = z.object({ id: z.string().min(1).max(40) });
 
 export function addContainerRoutes(api: Api, { house, safety }: Room): void {
   const list = createRoute({
@@ -28,7 +28,7 @@ export function addContainerRoutes(api: Api, { house, safety }: Room): void {
   for (const command of ["start", "stop"] as const) {
     const order = createRoute({
       method: "post",
-      path: `/api/v1/containers/{upstream}/${command}`,
+      path: `/api/v1/containers/{id}/${command}`,
       operationId: `${command}Container`,
       tags: ["containers"],
       summary: SUMMARY[command],
@@ -38,7 +38,7 @@ export function addContainerRoutes(api: Api, { house, safety }: Room): void {
       responses: { 200: ok(sdk.ContainerStatus, "Its provider has taken the order."), ...problems },
     });
     api.openapi(order, async (c) => {
-      const { upstream } = c.req.valid("param");
+      const { id: upstream } = c.req.valid("param");
       const done = await house.orderContainer(command, upstream);
       if (done === undefined) return refuse(c, 404, { code: "not_found", detail: noContainer(house) });
       const found = house.containers().find((one) => one.upstream === upstream);

@@ -9,6 +9,7 @@ import { type Cell, type Column, table } from "./table.ts";
 import type { Style, Terminal } from "./terminal.ts";
 
 export const defineNodes: DefineCommand = (command, terminal, end) => {
+  command.addHelpText("after", "\nExample:\n  $ budgetguard nodes list");
   const list = command.command("list").description("what each container does, and since when it costs");
   addConnectionOptions(list)
     .addHelpText("after", "\nExample:\n  $ budgetguard nodes list")

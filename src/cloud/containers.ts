@@ -1,5 +1,5 @@
-// All containers that the policy names and this gateway can reach: each watched, told of to the ledger, started
-// and stopped on command. One that is no longer named is let go of, and goes on running.
+// All containers that the policy names and this gateway can reach: each watched, told of to the ledger,
+// started and stopped on command. One that is no longer named is let go of, and goes on running.
 
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";

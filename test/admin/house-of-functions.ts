@@ -1,6 +1,7 @@
 // A house made of functions, with amounts that would show a float or a rounding, and an admin surface over it.
 
 import { type Admin, createAdmin } from "../../src/admin/admin.ts";
+import type { ContainerRow } from "../../src/admin/container-row.ts";
 import type { AlertRecord, House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import type { Caller } from "../../src/admin/safety.ts";
@@ -127,6 +128,19 @@ const alerts: readonly AlertRecord[] = [
 ];
 
 /** What was asked of the house, for tests that say what must not happen. */
+function containerOf(upstream: string): ContainerRow {
+  return {
+    ...{ upstream, provider: "local", state: "ready", liveSince: MIDNIGHT, url: "http://127.0.0.1:8000" },
+    ...{
+      price: "0 USD/h, from the policy",
+      idleRate: hourlyRate(0n),
+      inFlight: 0,
+      seenAt: NOW,
+      why: undefined,
+    },
+  };
+}
+
 export interface Heard {
   readonly spend: SpendAsked[];
   readonly modes: Mode[];
@@ -262,8 +276,9 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
       const found = alerts.find((alert) => alert.id === id);
       return found === undefined ? undefined : { ...found, acknowledged: { at: NOW, by } };
     },
-    containers: () => [],
-    orderContainer: async () => undefined,
+    // Named like a request, so that one id finds something at every route.
+    containers: () => [containerOf("r-3")],
+    orderContainer: async (_command, upstream) => (upstream === "r-3" ? { kind: "ordered" } : undefined),
     async createToken(id) {
       if (id === "alice") return { kind: "taken" };
       heard.tokens.push(id);

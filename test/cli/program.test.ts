@@ -87,7 +87,8 @@ test("every command has help with an example and, where it does something, --jso
     const { code, stdout } = await cli([...words, "--help"]);
     t.is(code, 0, words.join(" "));
     t.regex(stdout, /\nExample:\n {2}\$ budgetguard \S/, words.join(" "));
-    if (!["alerts", "ledger", "token"].includes(words.join(" "))) t.regex(stdout, /--json/, words.join(" "));
+    if (!["alerts", "ledger", "nodes", "token"].includes(words.join(" ")))
+      t.regex(stdout, /--json/, words.join(" "));
   }
 });
 

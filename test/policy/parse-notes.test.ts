@@ -79,12 +79,15 @@ test("a disabled budget, a provider nobody is, a file without models are told", 
   check(t, "version: 1\n", [/^1:1 models: no models/]);
 });
 
-test("an address that is to be discovered is told to be not active, written or not", (t) => {
-  const of = (url: string) => file("", `  b: {provider: local, ${url}container: {docker: {name: X}}}\n`);
+test("an address of ECS that is to be discovered is told to be not active, written or not", (t) => {
+  const ecs = "{ecs: {region: us-east-1, cluster: c, service: s}}";
+  const of = (url: string, container = ecs, provider = "aws") =>
+    file("", `  b: {provider: ${provider}, ${url}price: {usd_per_hour: 1}, container: ${container}}\n`);
   const told =
     /^4:\d+ upstreams\.b\.url: not active yet: its address is not discovered, so no request goes there/;
-  for (const url of ["", "url: discovered, "]) check(t, of(url), [told, /b\.container: not active yet/]);
-  check(t, of("url: http://h, "), [/b\.container: not active yet/]);
+  for (const url of ["", "url: discovered, "]) check(t, of(url), [told, /b\.container\.ecs: not active yet/]);
+  check(t, of("url: http://h, "), [/b\.container\.ecs: not active yet/]);
+  check(t, of("", "{docker: {name: X}}", "local"), []);
 });
 
 test("a secret over plain http is told, but not on the machine itself", (t) => {

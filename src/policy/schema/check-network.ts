@@ -46,6 +46,7 @@ function checkAddress(id: string, upstream: UpstreamEntry, scene: Scene): void {
     scene.problem(["upstreams", id, "url"], text);
     return;
   }
+  if (url === undefined && container?.kind === "docker") return;
   if (url === undefined) {
     const text = "not active yet: its address is not discovered, so no request goes there: write the address";
     scene.note(["upstreams", id, "url"], text);

@@ -13,8 +13,9 @@ interface Row {
   readonly values?: readonly string[];
 }
 
-/** The ledger counts container money (ledger/container.ts); no room tells it of containers yet. */
-const NOBODY_TELLS = "no container is seen yet, so that nothing is charged while idle";
+/** Docker's containers are watched (cloud/containers.ts), those of clouds not yet. */
+const ONLY_DOCKER = "only containers of docker that are their own machine are seen yet";
+const NOT_SEEN = "it is neither started, stopped nor charged while idle";
 
 const INACTIVE: readonly Row[] = [
   { key: "when_ledger_fails", values: ["serve_free", "spool"], instead: "acts as refuse" },
@@ -28,13 +29,15 @@ const INACTIVE: readonly Row[] = [
   { key: "machines.*.aks_pool" },
   { key: "machines.*.gke_pool" },
   { key: "machines.*.docker_host" },
-  { key: "machines.*.idle_usd_per_hour", instead: NOBODY_TELLS },
-  { key: "machines.*.min_billed", instead: NOBODY_TELLS },
-  { key: "upstreams.*.container", instead: "it is neither started, stopped nor charged while idle" },
-  { key: "upstreams.*.lifecycle" },
-  { key: "upstreams.*.idle_usd_per_hour", instead: NOBODY_TELLS },
-  { key: "upstreams.*.min_billed", instead: NOBODY_TELLS },
-  { key: "budgets.*.include_idle", instead: NOBODY_TELLS },
+  { key: "machines.*.idle_usd_per_hour", instead: ONLY_DOCKER },
+  { key: "machines.*.min_billed", instead: ONLY_DOCKER },
+  { key: "upstreams.*.container.ecs", instead: NOT_SEEN },
+  { key: "upstreams.*.container.aks", instead: NOT_SEEN },
+  { key: "upstreams.*.container.gke", instead: NOT_SEEN },
+  { key: "upstreams.*.lifecycle.wake", values: ["on_request"], instead: "acts as never" },
+  { key: "upstreams.*.lifecycle.stop_after_idle", instead: "acts as never" },
+  { key: "upstreams.*.lifecycle.keep_warm" },
+  { key: "upstreams.*.lifecycle.startup_estimate" },
   { key: "budgets.*.stop_idle" },
 ];
 
