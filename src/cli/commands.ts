@@ -79,6 +79,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import("./ledger.ts")).defineLedger,
   },
   {
+    name: "import",
+    summary: "make policy entries of what other tools have set up",
+    load: async () => (await import("./import-techops.ts")).defineImport,
+  },
+  {
     name: "token",
     summary: "tokens of clients",
     load: async () => (await import("./token.ts")).defineToken,
@@ -93,7 +98,7 @@ export const COMMANDS: readonly Listed[] = [
 /** Names that are fixed already and whose rooms are not built yet. */
 export const LATER: ReadonlySet<string> = new Set([
   ...["statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
-  ...["alerts test", "queue", "jobs", "simulate", "import", "install-service", "uninstall-service"],
+  ...["alerts test", "queue", "jobs", "simulate", "install-service", "uninstall-service"],
   ...["completion", "doctor", "dashboard", "token list", "token revoke"],
   ...["ledger reconcile", "ledger adjust", "ledger backup", "ledger tail"],
 ]);

@@ -1,15 +1,13 @@
 // Rewrites the policy file for an edit of a budget: parsed before it is written, written whole or not at all,
 // and in force when it is done. The file is the one truth about limits (DESIGN §5), so an edit lives there.
 
-import { randomUUID } from "node:crypto";
-import { chmod, open, realpath, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import type { Note } from "../policy/policy.ts";
 import { addBudgetText, type BudgetKeys, removeBudgetText } from "../policy/schema/budget-list.ts";
 import { type EditedText, editBudgetText } from "../policy/schema/budget-text.ts";
 import type { InForce } from "./in-force.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { digestOf, readText } from "./policy-text.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** Of the list of budgets in the file; keys and values as they are written there. */
 export type PolicyChange =
@@ -47,7 +45,7 @@ export async function rewritePolicy(
     // An editor may have saved it meanwhile: what it wrote is not ours to undo.
     const now = readText(path);
     if (now.kind === "problems" || now.text !== found.text) return CHANGED;
-    const refusal = await replace(path, edited.text);
+    const refusal = await replaceFile(path, edited.text);
     if (refusal !== undefined) return { kind: "read_only", why: refusal };
   }
   await reload();
@@ -70,31 +68,3 @@ const CHANGED = {
   kind: "refused",
   why: "the policy file was changed meanwhile: look at it, and try again",
 } as const;
-
-/** By an atomic rename beside it, so that nobody ever reads half of it. What keeps it from being written. */
-async function replace(path: string, text: string): Promise<string | undefined> {
-  let beside: string | undefined;
-  try {
-    // A link stays a link, and its target keeps its mode.
-    const file = await realpath(path);
-    const { mode } = await stat(file);
-    if ((mode & 0o222) === 0) return `${path} is read-only: edit it where it comes from`;
-    beside = join(dirname(file), `.${basename(file)}.${randomUUID()}`);
-    const handle = await open(beside, "wx", mode & 0o777);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    // The mask of this process may have taken some of it away.
-    await chmod(beside, mode & 0o777);
-    await rename(beside, file);
-    return undefined;
-  } catch (error) {
-    if (beside !== undefined) await rm(beside, { force: true });
-    if (error instanceof Error && "code" in error)
-      return `${path} cannot be written (${error.code}): edit it where it comes from`;
-    throw error;
-  }
-}

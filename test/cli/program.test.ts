@@ -1,6 +1,6 @@
 // The command line as such: names, help, examples, exit codes.
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
 import { COMMANDS, LATER } from "../../src/cli/commands.ts";
@@ -8,6 +8,7 @@ import { openLedger } from "../../src/ledger/sqlite-open.ts";
 import { explanation, houseOf, openAdmin } from "../admin/house-of-functions.ts";
 import { cli, spawned, temporaryFolder } from "../support/cli.ts";
 import { perHour, upstream } from "../support/policies.ts";
+import { BACKEND, techopsPath } from "../support/techops-files.ts";
 
 test("without a command it shows its help and ends with 2", async (t) => {
   const { code, stdout, stderr } = await cli([]);
@@ -79,7 +80,15 @@ test("wrong usage ends with 2 and says what is allowed", async (t) => {
 
 const helps = [
   ...COMMANDS.map(({ name }) => [name]),
-  ...[["start"], ["get_usage"], ["mode", "set"], ["token", "create"], ["ledger", "export"], ["demo", "nim"]],
+  ...[
+    ["start"],
+    ["get_usage"],
+    ["import", "techops"],
+    ["mode", "set"],
+    ["token", "create"],
+    ["ledger", "export"],
+    ["demo", "nim"],
+  ],
 ];
 
 test("every command has help with an example and, where it does something, --json", async (t) => {
@@ -87,7 +96,7 @@ test("every command has help with an example and, where it does something, --jso
     const { code, stdout } = await cli([...words, "--help"]);
     t.is(code, 0, words.join(" "));
     t.regex(stdout, /\nExample:\n {2}\$ budgetguard \S/, words.join(" "));
-    if (!["alerts", "ledger", "nodes", "token"].includes(words.join(" ")))
+    if (!["alerts", "import", "ledger", "nodes", "token"].includes(words.join(" ")))
       t.regex(stdout, /--json/, words.join(" "));
   }
 });
@@ -122,6 +131,7 @@ test("every example of the help works as it stands", async (t) => {
   t.teardown(() => admin.close());
   const cwd = await temporaryFolder(t);
   await writeFile(join(cwd, "policy.yaml"), "version: 1\n");
+  await copyFile(techopsPath(BACKEND), join(cwd, BACKEND));
   await mkdir(join(cwd, "data"));
   openLedger(join(cwd, "data")).close();
   await writeFile(join(cwd, "data", "admin-token"), "admin-token\n");

@@ -45,7 +45,8 @@ const PERMISSIONS: readonly Permission[] = [
   { to: /^demo\//, folders: [...CORE, "sdk", "daemon"], packages: "all" },
   { to: /^cli\/serve\b/, folders: ["sdk", "daemon"], packages: "all" },
   { to: /^cli\/demo\b/, folders: ["sdk", "daemon", "demo"], packages: "all" },
-  { to: /^cli\/(?:check|import|ledger|doctor)\b/, folders: ["sdk", ...CORE, "ledger"], packages: "all" },
+  { to: /^cli\/import\b/, folders: ["sdk", ...CORE, "cloud", "daemon"], packages: "all" },
+  { to: /^cli\/(?:check|ledger|doctor)\b/, folders: ["sdk", ...CORE, "ledger"], packages: "all" },
   { to: /^cli\//, folders: ["sdk"], packages: "all" },
 ];
 

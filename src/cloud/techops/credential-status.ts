@@ -3,7 +3,7 @@
 
 import { type ConfigFile, OWNERS, type Owner, type StoredCredentials } from "./config-file.ts";
 import { type CredentialsOf, parseCredentials } from "./credentials.ts";
-import { type Opened, openToken } from "./fernet.ts";
+import { DEFAULT_STUDIO_KEY, type Opened, openToken } from "./fernet.ts";
 import { Sealed } from "./sealed.ts";
 
 /**
@@ -65,8 +65,14 @@ export async function judgeCredentials(file: ConfigFile, judging: Judging): Prom
     status[owner] = judged;
     if (sealed !== undefined) credentials[owner] = sealed;
   }
-  return { status, credentials: credentials as SealedOf, notes: [] };
+  const isOpenToAll =
+    file.credentials.kind === "encrypted" && judging.studioKey.open() === DEFAULT_STUDIO_KEY;
+  return { status, credentials: credentials as SealedOf, notes: isOpenToAll ? [EVERYBODYS_KEY] : [] };
 }
+
+const EVERYBODYS_KEY =
+  "the credentials open with TechOps' default key, which everybody knows: install them again with " +
+  "install_credentials.py --studio-key, and name that key (techops.studio_key)";
 
 type Read =
   | { readonly kind: "none" }

@@ -32,15 +32,18 @@ export interface FragmentSource {
   readonly rates: RateCard;
   /** Of models that the policy has already: they keep them, and nobody else gets them. */
   readonly ports: ReadonlyMap<string, number>;
+  /** Of others: the gateway itself. */
+  readonly taken: readonly number[];
 }
 
-export function makeFragment({ endpoints, deployments, rates, ports }: FragmentSource): Fragment {
+export function makeFragment(source: FragmentSource): Fragment {
+  const { endpoints, deployments, rates } = source;
   const planned = planUpstreams(endpoints, deployments, rates);
   const notes: string[] = [];
   const groups = groupsOf(planned, notes);
   const upstreams = planned.map((each) => upstreamEntry(each, groups));
   const usable = new Set(upstreams.filter(({ lacks }) => lacks.length === 0).map(({ id }) => id));
-  const models = modelEntries(planned, usable, ports);
+  const models = modelEntries(planned, usable, source);
   notes.push(...notesOn(planned, upstreams, deployments.length));
   return { machines: [...groups.machines.values()], upstreams, models, notes };
 }
@@ -138,9 +141,9 @@ const FIRST_PORT = 7100;
 function modelEntries(
   planned: readonly Planned[],
   usable: ReadonlySet<string>,
-  ports: ReadonlyMap<string, number>,
+  { ports, taken: others }: FragmentSource,
 ): readonly Entry[] {
-  const taken = new Set(ports.values());
+  const taken = new Set([...ports.values(), ...others]);
   let next = FIRST_PORT;
   const free = () => {
     while (taken.has(next)) next += 1;
@@ -179,7 +182,9 @@ function notesOn(
   const aside = upstreams.filter(({ lacks }) => lacks.length > 0);
   if (aside.length > 0) {
     const ids = aside.map(({ id }) => id).join(", ");
-    notes.push(`${aside.length} upstreams are only comments, until what they lack is filled in: ${ids}`);
+    notes.push(
+      `${aside.length} upstreams lack what no file tells, and are only printed, as comments: ${ids}`,
+    );
   }
   for (const [url, sharers] of Map.groupBy(planned, (each) => each.url)) {
     const models = new Set(sharers.map(({ model }) => model));

@@ -15,6 +15,7 @@ function fragmentOf(...files: readonly unknown[]): Fragment {
     deployments: read.flatMap(({ deployments }) => deployments),
     rates,
     ports: new Map(),
+    taken: [],
   });
 }
 
@@ -48,7 +49,7 @@ test("the real tool's 88 endpoints are a fragment without a problem", (t) => {
     fragment.notes.map((note) => note.slice(0, 30)),
     [
       "80 of 88 addresses are placeho",
-      "8 upstreams are only comments,",
+      "8 upstreams lack what no file ",
       "http://localhost:8000 is the a",
       "the export does not tell which",
     ],
@@ -177,10 +178,10 @@ test("a model of the policy keeps its port, and nobody else gets it", (t) => {
     ["sdxl", 7100],
     ["mine", 7101],
   ]);
-  const { models } = makeFragment({ endpoints: found, deployments: [], rates, ports });
+  const { models } = makeFragment({ endpoints: found, deployments: [], rates, ports, taken: [7103] });
   t.deepEqual(
     models.slice(0, 5).map(({ value }) => value.port),
-    [7102, 7103, 7104, 7105, 7100],
+    [7102, 7104, 7105, 7106, 7100],
   );
 });
 
