@@ -9,6 +9,7 @@ import { addAlertRoutes } from "./alert-routes.ts";
 import { addBudgetRoutes } from "./budget-routes.ts";
 import { addClockRoutes } from "./clock-routes.ts";
 import { addContainerRoutes } from "./container-routes.ts";
+import { addCredentialRoutes } from "./credential-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
 import { invalid, refuse } from "./problem.ts";
@@ -36,6 +37,7 @@ export function createApi(parts: ApiParts): Api {
   addBudgetRoutes(api, parts);
   addSpendingRoutes(api, parts);
   addClockRoutes(api, parts);
+  addCredentialRoutes(api, parts);
   addAlertRoutes(api, parts);
   addRequestRoutes(api, parts);
   addContainerRoutes(api, parts);

@@ -16,6 +16,7 @@ import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
 import type { BudgetExplained } from "./budget-account.ts";
 import type { ContainerOrdered, ContainerRow } from "./container-row.ts";
+import type { CredentialsState } from "./credential-routes.ts";
 
 export interface House {
   status(): HouseStatus;
@@ -30,6 +31,8 @@ export interface House {
   clock(): ClockState;
   /** An operator's word that the wall clock is right; kept in the ledger before it counts. */
   acceptClock(by: string): Promise<ClockState>;
+  /** Of TechOps' file. */
+  credentials(): CredentialsState;
   /** Undefined while spending goes on. */
   stopped(): SpendingStop | undefined;
   /** Newest first. */

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { formatInstant } from "../metering/time.ts";
 import { Health, ModeChange, ModeState, Readiness, Status } from "../sdk/status.ts";
 import { clockWire } from "./clock-routes.ts";
+import { credentialsWire } from "./credential-routes.ts";
 import type { House } from "./house.ts";
 import type { Metrics } from "./metrics.ts";
 import {
@@ -131,6 +132,7 @@ function statusOf(house: House): Status {
     mode: modeWire(house.mode()),
     spending: spendingWire(house.stopped()),
     clock: clockWire(house.clock()),
+    credentials: credentialsWire(house.credentials()),
     policy: {
       path,
       digest: policy.digest,

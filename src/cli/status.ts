@@ -53,6 +53,7 @@ export function statusText(status: Status, screen: Terminal): string {
     ...stoppedLines(status, terminal),
     ...doubtLines(status, terminal),
     `policy     ${policy.path}, loaded ${moment(policy.loaded_at, timeZone)}${trouble}${folding}`,
+    ...credentialLines(status, terminal),
     `listening  ${listeners.join(", ") || "nowhere"}`,
     `in flight  ${status.in_flight}${waiting}`,
     "",
@@ -65,6 +66,19 @@ export function statusText(status: Status, screen: Terminal): string {
 /** Nothing while spending goes on. */
 function stoppedLines({ spending }: Status, { out, timeZone }: Terminal): readonly string[] {
   return spending.stopped ? [`spending   ${paint(out, "red", spendingText(spending, timeZone))}`] : [];
+}
+
+function credentialLines({ credentials }: Status, { out }: Terminal): readonly string[] {
+  const { banner, providers, file } = credentials;
+  const all = providers.map(({ provider, status }) => `${provider} ${status}`).join(", ");
+  const shown = `techops    ${paint(out, banner.level, banner.text)}`;
+  if (file === null) return [`${shown} (the policy has no techops)`];
+  const whys = new Set(providers.flatMap(({ why }) => why ?? []));
+  const told = [...whys].map((why) => {
+    const whose = providers.filter((each) => each.why === why).map(({ provider }) => provider);
+    return `           ${whose.join(", ")}: ${why}`;
+  });
+  return [`${shown}; ${all}`, ...told];
 }
 
 function doubtLines({ clock }: Status, { out, timeZone }: Terminal): readonly string[] {

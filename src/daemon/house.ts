@@ -41,6 +41,7 @@ import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import { requestRecord, requestRow } from "./records.ts";
 import { SPENDING, type Spending, turnOf } from "./spending.ts";
+import type { TechopsWatch } from "./techops-watch.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface HouseParts {
@@ -61,6 +62,7 @@ export interface HouseParts {
   readonly tokens: Tokens;
   readonly spending: Spending;
   readonly alerts: Pick<Alerts, "list" | "acknowledge">;
+  readonly techops: Pick<TechopsWatch, "state">;
   readonly byHand: Pick<ByHand, "edits" | "allocations">;
   listeners(): readonly Listening[];
   now(): Instant;
@@ -90,6 +92,7 @@ export function makeHouse(parts: HouseParts): House {
     explainBudget: (budget) => explained(parts, budget),
     clock: () => clockState(parts),
     acceptClock: (by) => acceptClock(parts, by),
+    credentials: () => parts.techops.state(),
     stopped: () => parts.spending.stopped,
     spendingTurns: async (limit) => (await reader.turns(SPENDING, limit)).map(turnOf),
     stopSpending: (asked) => parts.spending.stop(asked),

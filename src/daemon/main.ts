@@ -35,6 +35,7 @@ import { makeParse, type ReadPolicy, readText, type Surroundings } from "./polic
 import { Reload } from "./reload.ts";
 import { ReloadRecord } from "./reload-record.ts";
 import { SPENDING, Spending } from "./spending.ts";
+import { TechopsWatch } from "./techops-watch.ts";
 import { authenticator, Tokens } from "./tokens.ts";
 
 export type { Daemon, DaemonOptions, Started } from "./options.ts";
@@ -118,19 +119,17 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   books.hooks.onBeat = () => turns.look();
   const where = { path: options.policyPath, reload: () => life.reload() };
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
-  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes }, life);
+  const techops = new TechopsWatch({ settings: () => inForce.policy.techops, log, now });
+  await techops.watch();
+  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes, techops }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
     stopLooking();
     await plane.close(graceMs);
-    await nodes.close();
     await admin.close();
     parts.certificate?.close();
-    await byHand.edits.close();
-    await parts.parser.close();
-    await alerts.close();
-    await books.close();
+    for (const room of [nodes, techops, byHand.edits, parts.parser, alerts, books]) await room.close();
     accessLog.flush();
     parts.folder.lock.release();
   };
@@ -203,6 +202,7 @@ interface Served {
   readonly alerts: Alerts;
   readonly byHand: ByHand;
   readonly nodes: HouseContainers;
+  readonly techops: TechopsWatch;
 }
 
 function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {

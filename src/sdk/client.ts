@@ -6,6 +6,7 @@ import { Alert, AlertPage, type AlertsQuery } from "./alerts.ts";
 import { BudgetExplained } from "./budgets.ts";
 import { ClockState } from "./clock.ts";
 import { ContainerList, ContainerStatus } from "./containers.ts";
+import { CredentialsStatus } from "./credentials.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
 import { PolicyCheck, PolicyInForce } from "./policy.ts";
 import { Problem } from "./problem.ts";
@@ -18,6 +19,7 @@ import { TokenCreated, type TokenRequest } from "./tokens.ts";
 export type { Alert, AlertPage, AlertsQuery } from "./alerts.ts";
 export type { BudgetAccount, BudgetCause, BudgetExplained, SpentRow } from "./budgets.ts";
 export type { ClockState } from "./clock.ts";
+export type { CredentialsStatus } from "./credentials.ts";
 export type { Breach, CandidateQuote, Explanation } from "./decision.ts";
 export type { Estimate, EstimateRequest } from "./estimate.ts";
 export type { PolicyCheck, PolicyInForce, PolicyNote } from "./policy.ts";
@@ -139,6 +141,10 @@ export class BudgetGuardClient {
 
   acceptClock(): Promise<ClockState> {
     return this.#send("POST", "/api/v1/clock", { accept: true }, ClockState);
+  }
+
+  credentials(): Promise<CredentialsStatus> {
+    return this.#get("/api/v1/credentials/status", CredentialsStatus);
   }
 
   spending(): Promise<SpendingHistory> {

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { ClockState } from "./clock.ts";
+import { CredentialsStatus } from "./credentials.ts";
 import { closed, count, durationUs, instant, quantity } from "./scalars.ts";
 import { SpendingState } from "./spending.ts";
 import { ACTIONS, MODES, PERIODS, UNITS } from "./vocabulary.ts";
@@ -102,6 +103,7 @@ export const Status = z
     mode: ModeState,
     spending: SpendingState,
     clock: ClockState,
+    credentials: CredentialsStatus,
     policy: z.object({
       path: z.string(),
       digest: z.string().describe("SHA-256 of the policy in force, hex."),

@@ -51,3 +51,8 @@ export const ALERT_EVENTS = [
 export const ALERT_SEVERITIES = ["warning", "critical"] as const;
 
 export const ALERT_TOPICS = ["budget", "rule", "spend", "container", "policy", "price", "ledger"] as const;
+
+/** Whose credentials TechOps' tools store. */
+export const CREDENTIAL_OWNERS = ["aws", "azure", "gcp", "nvidia"] as const;
+
+export const CREDENTIAL_STATUSES = ["found", "invalid", "test", "missing"] as const;

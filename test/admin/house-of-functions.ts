@@ -2,6 +2,7 @@
 
 import { type Admin, createAdmin } from "../../src/admin/admin.ts";
 import type { ContainerRow } from "../../src/admin/container-row.ts";
+import type { CredentialsState } from "../../src/admin/credential-routes.ts";
 import type { AlertRecord, House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import type { Caller } from "../../src/admin/safety.ts";
@@ -127,6 +128,13 @@ const alerts: readonly AlertRecord[] = [
   },
 ];
 
+const found = { status: "found", why: undefined } as const;
+const credentials: CredentialsState = {
+  ...{ path: "/home/a/backend.json", readAt: NOW, notes: ["one is odd"] },
+  banner: { text: "✓ Server Credentials Found", level: "green" },
+  status: { aws: found, azure: { status: "invalid", why: "without Tenant ID" }, gcp: found, nvidia: found },
+};
+
 /** What was asked of the house, for tests that say what must not happen. */
 function containerOf(upstream: string): ContainerRow {
   return {
@@ -236,6 +244,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     }),
     clock: () => ({ at: NOW, wall: NOW, doubt: undefined }),
     acceptClock: async () => ({ at: NOW, wall: NOW, doubt: undefined }),
+    credentials: () => credentials,
     stopped: () => heard.stops.at(-1),
     spendingTurns: async () =>
       heard.stops.map(({ by, at }) => ({ at, by, stopped: true, cut: false, containers: false })),

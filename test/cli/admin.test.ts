@@ -19,6 +19,10 @@ test("status shows what is in force, and ends with 0", async (t) => {
     stdout,
     /^budgetguard 0\.1\.0, ready, since 2026-11-22 01:00:00 Europe\/Berlin\nmode +lowest_price\n/,
   );
+  t.regex(
+    stdout,
+    /\ntechops {4}✓ Server Credentials Found; aws found, azure invalid, gcp found, nvidia found\n {11}azure: without Tenant ID\n/,
+  );
   t.regex(stdout, /listening {2}127\.0\.0\.1:7070\n/);
   t.regex(
     stdout,

@@ -45,6 +45,7 @@ const API = [
   "spend",
   "mode",
   "policy",
+  "credentials/status",
   "health",
 ];
 /** Explanations are many and alike; the newest are read. */

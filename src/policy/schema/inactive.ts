@@ -22,7 +22,6 @@ const INACTIVE: readonly Row[] = [
   { key: "limits.label_values" },
   { key: "metrics.labels" },
   { key: "providers" },
-  { key: "techops" },
   { key: "comfyui" },
   { key: "prices" },
   { key: "machines.*.asg" },

@@ -1,0 +1,27 @@
+// Whether TechOps have installed credentials on this machine, and whether they can be true. The credentials
+// themselves never leave the gateway's memory.
+
+import { z } from "zod";
+import { instant } from "./scalars.ts";
+import { CREDENTIAL_OWNERS, CREDENTIAL_STATUSES } from "./vocabulary.ts";
+
+export const CredentialsStatus = z
+  .object({
+    banner: z
+      .object({ text: z.string(), level: z.enum(["green", "yellow"]) })
+      .describe("The line that artists know from BudgetGuard's panel; green where one provider's are found."),
+    file: z.string().nullable().describe("Where they are read from; null while the policy has no techops."),
+    read_at: instant.nullable().describe("When the file was last read."),
+    providers: z.array(
+      z.object({
+        provider: z.enum(CREDENTIAL_OWNERS),
+        status: z
+          .enum(CREDENTIAL_STATUSES)
+          .describe("found: complete and plausible; invalid: they cannot be used; test: TechOps' test data."),
+        why: z.string().nullable().describe("What is wrong and what to do."),
+      }),
+    ),
+    notes: z.array(z.string()).describe("What is odd about the file."),
+  })
+  .meta({ id: "CredentialsStatus" });
+export type CredentialsStatus = z.infer<typeof CredentialsStatus>;
