@@ -22,8 +22,10 @@ test("every action is active, in a budget and by default", (t) => {
 });
 
 test("keys of rooms to come are told once each, not key by key", (t) => {
-  check(t, file("techops: {config: a, studio_key: {env: A}}\ncomfyui: {url: 'http://127.0.0.1:8188'}\n"), [
+  const providers = "providers: {aws: {dry_run: true, calls_per_minute: 6}, gcp: {dry_run: true}}";
+  check(t, file(`techops: {config: a}\ncomfyui: {url: 'http://127.0.0.1:8188'}\n${providers}\n`), [
     /^7:1 comfyui: not active yet$/,
+    /^8:1 providers: not active yet$/,
   ]);
 });
 

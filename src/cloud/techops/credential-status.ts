@@ -121,7 +121,7 @@ function judge(all: unknown, owner: Owner, { exists }: Judging): Judged {
   }
   const sealed = new Sealed<CredentialsOf[Owner]>(parsed.values);
   if (parsed.isDummy) {
-    return { status: "test", why: "TechOps' test credentials: no cloud will take them", sealed };
+    return { status: "test", why: "a test's, as the tools make them: no cloud will take them", sealed };
   }
   if (parsed.doubtful.length > 0) {
     return { status: "invalid", why: `${parsed.doubtful.join(" and ")}: does not look like one; ${cure}` };

@@ -57,10 +57,18 @@ export const providers = mapping({
 });
 
 export const techops = mapping({
-  config: text(1024).optional().describe("Path of TechOps' backend configuration; ~ is the home folder."),
+  config: text(1024)
+    .optional()
+    .describe(
+      "Path of TechOps' backend configuration; ~ is the home folder. Default: " +
+        "~/ComfyUI/budgetguard/budgetguard_backend_config.json.",
+    ),
   studio_key: secretRef()
     .optional()
-    .describe("Where the key that opens TechOps' stored credentials is read from."),
+    .describe(
+      "Where the key that opens TechOps' stored credentials is read from. Default: the tool's own, which " +
+        "everybody knows.",
+    ),
 });
 
 export const comfyui = mapping({
