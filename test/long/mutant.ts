@@ -125,7 +125,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/outbox.ts",
     what: "a refused ending is lost",
-    from: "      this.#kept.push(write);",
+    from: "      this.#kept.push(withoutShares(write));",
     to: "",
     tests: LEDGER,
   },
@@ -139,7 +139,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/leases.ts",
     what: "a join is said once, written or not",
-    from: "    for (const { id, join } of joins) this.#joined.set(id, join);",
+    from: "      if (hold !== undefined) this.#unsaid.add(hold);",
     to: "",
     tests: LEDGER,
   },
@@ -300,8 +300,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/containers.ts",
     what: "what is not watched is watched until now",
-    from: "lease.suspend(last, endLost);",
-    to: "lease.suspend(this.#till.now(), endLost);",
+    from: "lease.suspend(last, this.#endLost);",
+    to: "lease.suspend(this.#till.now(), this.#endLost);",
     tests: SIM,
   },
   {
