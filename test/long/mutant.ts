@@ -46,10 +46,10 @@ export const MUTANTS: readonly Mutant[] = [
     tests: METERING,
   },
   {
-    file: "policy/degrade.ts",
+    file: "policy/choose.ts",
     what: "a degraded quote need not fit its own budgets",
-    from: "    one.unmet.length === 0 &&\n",
-    to: "",
+    from: "serve(targets.filter((one) => one.unmet.length === 0))",
+    to: "serve(targets)",
     tests: POLICY,
   },
   {
