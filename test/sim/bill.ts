@@ -184,8 +184,11 @@ export class Bill {
 
   /** After every event: an account is judged with all that its containers cost by now, posted or not. */
   check(accounts: LocalAccounts, view: Balances, policy: Policy): void {
-    for (const { about, sharing } of accounts.leases.containers())
+    for (const { about, sharing } of accounts.leases.containers()) {
       this.#advanced.set(about.id, sharing.lease.at);
+      for (const { row, price } of sharing.holds)
+        if (price.kind === "hour") this.accounts.get(about.id)?.known?.asked(row.id, price.rate, view.at);
+    }
     const due = new Map<string, { expected: bigint; slack: bigint; counted: bigint }>();
     for (const { id, about, known, ended, own } of this.accounts.values()) {
       if (known === undefined) continue;

@@ -16,7 +16,8 @@ interface Change {
 }
 
 interface Guest {
-  readonly rate: bigint;
+  /** What it was asked last. */
+  rate: bigint;
   readonly from: number;
   to: number | undefined;
 }
@@ -78,6 +79,14 @@ export class LeaseModel {
     this.leaveAll(at);
     if (!this.isWatched) return;
     this.isWatched = false;
+    this.note(at);
+  }
+
+  /** It has been asked another price: the machine may cost that once all have. */
+  asked(hold: string, rate: bigint, at: number): void {
+    const guest = this.guests.get(hold);
+    if (guest === undefined || guest.to !== undefined || guest.rate === rate) return;
+    guest.rate = rate;
     this.note(at);
   }
 

@@ -68,9 +68,20 @@ for (const [seed, what] of ONCE_FAILED) {
   });
 }
 
-test("seed 32: a request that was decided before a rename shared a lease of its own, and the container idled beside", async (t) => {
-  await t.notThrowsAsync(simulate(32, (options) => new LocalAccounts(options)));
-});
+/** The same since there are containers. */
+const FAILED_WITH_CONTAINERS: readonly (readonly [seed: number, what: string])[] = [
+  [
+    32,
+    "a request that was decided before a rename shared a lease of its own, and the container idled beside",
+  ],
+  [1009, "a machine cost more once all who ran there had been asked: the bill did not know"],
+  [1093, "the same, on another machine"],
+];
+for (const [seed, what] of FAILED_WITH_CONTAINERS) {
+  test(`seed ${seed}: ${what}`, async (t) => {
+    await t.notThrowsAsync(simulate(seed, (options) => new LocalAccounts(options)));
+  });
+}
 
 test("an await planted between decision and hold is found", async (t) => {
   const Planted = await plantedAccounts();
