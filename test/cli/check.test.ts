@@ -25,6 +25,7 @@ mode: lowest_price
 upstreams: { flux: { provider: local, url: "http://127.0.0.1:8000", min_billed: 60s } }
 models: { flux-dev: { upstreams: [flux] } }
 budgets: [{ id: studio-day, limit_usd: 20 }]
+comfyui: { url: "http://127.0.0.1:8188" }
 `;
 
 async function policy(t: ExecutionContext, text: string): Promise<string> {

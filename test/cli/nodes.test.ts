@@ -35,7 +35,7 @@ sdxl: container sdxl: no GPU is free (last seen 7 min ago)
   t.like(items[0], {
     upstream: "flux-local",
     state: "ready",
-    live_since: "2026-11-22T08:00:00Z",
+    live_since: "2026-11-22T08:00:00.000001Z",
     in_flight: 2,
   });
   t.like(items[1], { live_since: null, why: "container sdxl: no GPU is free" });
