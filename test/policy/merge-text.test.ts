@@ -56,6 +56,7 @@ test("what says the same is unchanged, what says something else is kept, and nei
     ['{ "url": "x" }', "unchanged"],
     ["{ url: y }", "kept"],
     ["{ url: x, z: 1 }", "kept"],
+    ["{}", "kept"],
     ["x", "kept"],
     ["", "kept"],
   ] as const) {
