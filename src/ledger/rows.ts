@@ -7,7 +7,7 @@ import { type Quantity, quantityOf, type Unit } from "../metering/quantity.ts";
 import { type DurationUs, type Instant, quarterHourOf } from "../metering/time.ts";
 import type { Outcome, TokenCount } from "../policy/admission.ts";
 import type { Decision, Forward } from "../policy/decision.ts";
-import { describeSource } from "../policy/explain.ts";
+import { describeSource, licenceText } from "../policy/explain.ts";
 import type { Facts } from "../policy/match.ts";
 import type { Task } from "../policy/task.ts";
 import { type Container, factsOfContainer } from "./container.ts";
@@ -164,7 +164,7 @@ export function warnedBy({ warnings, degraded }: Forward): EndingRow["actions"] 
 export function priceText(price: Price): string {
   switch (price.kind) {
     case "hour":
-      return `${formatUsd(price.rate)}/h`;
+      return `${formatUsd(price.rate)}/h${licenceText(price)}`;
     case "request":
       return `${formatUsd(price.amount)}/request`;
     case "image":

@@ -113,7 +113,9 @@ function priceAs(price: Price, turn: Turn): Price {
 }
 
 function hourAs(price: Container["price"], turn: Turn): Container["price"] {
-  return { ...price, rate: rateAs(price.rate, turn) };
+  const { rate, licence } = price;
+  const apart = licence === undefined ? {} : { licence: rateAs(licence, turn) };
+  return { ...price, rate: rateAs(rate, turn), ...apart };
 }
 
 function rateAs(rate: HourlyRate, turn: Turn): HourlyRate {

@@ -82,6 +82,23 @@ export function parseUsd(text: string): NanoUsd | undefined {
   return (BigInt(whole) * NANOS_PER_USD + BigInt(fraction.padEnd(9, "0"))) as NanoUsd;
 }
 
+/**
+ * Reads a list price as providers write them, and rounds up what is finer than a nano-dollar: "1.0060000000",
+ * "3.2E-7", "12". Undefined for anything else, signs included, and for more than 999999999.
+ */
+export function parseUsdCeil(text: string): NanoUsd | undefined {
+  const match = LISTED.exec(text);
+  if (!match) return undefined;
+  const [, whole = "", fraction = "", exponent = "0"] = match;
+  const digits = BigInt(whole + fraction);
+  const shift = 9 + Number(exponent) - fraction.length;
+  const under = 10n ** BigInt(Math.max(0, -shift));
+  const nanos = (digits * 10n ** BigInt(Math.max(0, shift)) + under - 1n) / under;
+  return nanos < NANOS_PER_USD * 1_000_000_000n ? (nanos as NanoUsd) : undefined;
+}
+
+const LISTED = /^(\d{1,12})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,2}))?$/;
+
 /** The exact decimal, with at least two decimals: "20.00", "0.003353333", "-1.50". */
 export function formatUsd(amount: NanoUsd | HourlyRate): string {
   const nanos: bigint = amount;

@@ -1,8 +1,9 @@
-// The shipped price list: what a machine costs an hour, as of when, and who says so. Read-only; live prices
-// are another source (price.ts).
+// A price list: what a machine costs an hour, as of when, and who says so. The shipped one lies below, live
+// prices above. Read-only; which live prices are believed is live-prices.ts's affair.
 
 import type { HourlyRate } from "./money.ts";
 import type { PriceSource } from "./price.ts";
+import { parseInstant } from "./time.ts";
 
 /** The last five are offers of RunPod and NVIDIA that are none of the first four. */
 export const RATE_KINDS = [
@@ -33,9 +34,13 @@ export interface Rate {
   readonly gpus: number;
   /** For the whole machine. */
   readonly perHour: HourlyRate;
-  /** ISO date, or "unknown". */
+  /** ISO date, or "unknown"; of a live price the instant at which it was fetched. */
   readonly asOf: string;
   readonly source: string;
+  /** Fetched from its provider, and not shipped. */
+  readonly live?: true;
+  /** Since when its provider charges it: an ISO date or instant, where the list says. */
+  readonly effective?: string;
 }
 
 /**
@@ -58,6 +63,15 @@ export class RateCard {
       this.#rates.set(rate.key, kinds);
     }
     for (const alias of tiers) this.#tiers.set(`${alias.provider}/${alias.tier}`, alias);
+  }
+
+  /** This card with `live` above it; a live price that is older than the shipped one gives way to it. */
+  under(live: readonly Rate[]): RateCard {
+    const younger = live.filter((rate) => {
+      const shipped = this.#rates.get(rate.key)?.get(rate.kind);
+      return shipped === undefined || !isYounger(shipped, rate);
+    });
+    return younger.length === 0 ? this : new RateCard([...this.rates(), ...younger], this.tiers());
   }
 
   /** Without a kind: on demand, or else the only kind that the key has. */
@@ -83,11 +97,22 @@ export class RateCard {
     return [...this.#tiers.values()];
   }
 
+  rates(): readonly Rate[] {
+    return [...this.#rates.values()].flatMap((kinds) => [...kinds.values()]);
+  }
+
   keys(): readonly string[] {
     return [...this.#rates.keys()];
   }
 }
 
+/** A list that says no day is no younger. */
+function isYounger(one: Rate, other: Rate): boolean {
+  return (parseInstant(one.asOf) ?? 0) > (parseInstant(other.asOf) ?? 0);
+}
+
 export function sourceOf(rate: Rate): PriceSource {
-  return { kind: "rate_card", rate: rate.key, asOf: rate.asOf, source: rate.source };
+  const { key, asOf, source } = rate;
+  const other = rate.kind === "on_demand" ? {} : { rateKind: rate.kind };
+  return { kind: rate.live === true ? "live" : "rate_card", rate: key, asOf, source, ...other };
 }

@@ -70,6 +70,12 @@ export function quarterHourOf(at: Instant): Instant {
   return (at - (at % QUARTER_HOUR)) as Instant;
 }
 
+/** Of an ISO day, which begins in UTC, or an RFC 3339 instant, to the millisecond; undefined for others. */
+export function parseInstant(text: string): Instant | undefined {
+  const milliseconds = new Date(text).getTime();
+  return Number.isNaN(milliseconds) ? undefined : instantUs(milliseconds * 1000);
+}
+
 /** RFC 3339 with microseconds, in UTC: "2026-11-22T10:15:00.000001Z". */
 export function formatInstant(at: Instant): string {
   const whole = new Date(Math.trunc(at / 1000)).toISOString();

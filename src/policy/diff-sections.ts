@@ -5,7 +5,14 @@ import { formatUsd } from "../metering/money.ts";
 import { type DurationUs, SECOND } from "../metering/time.ts";
 import type { Lifecycle, WeeklyWindow } from "./container.ts";
 import type { Policy, SecretRef } from "./policy.ts";
-import type { Alerts, Credentials, PriceEntry, PriceSettings, ProviderAccess } from "./settings.ts";
+import type {
+  Alerts,
+  Credentials,
+  PriceAccess,
+  PriceEntry,
+  PriceSettings,
+  ProviderAccess,
+} from "./settings.ts";
 
 /** Name of a property, and its value as it is shown; undefined where it is not set. */
 export type Properties = Readonly<Record<string, string | undefined>>;
@@ -31,12 +38,21 @@ function ofProvider(cloud: string, access: ProviderAccess): Properties {
   };
 }
 
-function ofPrices({ refresh, sources, licencePerGpuHour, entries }: PriceSettings): Properties {
+function ofPrices({ refresh, sources, access, licencePerGpuHour, entries }: PriceSettings): Properties {
   return {
     "prices.refresh": seconds(refresh),
     "prices.sources": words(sources),
+    ...Object.assign({}, ...[...access].map(([name, one]) => ofAccess(name, one))),
     "prices.licence_usd_per_gpu_hour": formatUsd(licencePerGpuHour),
     ...Object.fromEntries([...entries].map(([name, entry]) => [`prices.entries.${name}`, entryText(entry)])),
+  };
+}
+
+function ofAccess(name: string, { key, regions, endpoint }: PriceAccess): Properties {
+  return {
+    [`prices.access.${name}.key`]: key && secretText(key),
+    [`prices.access.${name}.regions`]: regions && words(regions),
+    [`prices.access.${name}.endpoint`]: endpoint,
   };
 }
 

@@ -15,6 +15,7 @@ import {
   tokensText,
   words,
 } from "./diff-sections.ts";
+import { licenceText } from "./explain.ts";
 import type { Auth, Budget, Machine, Model, Policy, Upstream } from "./policy.ts";
 
 /** One line per added, removed or changed thing; none where the policies act alike. */
@@ -161,7 +162,7 @@ function priceText(price: Price): string {
 function amountText(price: Price): string {
   switch (price.kind) {
     case "hour":
-      return `${formatUsd(price.rate)} USD/h`;
+      return `${formatUsd(price.rate)} USD/h${licenceText(price)}`;
     case "request":
     case "image":
       return `${formatUsd(price.amount)} USD/${price.kind}`;
@@ -176,7 +177,7 @@ function sourceText(source: PriceSource): string {
     case "policy":
       return "";
     case "live":
-      return ` (live, ${source.asOf})`;
+      return ` (live ${source.rate}, ${source.asOf})`;
     case "rate_card":
       return ` (${source.rate}, ${source.asOf})`;
     case "estimate":

@@ -142,7 +142,7 @@ export function describePrice(price: Price): string {
 function describeAmount(price: Price): string {
   switch (price.kind) {
     case "hour":
-      return `${formatUsd(price.rate)} USD/h`;
+      return `${formatUsd(price.rate)} USD/h${licenceText(price)}`;
     case "request":
       return `${formatUsd(price.amount)} USD per request`;
     case "image":
@@ -152,14 +152,23 @@ function describeAmount(price: Price): string {
   }
 }
 
+/** "" where there is none. */
+export function licenceText({ licence }: Extract<Price, { kind: "hour" }>): string {
+  return licence === undefined ? "" : ` (${formatUsd(licence)} of it licence)`;
+}
+
+function rateText({ rate, rateKind }: { readonly rate: string; readonly rateKind?: string }): string {
+  return rateKind === undefined ? rate : `${rate} (${rateKind})`;
+}
+
 export function describeSource(source: PriceSource): string {
   switch (source.kind) {
     case "policy":
       return "from the policy";
     case "live":
-      return `live from ${source.source} of ${source.asOf}`;
+      return `live ${rateText(source)} of ${source.asOf}`;
     case "rate_card":
-      return `rate card ${source.rate} of ${source.asOf}`;
+      return `rate card ${rateText(source)} of ${source.asOf}`;
     case "estimate":
       return `an estimate: ${source.why}`;
   }

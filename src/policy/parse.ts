@@ -2,6 +2,7 @@
 // are cut out and the rest is checked all the same, so that one mistake hides no other; only where the text
 // is no YAML is nothing else looked at.
 
+import type { Rate } from "../metering/rate-card.ts";
 import type { Note, Policy } from "./policy.ts";
 import { buildPolicy } from "./schema/build.ts";
 import { checkBudgets } from "./schema/check-budgets.ts";
@@ -13,6 +14,7 @@ import { noteBudgets } from "./schema/note-budgets.ts";
 import { noteChoice } from "./schema/note-choice.ts";
 import { noteFallbacks } from "./schema/note-fallbacks.ts";
 import { noteHosted } from "./schema/note-hosted.ts";
+import { notePrices } from "./schema/note-prices.ts";
 import { resolvePrices } from "./schema/resolve-price.ts";
 import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
 import { readShape, type Shape, touches } from "./schema/shape.ts";
@@ -46,7 +48,8 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
   }
 
   const notes: Note[] = [];
-  const scene = sceneOf(context, names, shape, source, found, notes);
+  const rates = context.rates.under(liveOf(context, shape));
+  const scene = sceneOf({ ...context, rates }, names, shape, source, found, notes);
   if (shape.file.version === undefined) scene.problem(["version"], "is missing: write version: 1");
   if (shape.file.timezone === undefined && !isZone(context.timezone)) {
     scene.problem(
@@ -59,6 +62,7 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
   checkBudgets(shape.file, scene);
   noteChoice(shape.file, scene);
   noteHosted(shape.file, scene);
+  notePrices(shape.file, scene);
   const prices = resolvePrices(shape.file, scene);
   checkContainers(shape.file, prices, scene);
   noteInactive(source.value, scene.note);
@@ -76,6 +80,12 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
 export function formatNote(file: string, note: Note): string {
   const path = note.path === "" ? "" : ` ${note.path}`;
   return `${file}:${note.line}:${note.column}${path}: ${note.text}`;
+}
+
+/** Whoever takes a source out of the policy is charged by the shipped list again. */
+function liveOf({ live = [] }: PolicyContext, { file }: Shape): readonly Rate[] {
+  const sources: readonly string[] = file.prices?.sources ?? [];
+  return sources.length === 0 ? [] : live.filter(({ provider }) => sources.includes(provider));
 }
 
 function isProblems(source: Source | readonly [Note, ...Note[]]): source is readonly [Note, ...Note[]] {

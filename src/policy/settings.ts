@@ -7,6 +7,10 @@ import type { SecretRef } from "./policy.ts";
 export const CLOUDS = ["aws", "azure", "gcp"] as const;
 export type Cloud = (typeof CLOUDS)[number];
 
+/** Whose prices can be fetched. */
+export const PRICE_SOURCES = [...CLOUDS, "runpod", "lambda"] as const;
+export type PriceSourceName = (typeof PRICE_SOURCES)[number];
+
 export interface ProviderAccess {
   /** Undefined: the provider's own default chain. */
   readonly credentials: Credentials | undefined;
@@ -29,10 +33,19 @@ export interface Techops {
 
 export interface PriceSettings {
   readonly refresh: DurationUs;
-  readonly sources: readonly Cloud[];
+  readonly sources: readonly PriceSourceName[];
+  readonly access: ReadonlyMap<PriceSourceName, PriceAccess>;
   readonly licencePerGpuHour: NanoUsd;
   /** By the name that usage from outside is reported under. */
   readonly entries: ReadonlyMap<string, PriceEntry>;
+}
+
+/** How one source of prices is asked, where not as everybody asks it. */
+export interface PriceAccess {
+  readonly key: SecretRef | undefined;
+  /** Undefined: those of the shipped price list. */
+  readonly regions: readonly string[] | undefined;
+  readonly endpoint: string | undefined;
 }
 
 /** Prices of work that does not pass through the gateway. */

@@ -60,6 +60,7 @@ const explanation = fc.record({
 const source = fc.constant({ kind: "policy" });
 const price = fc.oneof(
   fc.record({ kind: fc.constant("hour"), rate: usd, source }),
+  fc.record({ kind: fc.constant("hour"), rate: usd, licence: usd, source }),
   fc.record({ kind: fc.constantFrom("request", "image"), amount: usd, source }),
   fc.record({ kind: fc.constant("tokens"), input: usd, output: usd, source }),
 ) as fc.Arbitrary<unknown> as fc.Arbitrary<Price>;

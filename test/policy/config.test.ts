@@ -83,6 +83,7 @@ test("every key of the schema is in the example, in every place where it can be"
 
 /** The same forms as elsewhere in the file: they need not be shown again in each place. */
 const REPEATED = [
+  ".prices.access.",
   ".providers.azure.",
   ".providers.gcp.",
   ".providers.aws.credentials.",

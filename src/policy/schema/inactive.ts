@@ -23,7 +23,7 @@ const INACTIVE: readonly Row[] = [
   { key: "metrics.labels" },
   { key: "providers" },
   { key: "comfyui" },
-  { key: "prices" },
+  { key: "prices.entries" },
   { key: "machines.*.asg" },
   { key: "machines.*.aks_pool" },
   { key: "machines.*.gke_pool" },

@@ -5,10 +5,19 @@ import { z } from "zod";
 import type { NanoUsd } from "../../metering/money.ts";
 import { MACHINE_KINDS, type RateKind } from "../../metering/rate-card.ts";
 import { DAY } from "../../metering/time.ts";
-import { CLOUDS, type PriceEntry, type PriceSettings } from "../settings.ts";
+import {
+  PRICE_SOURCES,
+  type PriceAccess,
+  type PriceEntry,
+  type PriceSettings,
+  type PriceSourceName,
+} from "../settings.ts";
+import { url } from "./addresses.ts";
 import { discount, type Ratio, share, usd } from "./amounts.ts";
 import { list, mapping, named } from "./collections.ts";
 import { duration } from "./measures.ts";
+import { scalar, TEXT_TYPE, textOf } from "./scalar.ts";
+import { secretRef } from "./secret.ts";
 import { choice, text } from "./words.ts";
 
 export type PriceForm =
@@ -22,7 +31,7 @@ export type PriceForm =
       readonly extra: NanoUsd;
     };
 
-const WHOLE: Ratio = { over: 1n, under: 1n };
+export const WHOLE: Ratio = { over: 1n, under: 1n };
 
 const figures = {
   usd_per_hour: usd()
@@ -110,10 +119,44 @@ const entry = entryShape.transform((given, context): PriceEntry => {
   return z.NEVER;
 });
 
+const endpoint = () =>
+  url().optional().describe("Another address than the public one: a mirror, a test's own.");
+const key = () => secretRef().optional().describe("Where its API key is read from.");
+const regions = () =>
+  list(region())
+    .optional()
+    .describe("Whose machines are fetched, as the provider writes them. Default: those of the shipped list.");
+
+function region() {
+  return scalar<string>({
+    what: "a region",
+    write: "its name as the provider writes it, such as eu-central-1",
+    json: { type: TEXT_TYPE, pattern: "^[a-z][a-z0-9-]{1,39}$" },
+    read: (raw) => (/^[a-z][a-z0-9-]{1,39}$/.test(textOf(raw) ?? "") ? textOf(raw) : undefined),
+  });
+}
+
+const access = mapping({
+  aws: mapping({ regions: regions(), endpoint: endpoint() })
+    .optional()
+    .describe("The AWS Price List API; its credentials are those of providers.aws."),
+  azure: mapping({ regions: regions(), endpoint: endpoint() })
+    .optional()
+    .describe("The Azure Retail Prices API, which needs no key."),
+  gcp: mapping({ key: key(), regions: regions(), endpoint: endpoint() })
+    .optional()
+    .describe("Google's Cloud Billing Catalog."),
+  runpod: mapping({ key: key(), endpoint: endpoint() }).optional().describe("RunPod's GraphQL API."),
+  lambda: mapping({ key: key(), endpoint: endpoint() }).optional().describe("Lambda's cloud API."),
+});
+
 /** `prices:` of the policy. */
 export const prices = mapping({
-  refresh: duration().optional().describe("How often live prices are fetched. Default: 24h."),
-  sources: list(choice(CLOUDS)).optional().describe("Whose live prices are fetched. Default: none."),
+  refresh: duration()
+    .optional()
+    .describe("How often live prices are fetched; less than a minute is a minute. Default: 24h."),
+  sources: list(choice(PRICE_SOURCES)).optional().describe("Whose live prices are fetched. Default: none."),
+  access: access.optional().describe("How a source is asked. By its name."),
   licence_usd_per_gpu_hour: usd()
     .optional()
     .describe("NVIDIA AI Enterprise licence, a line of its own. Default: 0."),
@@ -123,8 +166,18 @@ export const prices = mapping({
 }).transform(
   (given): PriceSettings => ({
     refresh: given.refresh ?? DAY,
-    sources: given.sources ?? [],
+    sources: [...new Set(given.sources ?? [])],
+    access: accessOf(given.access ?? {}),
     licencePerGpuHour: given.licence_usd_per_gpu_hour ?? (0n as NanoUsd),
     entries: given.entries ?? new Map(),
   }),
 );
+
+function accessOf(given: z.output<typeof access>): PriceSettings["access"] {
+  const found = new Map<PriceSourceName, PriceAccess>();
+  for (const name of PRICE_SOURCES) {
+    const one: Partial<PriceAccess> | undefined = given[name];
+    if (one) found.set(name, { key: one.key, regions: one.regions, endpoint: one.endpoint });
+  }
+  return found;
+}

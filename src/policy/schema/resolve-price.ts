@@ -1,15 +1,16 @@
 // What each upstream and machine costs: the figure that the policy writes, or the rate card's. Rates are
 // scaled exactly and rounded up once, so that a share of a machine is never charged below its price.
 
-import { type HourlyRate, hourlyRate, type NanoUsd } from "../../metering/money.ts";
+import { type HourlyRate, hourlyRate, type NanoUsd, nanoUsd } from "../../metering/money.ts";
 import type { Price, PriceSource } from "../../metering/price.ts";
 import { MACHINE_KINDS, type Rate, type RateCard, sourceOf } from "../../metering/rate-card.ts";
 import type { Provider } from "../policy.ts";
 import { CLOUDS } from "../settings.ts";
 import { OWNERS } from "./container.ts";
+import { licenceOf, licensed } from "./licence.ts";
 import { didYouMean, listed } from "./near.ts";
 import type { PolicyFile } from "./policy-file.ts";
-import type { PriceForm } from "./price.ts";
+import { type PriceForm, WHOLE } from "./price.ts";
 import type { Scene } from "./scene.ts";
 import type { Path } from "./source.ts";
 import type { MachineEntry, UpstreamEntry } from "./upstream.ts";
@@ -27,14 +28,25 @@ export function resolvePrices(file: PolicyFile, scene: Scene): Prices {
     const path = ["machines", id, "price"];
     const price = machine.price ? read(machine.price, path, scene) : machineDefault(id, machine, file, scene);
     noteForeign(machine.price, machine.group && OWNERS[machine.group.kind], path, scene);
-    if (price) machines.set(id, price);
+    if (price) machines.set(id, withLicence(price, machine.price, file, scene));
   }
   const upstreams = new Map<string, Price>();
   for (const [id, upstream] of file.upstreams) {
     const price = ofUpstream(id, upstream, machines, scene);
-    if (price) upstreams.set(id, price);
+    const isOwn = upstream.machine === undefined;
+    if (price) upstreams.set(id, isOwn ? withLicence(price, upstream.price, file, scene) : price);
   }
   return { machines, upstreams };
+}
+
+/** Of a machine from a price list; a figure of the policy's own is what the operator pays in all. */
+function withLicence(price: Price, form: PriceForm | undefined, file: PolicyFile, scene: Scene): Price {
+  const perGpuHour = file.prices?.licencePerGpuHour ?? 0n;
+  if (price.kind !== "hour" || perGpuHour === 0n || !("rate" in price.source)) return price;
+  const written = form?.kind === "rate" ? form : undefined;
+  const rate = scene.context.rates.find(price.source.rate, price.source.rateKind);
+  if (rate === undefined) return price;
+  return licensed(price, licenceOf(rate, written?.share ?? WHOLE, nanoUsd(perGpuHour)));
 }
 
 function ofUpstream(

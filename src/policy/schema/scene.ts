@@ -1,6 +1,6 @@
 // What a policy is checked against, and where checks say what they found.
 
-import type { RateCard } from "../../metering/rate-card.ts";
+import type { Rate, RateCard } from "../../metering/rate-card.ts";
 import type { Path } from "./source.ts";
 
 export interface PolicyContext {
@@ -8,7 +8,10 @@ export interface PolicyContext {
   readonly file: string;
   /** SHA-256 of its text, hex. */
   readonly digest: string;
+  /** The shipped price list. */
   readonly rates: RateCard;
+  /** Prices that were fetched; those of sources that the policy names lie above the shipped ones. */
+  readonly live?: readonly Rate[];
   /** For a policy that names none: the machine's. */
   readonly timezone: string;
   /** Where the gateway and its admin page listen; off loopback, whoever asks must have a token. */
