@@ -12,6 +12,7 @@ import { addContainerRoutes } from "./container-routes.ts";
 import { addCredentialRoutes } from "./credential-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
+import { addPriceRoutes } from "./price-routes.ts";
 import { invalid, refuse } from "./problem.ts";
 import { addCancelRoute, addEstimateRoute, addRequestRoutes } from "./request-routes.ts";
 import { type Api, ok, problems, type Room } from "./route.ts";
@@ -43,6 +44,7 @@ export function createApi(parts: ApiParts): Api {
   addContainerRoutes(api, parts);
   addCancelRoute(api, parts);
   addEstimateRoute(api, parts);
+  addPriceRoutes(api, parts);
   addPolicyRoutes(api, parts);
   addTokenRoutes(api, parts);
   addHealthRoutes(api, parts, parts.metrics);

@@ -17,8 +17,9 @@ import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
 import type { BudgetExplained } from "./budget-account.ts";
 import type { ContainerOrdered, ContainerRow } from "./container-row.ts";
 import type { CredentialsState } from "./credential-routes.ts";
+import type { PriceHouse } from "./price-book.ts";
 
-export interface House {
+export interface House extends PriceHouse {
   status(): HouseStatus;
   ready(): Ready;
   policy(): PolicyState;

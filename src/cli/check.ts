@@ -3,9 +3,12 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Rate } from "../metering/rate-card.ts";
 import { formatNote, type ParsedPolicy, type PolicyContext, parsePolicy } from "../policy/parse.ts";
 import type { Note, Policy } from "../policy/policy.ts";
 import { readPolicyFile } from "../policy/policy-bytes.ts";
+import { LIVE_PRICES_FILE, parseLiveRates } from "../policy/schema/live-rates.ts";
 import { parseRates } from "../policy/schema/rates.ts";
 import { type Preview, previewIn, previewJson, previewLines } from "./check-balances.ts";
 import { counted } from "./counted.ts";
@@ -48,7 +51,11 @@ interface CheckOptions {
 
 function check(terminal: Terminal, named: string | undefined, options: CheckOptions): ExitCode {
   const { path } = choosePolicy(terminal, named);
-  const parsed = readPolicy(path, listenOf(terminal, options));
+  const parsed = readPolicy(
+    path,
+    listenOf(terminal, options),
+    fetchedPrices(dataFolder(terminal, options.data)),
+  );
   const file = named ?? path;
   if (parsed.kind === "problems") return problems(terminal, options, file, parsed.problems);
   const preview = previewIn(dataFolder(terminal, options.data), parsed.policy);
@@ -63,7 +70,7 @@ function problems({ out }: Terminal, { json }: CheckOptions, file: string, found
   return EXIT.problem;
 }
 
-function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy {
+function readPolicy(path: string, listen: PolicyContext["listen"], live: readonly Rate[]): ParsedPolicy {
   const found = readPolicyFile({ stat: () => statSync(path), read: () => readFileSync(path) });
   if (found.kind === "problems") return found;
   const { text } = found;
@@ -71,9 +78,21 @@ function readPolicy(path: string, listen: PolicyContext["listen"]): ParsedPolicy
     file: path,
     digest: createHash("sha256").update(text).digest("hex"),
     rates: parseRates(readFileSync(shippedPath("rates.yaml"), "utf8")),
+    live,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     listen,
   });
+}
+
+/** By the daemon whose data these are, which resolves a policy against them; without one there are none. */
+function fetchedPrices(folder: string): readonly Rate[] {
+  try {
+    const text = readFileSync(join(folder, LIVE_PRICES_FILE), "utf8");
+    return [...(parseLiveRates(text)?.believed.values() ?? [])];
+  } catch {
+    // Nobody has fetched any here, or for another user.
+    return [];
+  }
 }
 
 /** An upstream that is the gateway itself is a problem, so its own addresses must be known. */

@@ -74,6 +74,11 @@ export const COMMANDS: readonly Listed[] = [
     load: async () => (await import("./nodes.ts")).defineNodes,
   },
   {
+    name: "prices",
+    summary: "what machines cost an hour, and how far that can be trusted",
+    load: async () => (await import("./prices.ts")).definePrices,
+  },
+  {
     name: "ledger",
     summary: "the record of all money",
     load: async () => (await import("./ledger.ts")).defineLedger,
@@ -97,7 +102,7 @@ export const COMMANDS: readonly Listed[] = [
 
 /** Names that are fixed already and whose rooms are not built yet. */
 export const LATER: ReadonlySet<string> = new Set([
-  ...["statement", "set-limit", "allocate", "calc-cost", "recommend", "prices"],
+  ...["statement", "set-limit", "allocate", "calc-cost", "recommend"],
   ...["alerts test", "queue", "jobs", "simulate", "install-service", "uninstall-service"],
   ...["completion", "doctor", "dashboard", "token list", "token revoke"],
   ...["ledger reconcile", "ledger adjust", "ledger backup", "ledger tail"],

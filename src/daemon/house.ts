@@ -39,6 +39,7 @@ import type { InForce } from "./in-force.ts";
 import { acceptClock, clockState } from "./ledger-time.ts";
 import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
+import type { PriceDesk } from "./price-desk.ts";
 import { requestRecord, requestRow } from "./records.ts";
 import { SPENDING, type Spending, turnOf } from "./spending.ts";
 import type { TechopsWatch } from "./techops-watch.ts";
@@ -63,6 +64,7 @@ export interface HouseParts {
   readonly spending: Spending;
   readonly alerts: Pick<Alerts, "list" | "acknowledge">;
   readonly techops: Pick<TechopsWatch, "state">;
+  readonly prices: Pick<PriceDesk, "book" | "update">;
   readonly byHand: Pick<ByHand, "edits" | "allocations">;
   listeners(): readonly Listening[];
   now(): Instant;
@@ -111,6 +113,8 @@ export function makeHouse(parts: HouseParts): House {
     containers: () =>
       parts.containers.list().map((one) => containerState(one, parts.fleet.inFlight(one.upstream.id))),
     orderContainer: (command, id) => parts.containers.order(command, id),
+    prices: () => parts.prices.book(),
+    updatePrices: (sources) => parts.prices.update(sources),
     createToken: (id, role) => createToken(parts, id, role),
   };
 }

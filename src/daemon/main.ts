@@ -32,6 +32,8 @@ import { PeriodTurns } from "./period-turns.ts";
 import { PolicyFile } from "./policy-file.ts";
 import { PolicyParser } from "./policy-parser.ts";
 import { makeParse, type ReadPolicy, readText, type Surroundings } from "./policy-text.ts";
+import type { PriceDesk } from "./price-desk.ts";
+import { openPrices } from "./price-room.ts";
 import { Reload } from "./reload.ts";
 import { ReloadRecord } from "./reload-record.ts";
 import { SPENDING, Spending } from "./spending.ts";
@@ -55,7 +57,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Started> {
   if (exposure.kind === "refused") return refused(exposure.why);
   const { certificate } = exposure;
   const own = [listen, admin].flatMap(({ hosts, port }) => hosts.map((host) => ({ host, port })));
-  const surroundings: Surroundings = { path: options.policyPath, listen: own };
+  const surroundings: Surroundings = { path: options.policyPath, listen: own, data: options.dataPath };
   const found = readText(options.policyPath);
   const read = found.kind === "problems" ? found : makeParse(surroundings)(found.text);
   if (read.kind === "problems") {
@@ -111,17 +113,18 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const running = new Running();
   const { listen, version } = options;
   const plane = new DataPlane({ ...rooms, running, accessLog, listen, version });
-  const life: Life = { isStopping: false, reload: async () => undefined };
+  const life: Life = { isStopping: false, reload: nothing, reprice: nothing };
   const nodes = openContainers({ ...rooms, ledger: books.accounts.containers, plane });
   const spending = openSpending(rooms, plane, running, nodes);
   const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
   const turns = new PeriodTurns({ log, now, policy: () => inForce.policy });
   books.hooks.onBeat = () => turns.look();
   const where = { path: options.policyPath, reload: () => life.reload() };
+  const prices = openPrices({ ...rooms, alerts, reprice: () => life.reprice() });
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
   const techops = new TechopsWatch({ settings: () => inForce.policy.techops, log, now });
   await techops.watch();
-  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes, techops }, life);
+  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes, prices, techops }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
@@ -129,7 +132,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
     await plane.close(graceMs);
     await admin.close();
     parts.certificate?.close();
-    for (const room of [nodes, techops, byHand.edits, parts.parser, alerts, books]) await room.close();
+    for (const room of [nodes, techops, byHand.edits, prices, parts.parser, alerts, books])
+      await room.close();
     accessLog.flush();
     parts.folder.lock.release();
   };
@@ -142,9 +146,9 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   }
   const endSwitch = () => books.store.setSwitch("mode", "", "policy file", now());
   if (stored !== undefined && inForce.modeSwitch === undefined) await endSwitch();
-  const reload = openReload(rooms, { plane, alerts, nodes }, endSwitch);
-  const file = new PolicyFile(options.policyPath, read.policy, parts.parser, reload, now);
-  life.reload = () => file.reload();
+  const reload = openReload(rooms, { plane, alerts, nodes, prices }, endSwitch);
+  const file = new PolicyFile(options.policyPath, read, parts.parser, reload, now);
+  Object.assign(life, { reload: () => file.reload(), reprice: () => file.reprice() });
   parts.certificate?.watch();
   await file.watch();
   reload.welcome(read.policy);
@@ -152,10 +156,13 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   return { kind: "started", daemon: makeDaemon(rooms, { plane, file, byHand }, url, close) };
 }
 
+const nothing = async () => undefined;
+
 /** What changes once the rooms are open. */
 interface Life {
   isStopping: boolean;
   reload: () => Promise<void>;
+  reprice: () => Promise<void>;
 }
 
 interface AdminAddress {
@@ -184,7 +191,7 @@ function openSpending(
 
 function openReload(
   rooms: Rooms,
-  { plane, alerts, nodes }: Pick<Served, "plane" | "alerts" | "nodes">,
+  { nodes, ...told }: Pick<Served, "plane" | "alerts" | "nodes" | "prices">,
   endSwitch: () => Promise<void>,
 ): Reload {
   const { books, log, now } = rooms;
@@ -192,7 +199,7 @@ function openReload(
   const { accounts } = books;
   const { containers } = nodes;
   const path = rooms.options.policyPath;
-  return new Reload({ ...rooms, record, accounts, plane, containers, alerts, path, endSwitch });
+  return new Reload({ ...rooms, ...told, record, accounts, containers, path, endSwitch });
 }
 
 interface Served {
@@ -203,6 +210,7 @@ interface Served {
   readonly byHand: ByHand;
   readonly nodes: HouseContainers;
   readonly techops: TechopsWatch;
+  readonly prices: PriceDesk;
 }
 
 function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {

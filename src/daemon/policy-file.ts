@@ -6,10 +6,10 @@
 
 import { type FSWatcher, watch } from "chokidar";
 import type { Instant } from "../metering/time.ts";
-import type { Note, Policy } from "../policy/policy.ts";
+import type { Note } from "../policy/policy.ts";
 import { identityOf } from "./file-identity.ts";
 import type { PolicyParser } from "./policy-parser.ts";
-import { digestOf, type ReadPolicy, readText } from "./policy-text.ts";
+import { digestOf, type PolicyRead, type ReadPolicy, readText } from "./policy-text.ts";
 
 const LOOK_MS = 500;
 
@@ -31,16 +31,19 @@ export class PolicyFile {
   #seen: string | undefined;
   #work: Promise<void> = Promise.resolve();
   #digest: string;
+  /** In force. */
+  #text: string;
 
   constructor(
     path: string,
-    inForce: Policy,
+    inForce: ReadPolicy,
     parser: PolicyParser,
     listener: PolicyListener,
     now: () => Instant,
   ) {
     this.path = path;
-    this.#digest = inForce.digest;
+    this.#digest = inForce.policy.digest;
+    this.#text = inForce.text;
     this.#parser = parser;
     this.#listener = listener;
     this.#now = now;
@@ -63,6 +66,15 @@ export class PolicyFile {
     await this.reload();
   }
 
+  /**
+   * Resolves the text in force anew, because the prices that it goes by have changed; along the way of every
+   * reload. What is on disk may be another text, or one with problems: that is not looked at.
+   */
+  reprice(): Promise<void> {
+    this.#work = this.#work.then(() => this.#reprice());
+    return this.#work;
+  }
+
   /** Reads the file again; resolves when what it says is in force, or refused. */
   reload(): Promise<void> {
     this.#work = this.#work.then(() => this.#reload());
@@ -82,12 +94,23 @@ export class PolicyFile {
     this.reload();
   }
 
+  async #reprice(): Promise<void> {
+    const had = this.#listener.hasProblems();
+    const result = await this.#parser.parse(this.#text);
+    await this.#adopt(result);
+    // What was wrong with the file still is, and must be seen.
+    if (had) await this.#reload();
+  }
+
   async #reload(): Promise<void> {
     const found = readText(this.path);
     // An editor touches a file more often than it changes it.
     if (found.kind === "text" && digestOf(found.text) === this.#digest && !this.#listener.hasProblems())
       return;
-    const result = found.kind === "problems" ? found : await this.#parser.parse(found.text);
+    await this.#adopt(found.kind === "problems" ? found : await this.#parser.parse(found.text));
+  }
+
+  async #adopt(result: PolicyRead): Promise<void> {
     if (result.kind === "problems") {
       this.#listener.refused(result.problems, this.#now());
       this.#digest = "";
@@ -96,6 +119,7 @@ export class PolicyFile {
     try {
       await this.#listener.adopt(result.read);
       this.#digest = result.read.policy.digest;
+      this.#text = result.read.text;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#listener.refused(

@@ -14,6 +14,7 @@ import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
 import type { PolicyListener } from "./policy-file.ts";
 import type { ReadPolicy } from "./policy-text.ts";
+import type { PriceDesk } from "./price-desk.ts";
 import type { ReloadRecord } from "./reload-record.ts";
 
 export interface ReloadParts {
@@ -28,6 +29,7 @@ export interface ReloadParts {
   endSwitch(): Promise<void>;
   readonly record: ReloadRecord;
   readonly alerts: Pick<Alerts, "sweep" | "policyRefused" | "policyHalf">;
+  readonly prices: Pick<PriceDesk, "follow">;
 }
 
 export class Reload implements PolicyListener {
@@ -40,6 +42,7 @@ export class Reload implements PolicyListener {
   /** At start too: says what the policy notes, and keeps that it came into force. */
   welcome(policy: Policy): void {
     this.#parts.record.note(policy);
+    this.#parts.prices.follow();
     for (const note of policy.notes) this.#parts.log.info(formatNote(this.#parts.path, note));
   }
 

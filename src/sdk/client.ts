@@ -9,6 +9,7 @@ import { ContainerList, ContainerStatus } from "./containers.ts";
 import { CredentialsStatus } from "./credentials.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
 import { PolicyCheck, PolicyInForce } from "./policy.ts";
+import { PricePage, PriceSources, type PricesQuery, type PricesUpdate } from "./prices.ts";
 import { Problem } from "./problem.ts";
 import { Cancelled, RequestDetail, RequestPage, type RequestsQuery } from "./requests.ts";
 import { Spend, type SpendQuery, Usage, type UsageQuery } from "./spend.ts";
@@ -23,17 +24,12 @@ export type { CredentialsStatus } from "./credentials.ts";
 export type { Breach, CandidateQuote, Explanation } from "./decision.ts";
 export type { Estimate, EstimateRequest } from "./estimate.ts";
 export type { PolicyCheck, PolicyInForce, PolicyNote } from "./policy.ts";
+export type { PricePage, PriceRow, PriceSources } from "./prices.ts";
 export type { Problem } from "./problem.ts";
 export type { Cancelled, RequestDetail, RequestPage, RequestSummary, RequestsQuery } from "./requests.ts";
 export { type CallerRole, type Permission, permission, RIGHTS, type Right } from "./roles.ts";
 export type { Spend, SpendQuery, SpendRow, Usage, UsageQuery } from "./spend.ts";
-export type {
-  SpendingChange,
-  SpendingChanged,
-  SpendingHistory,
-  SpendingState,
-  SpendingTurn,
-} from "./spending.ts";
+export type * from "./spending.ts";
 export type {
   BudgetDefinition,
   BudgetStatus,
@@ -180,6 +176,15 @@ export class BudgetGuardClient {
   orderContainer(order: "start" | "stop", upstream: string): Promise<ContainerStatus> {
     const path = `/api/v1/containers/${encodeURIComponent(upstream)}/${order}`;
     return this.#send("POST", path, {}, ContainerStatus);
+  }
+
+  prices(query: PricesQuery = {}): Promise<PricePage> {
+    return this.#get(`/api/v1/prices${searchOf(query)}`, PricePage);
+  }
+
+  /** Asks the sources of live prices now; what takes longer goes on, and `prices` shows it. */
+  updatePrices(update: PricesUpdate = {}): Promise<PriceSources> {
+    return this.#send("POST", "/api/v1/prices/update", update, PriceSources);
   }
 
   createToken(request: TokenRequest): Promise<TokenCreated> {

@@ -23,6 +23,9 @@ export const PERIODS = [
 export const ROLES = ["use", "read", "operate", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Whose prices can be fetched. */
+export const PRICE_SOURCES = ["aws", "azure", "gcp", "runpod", "lambda"] as const;
+
 /** How a request can end. */
 export const OUTCOMES = [
   "relayed",

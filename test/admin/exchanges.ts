@@ -21,6 +21,8 @@ export const exchanges: readonly [method: string, path: string, body?: object][]
   ["post", "/api/v1/clock", { accept: true }],
   ["get", "/api/v1/spending"],
   ["post", "/api/v1/spending", { stopped: true, cut: true }],
+  ["get", "/api/v1/prices"],
+  ["post", "/api/v1/prices/update", {}],
   ["get", "/api/v1/policy"],
   ["post", "/api/v1/policy/check", { text: "bad" }],
   ["post", "/api/v1/tokens", { id: "carol" }],

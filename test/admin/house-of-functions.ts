@@ -5,6 +5,7 @@ import type { ContainerRow } from "../../src/admin/container-row.ts";
 import type { CredentialsState } from "../../src/admin/credential-routes.ts";
 import type { AlertRecord, House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
+import type { PriceBook } from "../../src/admin/price-book.ts";
 import type { Caller } from "../../src/admin/safety.ts";
 import { hourlyRate, type NanoUsd, nanoUsd } from "../../src/metering/money.ts";
 import { durationUs, FOREVER, type Instant, instantUs } from "../../src/metering/time.ts";
@@ -116,6 +117,46 @@ export function requestOf(id: string, changes: Partial<RequestRecord> = {}): Req
     ...changes,
   };
 }
+
+const listed = { kind: "on_demand", provider: "aws", gpu: "a10g", gpus: 1 } as const;
+
+export const PRICES: PriceBook = {
+  rows: [
+    {
+      rate: {
+        ...{ ...listed, key: "aws/us-east-1/g5.xlarge", perHour: hourlyRate(1_006_000_000n) },
+        ...{ asOf: "2026-11-22T09:15:00Z", source: "AWS Price List API", live: true },
+        effective: "2026-07-01T00:00:00Z",
+      },
+      verified: { kind: "verified", by: "the shipped list", asOf: "2026-07-20" },
+      age: durationUs(3_600_000_000),
+      isStale: false,
+      upstreams: ["flux-aws"],
+    },
+    {
+      rate: {
+        ...{ ...listed, key: "aws/us-east-1/p4d.24xlarge", gpus: 8, perHour: hourlyRate(21_957_642_001n) },
+        ...{ asOf: "2026-07-20", source: "the shipped list" },
+      },
+      verified: { kind: "unverified", why: "no second source has it" },
+      age: durationUs(125 * 86_400_000_000),
+      isStale: true,
+      upstreams: [],
+    },
+  ],
+  sources: [
+    {
+      ...{ name: "aws", isFetching: false, answeredAt: NOW, notes: [], nextAt: NEXT_MIDNIGHT },
+      trouble: undefined,
+    },
+    {
+      ...{ name: "gcp", isFetching: false, answeredAt: undefined, notes: [], nextAt: NEXT_MIDNIGHT },
+      trouble: { at: NOW, why: "it needs an API key: name it with prices.access.gcp.key" },
+    },
+  ],
+  suspects: [],
+  licencePerGpuHour: usd(1_000_000_000),
+};
 
 const alerts: readonly AlertRecord[] = [
   {
@@ -288,6 +329,8 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     // Named like a request, so that one id finds something at every route.
     containers: () => [containerOf("r-3")],
     orderContainer: async (_command, upstream) => (upstream === "r-3" ? { kind: "ordered" } : undefined),
+    prices: () => PRICES,
+    async updatePrices() {},
     async createToken(id) {
       if (id === "alice") return { kind: "taken" };
       heard.tokens.push(id);

@@ -88,6 +88,28 @@ test("without a name it checks what serve would use: here, or the shipped one", 
   t.regex((await cli(["check"], { cwd: elsewhere, environment })).stdout, new RegExp(`^${cwd}`));
 });
 
+test("a rate that was fetched is known, once the policy names its source", async (t) => {
+  const rate = "azure/northeurope/Standard_NC4as_T4_v3";
+  const cwd = await policy(
+    t,
+    `version: 1
+prices: { sources: [azure] }
+upstreams: { a: { provider: azure, url: "http://h", price: { rate: ${rate} } } }
+`,
+  );
+  t.regex((await cli(["check", "policy.yaml"], { cwd })).stdout, /is not in the rate card/);
+  const price = { key: rate, kind: "on_demand", gpus: 1, usd_per_hour: "0.57", source: "Azure" };
+  const kept = {
+    version: 1,
+    answered: {},
+    rates: [{ ...price, as_of: "2026-11-28T10:00:00Z" }],
+    suspects: [],
+  };
+  await writeFile(join(cwd, "prices.json"), JSON.stringify(kept));
+  const environment = { BUDGETGUARD_DATA: cwd };
+  t.regex((await cli(["check", "policy.yaml"], { cwd, environment })).stdout, /^policy\.yaml: ok/);
+});
+
 test("--json says the same to a program", async (t) => {
   const bad = await policy(t, TEN_MISTAKES);
   const lines = (await cli(["check", "policy.yaml"], { cwd: bad })).stdout.trimEnd().split("\n");

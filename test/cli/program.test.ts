@@ -96,7 +96,7 @@ test("every command has help with an example and, where it does something, --jso
     const { code, stdout } = await cli([...words, "--help"]);
     t.is(code, 0, words.join(" "));
     t.regex(stdout, /\nExample:\n {2}\$ budgetguard \S/, words.join(" "));
-    if (!["alerts", "import", "ledger", "nodes", "token"].includes(words.join(" ")))
+    if (!["alerts", "import", "ledger", "nodes", "prices", "token"].includes(words.join(" ")))
       t.regex(stdout, /--json/, words.join(" "));
   }
 });

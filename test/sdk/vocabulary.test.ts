@@ -6,6 +6,7 @@ import { PERIODS } from "../../src/metering/period.ts";
 import { formatInstant, instantUs } from "../../src/metering/time.ts";
 import { OUTCOMES } from "../../src/policy/admission.ts";
 import { ACTIONS, MODES, ROLES } from "../../src/policy/policy.ts";
+import { PRICE_SOURCES } from "../../src/policy/settings.ts";
 import { type CallerRole, permission, RIGHTS } from "../../src/sdk/roles.ts";
 import { instant, usd } from "../../src/sdk/scalars.ts";
 import * as wire from "../../src/sdk/vocabulary.ts";
@@ -16,6 +17,7 @@ test("the wire has the core's words", (t) => {
   t.deepEqual([...wire.PERIODS], [...PERIODS]);
   t.deepEqual([...wire.ROLES], [...ROLES]);
   t.deepEqual([...wire.OUTCOMES], [...OUTCOMES]);
+  t.deepEqual([...wire.PRICE_SOURCES], [...PRICE_SOURCES]);
 });
 
 test("what the core writes, the wire takes", (t) => {

@@ -47,6 +47,7 @@ const API = [
   "policy",
   "credentials/status",
   "health",
+  "prices?limit=1000",
 ];
 /** Explanations are many and alike; the newest are read. */
 const MOST_EXPLAINED = 30;
