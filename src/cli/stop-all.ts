@@ -61,7 +61,7 @@ function changedText(found: SpendingChanged, asked: SpendingChange, timeZone: st
 
 function machinesText(machines: readonly string[]): string {
   if (machines.length > 0) return `machines that are being turned off: ${machines.join(", ")}`;
-  return "no machines turned off: this version starts and stops none";
+  return "no machines turned off: none that costs money is up, or none is watched (budgetguard nodes list)";
 }
 
 /** "stopped by admin since 2026-11-28 01:37:00 Europe/Berlin; …", or that it goes on. */

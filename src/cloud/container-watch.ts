@@ -19,6 +19,10 @@ export interface WatchParts {
   /** Told of each sighting, for the ledger. */
   seen(up: Extract<Sighting, { kind: "up" }>, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
+  /** No other container than this one is the upstream's; undefined: none is. */
+  only(id: string | undefined): void;
+  /** A mistake of ours: looked at again all the same. */
+  bug(error: unknown): void;
   /** Its state is another one. */
   changed(state: ContainerState): void;
   now(): Instant;
@@ -108,8 +112,10 @@ export class ContainerWatch {
   /** Resolves once its provider has taken the order or refused it. */
   async start(): Promise<Ordered> {
     if (!mayBe("start", this.#state)) return this.#notNow("start");
+    const before = this.#state;
+    this.#why = undefined;
     this.#turn({ kind: "starting", since: this.#parts.now() });
-    return this.#order("start");
+    return this.#order("start", before);
   }
 
   /** Requests that run there may end first; no new ones are sent. */
@@ -119,27 +125,31 @@ export class ContainerWatch {
       this.#turn({ kind: "draining", since: this.#parts.now() });
       return { kind: "ordered" };
     }
+    const before = this.#state;
     this.#turn({ kind: "stopping", since: this.#parts.now() });
-    return this.#order("stop");
+    return this.#order("stop", before);
   }
 
   #drain(): void {
     if (this.#parts.running() > 0) return;
+    const before = this.#state;
     this.#turn({ kind: "stopping", since: this.#parts.now() });
-    void this.#order("stop");
+    void this.#order("stop", before);
   }
 
   #notNow(command: Command): Ordered {
     return { kind: "refused", why: `it is ${this.#state.kind}: nothing to ${command}` };
   }
 
-  async #order(command: Command): Promise<Ordered> {
+  /** One that its provider may not have heard of changes nothing: no answer is never off, nor broken. */
+  async #order(command: Command, before: ContainerState): Promise<Ordered> {
     try {
       await this.#parts.adapter[command](this.#ended.signal);
     } catch (error) {
       if (this.#ended.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
-      const { message } = troubleOf(error);
-      this.#fail(command, message);
+      const { kind, message } = this.#troubleOf(error);
+      if (kind === "failed" || kind === "not_found") this.#fail(command, message);
+      else this.#turn(before);
       void this.look();
       return { kind: "refused", why: message };
     }
@@ -158,7 +168,7 @@ export class ContainerWatch {
         await this.#take(seen);
       } catch (error) {
         if (this.#ended.signal.aborted) return;
-        this.#miss(troubleOf(error));
+        this.#miss(this.#troubleOf(error));
       }
     } while (this.#again && !this.#ended.signal.aborted);
   }
@@ -167,12 +177,15 @@ export class ContainerWatch {
     if (seen.kind === "off") {
       this.#up = undefined;
       this.#parts.off(seen.id, seen.stopped ?? this.#parts.now());
+      this.#parts.only(undefined);
       this.#isOff(seen);
       return;
     }
     const life = `${seen.id} ${seen.since}`;
     if (this.#served !== life && (await this.#serves(seen))) this.#served = life;
     if (this.#ended.signal.aborted) return;
+    // Made anew under its name: the one before is gone, and nobody has said so.
+    if (this.#up?.id !== seen.id) this.#parts.only(seen.id);
     this.#up = seen;
     const isReady = this.#served === life;
     this.#parts.seen(seen, isReady ? "ready" : "starting");
@@ -239,7 +252,14 @@ export class ContainerWatch {
     if (trouble.kind !== "not_found") return;
     if (this.#up !== undefined) this.#parts.off(this.#up.id, this.#parts.now());
     this.#up = undefined;
+    this.#parts.only(undefined);
     this.#turn({ kind: "failed", at: "running" });
+  }
+
+  #troubleOf(error: unknown): Trouble {
+    if (error instanceof Trouble) return error;
+    this.#parts.bug(error);
+    return new Trouble("unreachable", "the gateway made a mistake in asking for it: see the log", error);
   }
 
   #turn(state: ContainerState): void {
@@ -257,9 +277,4 @@ export class ContainerWatch {
     const jitter = 1 + JITTER * (2 * this.#parts.random() - 1);
     this.#forget = this.#parts.after((delay * jitter) as DurationUs, () => void this.look());
   }
-}
-
-function troubleOf(error: unknown): Trouble {
-  if (error instanceof Trouble) return error;
-  throw error;
 }

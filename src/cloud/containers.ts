@@ -1,5 +1,6 @@
 // All containers that the policy names and this gateway can reach: each watched, told of to the ledger,
-// started and stopped on command. One that is no longer named is let go of, and goes on running.
+// started and stopped on command. One that is no longer named goes on running, and costs until it is off: it
+// is watched until then, and gets no orders.
 
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
@@ -19,6 +20,10 @@ export interface ContainersParts {
   /** What it costs, for the ledger: only of those that are their own machine and paid by the hour. */
   seen(upstream: Upstream, up: Up, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
+  /** No other container than this one is the upstream's; undefined: none is. */
+  only(upstream: string, id: string | undefined): void;
+  /** A mistake of ours. */
+  bug(error: unknown): void;
   /** Its state is another one: who waits for it may look again. */
   changed(upstream: string, view: ContainerView): void;
   now(): Instant;
@@ -37,21 +42,25 @@ interface Watched {
   /** Which container it is: another one is another watch. */
   readonly key: string;
   readonly watch: ContainerWatch;
+  /** By itself it is told of no more. */
+  isDropped: boolean;
 }
 
 export class Containers implements Machines {
   readonly #parts: ContainersParts;
   readonly #watched = new Map<string, Watched>();
+  /** No longer in the policy, and not known to be off, by which container it is. */
+  readonly #dropped = new Map<string, Watched>();
 
   constructor(parts: ContainersParts) {
     this.#parts = parts;
   }
 
   follow(policy: Policy): void {
-    for (const [id, { key, watch }] of this.#watched) {
-      if (keyOf(policy.upstreams.get(id)) === key) continue;
-      watch.end();
+    for (const [id, watched] of this.#watched) {
+      if (keyOf(policy.upstreams.get(id)) === watched.key) continue;
       this.#watched.delete(id);
+      this.#drop(watched);
     }
     for (const upstream of policy.upstreams.values()) {
       const known = this.#watched.get(upstream.id);
@@ -82,8 +91,27 @@ export class Containers implements Machines {
   }
 
   close(): void {
-    for (const { watch } of this.#watched.values()) watch.end();
+    for (const { watch } of [...this.#watched.values(), ...this.#dropped.values()]) watch.end();
+    this.#dropped.clear();
     this.#watched.clear();
+  }
+
+  #drop(watched: Watched): void {
+    watched.isDropped = true;
+    if (watched.watch.view().liveSince === undefined) watched.watch.end();
+    else this.#dropped.set(watched.key, watched);
+  }
+
+  /** An upstream that had another container until now has two while that one is up. */
+  #only({ upstream: { id }, isDropped }: Watched, container: string | undefined): void {
+    const hasOther = [...this.#dropped.values()].some(({ upstream }) => upstream.id === id);
+    if (!isDropped && !hasOther) this.#parts.only(id, container);
+  }
+
+  /** It is off, or somebody else watches it under another name. */
+  #letGo(key: string): void {
+    this.#dropped.get(key)?.watch.end();
+    this.#dropped.delete(key);
   }
 
   #begin(first: Upstream): void {
@@ -91,7 +119,9 @@ export class Containers implements Machines {
     const adapter = first.container && parts.adapterFor(first.container);
     if (adapter === undefined) return;
     const { id } = first;
-    const upstream = () => this.#watched.get(id)?.upstream ?? first;
+    const key = keyOf(first) ?? "";
+    this.#letGo(key);
+    const upstream = () => watched.upstream;
     const watch = new ContainerWatch({
       adapter,
       upstream,
@@ -99,12 +129,18 @@ export class Containers implements Machines {
       isServing: (url, signal) => parts.isServing({ ...upstream(), url }, signal),
       seen: (up, phase) => parts.seen(upstream(), up, phase),
       off: (container, stopped) => parts.off(container, stopped),
-      changed: (_state: ContainerState) => parts.changed(id, watch.view()),
+      only: (container) => this.#only(watched, container),
+      bug: (error) => parts.bug(error),
+      changed: ({ kind }: ContainerState) => {
+        if (!watched.isDropped) parts.changed(id, watch.view());
+        else if (watch.view().liveSince === undefined && kind !== "starting") this.#letGo(key);
+      },
       now: () => parts.now(),
       after: (delay, call) => parts.after(delay, call),
       random: () => parts.random(),
     });
-    this.#watched.set(id, { upstream: first, key: keyOf(first) ?? "", watch });
+    const watched: Watched = { upstream: first, key, watch, isDropped: false };
+    this.#watched.set(id, watched);
     watch.begin();
   }
 }

@@ -112,8 +112,8 @@ interface Inspected {
   readonly Id: string;
   readonly State: {
     readonly Status: string;
-    readonly StartedAt: string;
-    readonly FinishedAt: string;
+    readonly StartedAt?: string;
+    readonly FinishedAt?: string;
     readonly ExitCode?: number;
     readonly OOMKilled?: boolean;
     readonly Error?: string;
@@ -125,12 +125,12 @@ interface Inspected {
 }
 
 interface Bound {
-  readonly HostIp: string;
+  readonly HostIp?: string;
   readonly HostPort: string;
 }
 
 function sightingOf(body: unknown, name: string): Sighting {
-  const inspected = body as Inspected;
+  const inspected = (body ?? {}) as Inspected;
   const { State: state } = inspected;
   if (typeof inspected.Id !== "string" || typeof state?.Status !== "string")
     throw new Trouble("failed", `the Docker Engine does not say what container ${name} does`);
@@ -171,18 +171,19 @@ function whyOff({ OOMKilled, Error: error, ExitCode }: Inspected["State"]): stri
 
 function urlOf({ NetworkSettings }: Inspected): string | undefined {
   const ports = Object.entries(NetworkSettings?.Ports ?? {}).flatMap(([port, bound]) =>
-    bound?.[0] === undefined ? [] : [{ port, bound: bound[0] }],
+    typeof bound?.[0]?.HostPort === "string" ? [{ port, bound: bound[0] }] : [],
   );
   const found = ports.find(({ port }) => port === NIM_PORT) ?? (ports.length === 1 ? ports[0] : undefined);
   if (found === undefined) return undefined;
-  const { HostIp, HostPort } = found.bound;
+  const { HostIp = "", HostPort } = found.bound;
   const isAny = HostIp === "" || HostIp === "0.0.0.0" || HostIp === "::";
   const host = isAny ? "127.0.0.1" : HostIp.includes(":") ? `[${HostIp}]` : HostIp;
   return `http://${host}:${HostPort}`;
 }
 
 /** RFC 3339 to the nanosecond; undefined for the year 1, which means never. */
-function instantOf(text: string): Instant | undefined {
+function instantOf(text: unknown): Instant | undefined {
+  if (typeof text !== "string") return undefined;
   const seconds = Date.parse(text.replace(/\.\d+/, ""));
   if (Number.isNaN(seconds) || seconds <= 0) return undefined;
   const fraction = /\.(\d+)/.exec(text)?.[1] ?? "0";

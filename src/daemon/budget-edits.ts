@@ -56,7 +56,7 @@ export type Edited =
 
 export interface EditParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "book" | "relimit">;
+  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox">;
   readonly store: Pick<SqliteStore, "adjust" | "setSwitch">;
   readonly log: Pick<Logger, "info" | "warn">;
   now(): Instant;
@@ -161,6 +161,8 @@ export class BudgetEdits {
   ): Promise<Edited> {
     const { accounts, inForce, store, now, turn } = this.#parts;
     const { book } = accounts;
+    // What is on its way to the disk may be refused there: a reset forgives what is settled.
+    await accounts.outbox.settled();
     const at = now();
     const adjustments: Adjustment[] = [];
     for (const ground of groundsOf(inForce.policy).filter((one) => one.budget.id === budget)) {

@@ -40,6 +40,8 @@ export function openContainers({ fleet, ledger, plane, log, now }: ContainerPart
     isServing: (upstream, signal) => plane.isServing(upstream, signal),
     seen: (upstream, up, phase) => tell(ledger, upstream, up, phase),
     off: (id, stopped) => ledger.off(id, stopped),
+    only: (upstream, id) => ledger.only(upstream, id),
+    bug: (error) => log.error({ err: error }, "the gateway made a mistake in watching a container"),
     changed: (upstream, { state, why }) => {
       const text = `container of ${upstream} is ${state.kind}${why === undefined ? "" : `: ${why}`}`;
       if (state.kind === "failed") log.warn({ upstream }, text);
@@ -76,7 +78,11 @@ function tell(ledger: ContainerEvents, upstream: Upstream, up: Up, phase: "start
     idleSource,
     minBilled,
   } = upstream;
-  if (price.kind !== "hour" || machine !== id) return;
+  // Paid otherwise now: what it cost by the hour is over.
+  if (price.kind !== "hour" || machine !== id) {
+    ledger.only(id, undefined);
+    return;
+  }
   const what = { id: up.id, start: up.since, phase, price, idlePrice, idleSource, minBilled };
   ledger.seen({ ...what, machine, provider, tier, upstream: id });
 }

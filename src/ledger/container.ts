@@ -35,6 +35,11 @@ export interface ContainerEvents {
   seen(container: Container): void;
   /** It is off since `stop`, by its provider. Said of one that is not known it changes nothing. */
   off(id: string, stop: Instant): void;
+  /**
+   * Of this upstream, whose container is its own machine, no other one lives than this; undefined: none does.
+   * One that nobody has seen since a restart ended when it was last watched.
+   */
+  only(upstream: string, id: string | undefined): void;
 }
 
 /** What container money is counted by: no request's labels (MONEY §2). */

@@ -3,7 +3,7 @@
 
 import type { Part } from "../metering/lease.ts";
 import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
-import { type Instant, quarterHourOf } from "../metering/time.ts";
+import { earliest, type Instant, quarterHourOf } from "../metering/time.ts";
 import { type Coverage, type Facts, periodFor } from "../policy/match.ts";
 import { Accruing } from "./accruing.ts";
 import type { BalanceChange, Book } from "./book.ts";
@@ -48,13 +48,22 @@ export class Containers implements ContainerEvents {
     const isFree = container.price.rate === 0n && container.idlePrice === 0n;
     if (known === undefined && isFree) return;
     // It was off in between, and nobody has said since when.
-    if (known !== undefined && known.key !== leaseKey(container)) this.#end(known, container.start);
+    if (known !== undefined && known.key !== leaseKey(container))
+      this.#end(known, earliest(container.start, this.#till.now()));
     leases.seen(container, this.#till.now());
   }
 
   off(id: string, stop: Instant): void {
     const known = this.#till.leases.find(id);
-    if (known !== undefined) this.#end(known, stop);
+    // A provider's clock may be ahead: nothing is charged that has not been yet.
+    if (known !== undefined) this.#end(known, earliest(stop, this.#till.now()));
+  }
+
+  only(upstream: string, id: string | undefined): void {
+    for (const lease of this.#till.leases.containers()) {
+      if (lease.about.upstream !== upstream || lease.about.id === id) continue;
+      this.#end(lease, lease.isWatched ? this.#till.now() : lease.sharing.lease.at);
+    }
   }
 
   /** Nobody watched since `last`: whoever ran has ended then, and what came after is a gap, or nothing. */

@@ -62,6 +62,7 @@ class Rig {
   readonly watch: ContainerWatch;
   readonly told: string[] = [];
   readonly states: string[] = [];
+  readonly bugs: unknown[] = [];
   serves: boolean | undefined = true;
   running = 0;
   now = TEN as Instant;
@@ -81,6 +82,8 @@ class Rig {
       isServing: async () => this.serves,
       seen: ({ id, since }, phase) => this.told.push(`${id} ${phase} since ${(since - TEN) / SECOND}`),
       off: (id, stopped) => this.told.push(`${id} off at ${(stopped - TEN) / SECOND}`),
+      only: (id) => this.told.push(`only ${id}`),
+      bug: (error) => this.bugs.push(error),
       changed: ({ kind }: ContainerState) => this.states.push(kind),
       now: () => this.now,
       after: (delay: DurationUs, call: () => void) => {
@@ -116,7 +119,7 @@ test("one that runs is found, whoever started it, and told to the ledger since i
   const rig = new Rig(t);
   await rig.begin(up());
   t.is(rig.state, "ready");
-  t.is(rig.told[0], "c-1 ready since -60");
+  t.deepEqual(rig.told.slice(0, 2), ["only c-1", "c-1 ready since -60"]);
   t.like(rig.watch.view(), { liveSince: TEN - MINUTE, url: "http://127.0.0.1:8000", seenAt: TEN });
   t.is(rig.wait, 60);
 });
@@ -133,7 +136,7 @@ test("one that runs and does not serve is starting, is looked at often, and serv
   rig.serves = false;
   await rig.later(MINUTE);
   t.is(rig.state, "ready");
-  t.deepEqual([...new Set(rig.told)], ["c-1 starting since -60", "c-1 ready since -60"]);
+  t.deepEqual([...new Set(rig.told)], ["only c-1", "c-1 starting since -60", "c-1 ready since -60"]);
   // Another life must show anew that it serves.
   await rig.later(MINUTE, up({ since: (TEN + MINUTE) as Instant }));
   t.is(rig.state, "starting");
@@ -173,7 +176,7 @@ test("one that its provider does not know is gone, and costs no more", async (t)
   await rig.begin(up());
   await rig.later(MINUTE, new Trouble("not_found", "there is no container nim"));
   t.is(rig.state, "failed");
-  t.is(rig.told.at(-1), "c-1 off at 60");
+  t.deepEqual(rig.told.slice(-2), ["c-1 off at 60", "only undefined"]);
 });
 
 test("started and stopped by hand, it is what its provider says", async (t) => {
@@ -192,7 +195,7 @@ test("started and stopped by hand, it is what its provider says", async (t) => {
   t.is(rig.state, "stopping");
   await rig.later(2 * SECOND, off({ stopped: TEN + 3 * SECOND }));
   t.is(rig.state, "off");
-  t.is(rig.told.at(-1), "c-1 off at 3");
+  t.deepEqual(rig.told.slice(-2), ["c-1 off at 3", "only undefined"]);
   t.deepEqual(rig.provider.orders, ["start", "stop"]);
   t.deepEqual(rig.states, ["off", "starting", "ready", "stopping", "off"]);
 });
@@ -286,12 +289,31 @@ test("nobody looks any more once it is let go of", async (t) => {
   t.is(rig.provider.looks, looks);
 });
 
-test("a mistake of an adapter is no trouble of its provider", async (t) => {
+test("a mistake of an adapter is told, changes nothing, and is no end of the looking", async (t) => {
   const rig = new Rig(t);
   await rig.begin(up());
-  rig.provider.says = new TypeError("a bug") as never;
   rig.provider.observe = async () => {
     throw new TypeError("a bug");
   };
-  await t.throwsAsync(rig.watch.look(), { instanceOf: TypeError });
+  await rig.watch.look();
+  t.regex(String(rig.bugs[0]), /a bug/);
+  t.is(rig.state, "ready");
+  t.is(rig.wait, 5);
+});
+
+test("one that was made anew under its name is another one, and the one before is gone", async (t) => {
+  const rig = new Rig(t);
+  await rig.begin(up());
+  await rig.later(MINUTE, up({ id: "c-2", since: (TEN + SECOND) as Instant }));
+  t.deepEqual(rig.told.slice(-2), ["only c-2", "c-2 ready since 1"]);
+});
+
+test("an order that nobody answers changes nothing: what served goes on serving", async (t) => {
+  const rig = new Rig(t);
+  await rig.begin(up());
+  for (const kind of ["unreachable", "timeout", "denied", "throttled", "unauthenticated"] as const) {
+    rig.provider.refuses = new Trouble(kind, "no answer");
+    t.deepEqual(await rig.watch.stop(), { kind: "refused", why: "no answer" });
+    t.is(rig.state, "ready", kind);
+  }
 });

@@ -148,7 +148,8 @@ for (const status of [204, 304]) {
 
 test("an engine that says something else is not believed", async (t) => {
   const { engine, nim } = await rigOf(t);
-  for (const body of [{}, [], "not JSON", inspected({ StartedAt: "soon" }), { Id: "x", State: {} }]) {
+  const odd = [null, {}, [], "not JSON", { Id: "x", State: {} }, { Id: "x", State: { Status: "running" } }];
+  for (const body of [...odd, inspected({ StartedAt: "soon" })]) {
     engine.answers[LOOK] = [200, body];
     await t.throwsAsync(nim.observe(SIGNAL), { instanceOf: Trouble }, JSON.stringify(body));
   }
