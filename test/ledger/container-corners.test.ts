@@ -268,3 +268,38 @@ test("a lease comes off the disk with each part in its own quarter-hour, and wha
     ] as never,
   );
 });
+
+test("a container that was made anew ends the one before it: watched, now; after a restart, when it last was", async (t) => {
+  const house = await houseOf(t, rules);
+  house.accounts.containers.seen(container({ start: house.accounts.now(), upstream: "aws" }));
+  await watch(house, 10);
+  house.accounts.containers.only("aws", "i-0a1");
+  t.is(house.accounts.leases.containers().length, 1, "it is the one");
+  const next = await restarted(t, house, 60 * SECOND);
+  next.accounts.containers.only("aws", "i-0b2");
+  t.deepEqual(next.accounts.leases.containers(), []);
+  next.accounts.containers.seen(container({ id: "i-0b2", start: next.accounts.now(), upstream: "aws" }));
+  await watch(next, 5);
+  next.accounts.containers.only("other", undefined);
+  t.is(next.accounts.leases.containers().length, 1);
+  next.accounts.containers.only("aws", undefined);
+  t.deepEqual(next.accounts.leases.containers(), []);
+  await next.accounts.heartbeat();
+  const idle = rows(
+    next.folder,
+    "SELECT sum(elapsed) AS time FROM entries WHERE kind IN ('idle', 'startup')",
+  );
+  t.is(idle[0]?.time, BigInt(15 * SECOND), "nobody is charged for the time in between");
+  isRight(t, next, "after it");
+});
+
+test("a provider's clock that is ahead is not charged for", async (t) => {
+  const house = await houseOf(t, rules);
+  house.accounts.containers.seen(container({ start: house.accounts.now() }));
+  await watch(house, 5);
+  house.accounts.containers.off("i-0a1", later(house.accounts.now(), durationUs(300_000_000)));
+  await house.accounts.heartbeat();
+  const idle = rows(house.folder, "SELECT sum(elapsed) AS time FROM entries WHERE kind = 'idle'");
+  t.is(idle[0]?.time, BigInt(5 * SECOND));
+  isRight(t, house, "after it");
+});
