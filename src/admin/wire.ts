@@ -186,6 +186,7 @@ function candidateWire(candidate: CandidateExplanation): decision.CandidateQuote
     estimate_usd: formatUsd(candidate.estimate),
     hold_usd: formatUsd(candidate.hold),
     rank_usd: formatUsd(candidate.rank),
+    marginal_usd: candidate.marginal === undefined ? null : formatUsd(candidate.marginal),
     time_us: candidate.time,
     time_source: candidate.timeSource ?? null,
     in_flight: candidate.inFlight,

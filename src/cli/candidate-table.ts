@@ -38,7 +38,12 @@ export function candidateTable(explanation: Explanation, chosen: string, { out }
     }),
   );
   const times = explanation.candidates.flatMap(timeText);
-  return times.length === 0 ? shown : `${shown}\nTimes: ${times.join("; ")}.`;
+  const own = explanation.candidates.flatMap(marginalText);
+  return [
+    shown,
+    ...(times.length === 0 ? [] : [`Times: ${times.join("; ")}.`]),
+    ...(own.length === 0 ? [] : [`To the studio: ${own.join("; ")}.`]),
+  ].join("\n");
 }
 
 /** Where an expected time comes from; records of earlier versions do not say. */
@@ -46,6 +51,13 @@ function timeText(candidate: CandidateQuote): readonly string[] {
   const { time_us, time_source } = candidate;
   if (time_source === null) return [];
   return [`${nameOf(candidate)} ${elapsed(time_us)}, ${time_source.replace(/;/g, ",")}`];
+}
+
+/** Where the studio's own bill grows by another amount than the request pays. */
+function marginalText(candidate: CandidateQuote): readonly string[] {
+  const { estimate_usd, marginal_usd } = candidate;
+  if (marginal_usd === null || marginal_usd === estimate_usd) return [];
+  return [`${nameOf(candidate)} adds ${marginal_usd} USD to what its machine costs anyway`];
 }
 
 /** "flux-local", or "flux-local: flux-schnell" where it would serve the fallback model. */

@@ -56,7 +56,7 @@ export type Edited =
 
 export interface EditParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox">;
+  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox" | "turns">;
   readonly store: Pick<SqliteStore, "adjust" | "setSwitch">;
   readonly log: Pick<Logger, "info" | "warn">;
   now(): Instant;
@@ -130,7 +130,9 @@ export class BudgetEdits {
     if (change.kind === "set") return this.#parts.rewrite(change);
     if (change.kind === "remove") return this.#rewritten(change, "removed");
     if (!budget.enabled) return refused(`budget ${change.budget} is not enabled: it counts nothing`);
-    return change.kind === "reset" ? this.#reset(change, by, reason) : this.#raise(change, by, reason);
+    if (change.kind === "raise") return this.#raise(change, by, reason);
+    // A policy that is put in force meanwhile would not know of it.
+    return this.#parts.accounts.turns.take(() => this.#reset(change, by, reason));
   }
 
   #create(change: PolicyChange & { kind: "create" }, isThere: boolean): Promise<Edited> | Edited {

@@ -19,7 +19,7 @@ import type { ReloadRecord } from "./reload-record.ts";
 
 export interface ReloadParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit" | "book">;
+  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit" | "book" | "turns">;
   readonly plane: DataPlane;
   readonly containers: Pick<Containers, "follow">;
   readonly log: Logger;
@@ -49,13 +49,16 @@ export class Reload implements PolicyListener {
   async adopt(read: ReadPolicy): Promise<void> {
     const { inForce, accounts, plane, log, now } = this.#parts;
     const before = inForce.file.policy;
-    const putInForce = await accounts.prepare(read.policy);
-    // Limits and routing turn in the same tick: no request is decided by one and held by the other.
-    putInForce();
-    const hasSwitchEnded = inForce.adopt(read, now());
-    accounts.relimit(inForce.policy);
-    this.#parts.containers.follow(inForce.policy);
-    plane.turn();
+    const hasSwitchEnded = await accounts.turns.take(async () => {
+      const putInForce = await accounts.prepare(read.policy);
+      // Limits and routing turn in the same tick: no request is decided by one and held by the other.
+      putInForce();
+      const hasEnded = inForce.adopt(read, now());
+      accounts.relimit(inForce.policy);
+      this.#parts.containers.follow(inForce.policy);
+      plane.turn();
+      return hasEnded;
+    });
     if (hasSwitchEnded) await this.#parts.endSwitch();
     const balances = balanceChanges(before, read.policy, accounts.book, now());
     const changes = [...diffPolicies(before, read.policy), ...balances];

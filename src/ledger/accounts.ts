@@ -30,6 +30,7 @@ import type { StoredContainer } from "./container-lease.ts";
 import { Containers, type ContainerTill } from "./containers.ts";
 import { Folding } from "./folding.ts";
 import type { HeldRow, OpenHold, Owner } from "./held.ts";
+import { InTurn } from "./in-turn.ts";
 import { Leases } from "./leases.ts";
 import { newHold, reserveWrite } from "./new-hold.ts";
 import { Outbox } from "./outbox.ts";
@@ -67,6 +68,8 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly containers: Containers;
   readonly outbox: Outbox;
   readonly allocations: Allocations;
+  /** A reset, or a policy that is put in force: each looks at what the other makes. */
+  readonly turns = new InTurn();
   /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
   stopped: SpendingStop | undefined;
   /** Told of what is not sent, in the tick of the decision: it must only take note. */

@@ -21,8 +21,11 @@ interface Reset {
   readonly start: bigint;
   readonly end: bigint;
   readonly amount: bigint;
+  readonly at: bigint;
   /** It forgave entries up to this one. */
   readonly entries: bigint;
+  /** Whether idle of before it was taken back after it: what it forgave of that is not forgiven twice. */
+  readonly isLess: boolean;
 }
 
 /** `fold`: how each was counted; as the ledger says, unless it is only to be. */
@@ -45,10 +48,11 @@ function forgivenOf(
 ): readonly Forgiven[] {
   const resets = resetsOf(database, question);
   if (resets.length === 0) return [];
-  const isOwn = ({ ground, start, end, entries }: Reset) =>
+  const isOwn = ({ ground, start, end, entries, isLess }: Reset) =>
     ground === question.key &&
     start === BigInt(question.start) &&
     end === BigInt(question.end) &&
+    !isLess &&
     // Counted anew since, it may not have all entries that the reset has seen.
     (fold === undefined || fold.seq <= entries);
   const sums = resets.every(isOwn) ? ownSums(resets) : entrySums(database, question, resets, fold);
@@ -66,16 +70,21 @@ interface Sum {
 /** Of this period, newest first. */
 function resetsOf(database: DatabaseSync, { budget, unit, start }: ForgivenQuestion): readonly Reset[] {
   const statement = database.prepare(
-    `SELECT value, account, start, end, -amount AS amount,
-       coalesce(entries, (SELECT max(seq) FROM entries WHERE entries.at < adjustments.at), 0) AS entries
-     FROM adjustments LEFT JOIN adjustment_marks USING (seq)
-     WHERE budget = ? AND unit = ? AND adjustments.at >= ? ORDER BY seq DESC`,
+    `WITH resets AS (
+       SELECT seq, value, account, start, end, -amount AS amount, at,
+         coalesce(entries, (SELECT max(seq) FROM entries WHERE entries.at < adjustments.at), 0) AS entries
+       FROM adjustments LEFT JOIN adjustment_marks USING (seq)
+       WHERE budget = ? AND unit = ? AND adjustments.at >= ?)
+     SELECT *, EXISTS (SELECT 1 FROM entries WHERE entries.seq > resets.entries AND entries.at < resets.at
+       AND kind = 'adjusted' AND request IS NULL AND entries.amount < 0) AS less
+     FROM resets ORDER BY seq DESC`,
   );
   statement.setReadBigInts(true);
   return statement.all(budget, unit, start).map((row) => {
     const { value, account } = row as unknown as Reset;
+    const isLess = row.less === 1n;
     const ground = value === null ? account : account.slice(0, -(value.length + 1));
-    return { ...(row as unknown as Reset), ground };
+    return { ...(row as unknown as Reset), ground, isLess };
   });
 }
 
@@ -128,13 +137,14 @@ function entrySums(
   }));
 }
 
-/** The entries that it forgave. */
-function scopeOf({ ground, value, start, end, entries }: Reset): readonly Where[] {
+/** The entries that it forgave, and what was taken back of them since. */
+function scopeOf({ ground, value, start, end, at, entries }: Reset): readonly Where[] {
   const name = readGround(ground);
   if (name === undefined) return [];
   const covered = coveredBy(name);
   const ofValue = value === null ? "" : `AND ${valueSql(name.per)} = ?`;
-  const values: SQLInputValue[] = [entries, start, end, ...covered.values];
+  const values: SQLInputValue[] = [entries, at, start, end, ...covered.values];
   if (value !== null) values.push(value);
-  return [{ sql: `seq <= ? AND at >= ? AND at < ? AND ${covered.sql} ${ofValue}`, values }];
+  const seen = "(seq <= ? OR (kind = 'adjusted' AND request IS NULL AND amount < 0 AND at < ?))";
+  return [{ sql: `${seen} AND at >= ? AND at < ? AND ${covered.sql} ${ofValue}`, values }];
 }

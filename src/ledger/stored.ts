@@ -76,6 +76,7 @@ const candidateAs = (turn: Turn) => (one: CandidateExplanation) => ({
   estimate: turn(one.estimate),
   hold: turn(one.hold),
   rank: turn(one.rank),
+  ...(one.marginal !== undefined && { marginal: turn(one.marginal) }),
   budgets: one.budgets.map(budgetAs(turn)),
 });
 

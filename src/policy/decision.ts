@@ -217,6 +217,8 @@ export interface CandidateExplanation {
   readonly estimate: NanoUsd;
   readonly hold: NanoUsd;
   readonly rank: NanoUsd;
+  /** What the studio's own bill grows by; absent in records of earlier versions. */
+  readonly marginal?: NanoUsd;
   readonly time: DurationUs;
   /** "learned from 12 requests"; ledgers of before 2026-12 do not say. */
   readonly timeSource?: string | undefined;

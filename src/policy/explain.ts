@@ -16,6 +16,7 @@ import type {
 } from "./decision.ts";
 import { describeSource as describeExpected } from "./expect.ts";
 import { hindranceText } from "./hindrance.ts";
+import { marginalOf } from "./marginal.ts";
 import type { Policy } from "./policy.ts";
 
 /** A candidate, what its budgets are asked for, and which of them cannot give it. */
@@ -88,6 +89,7 @@ function explainCandidate(one: Judged, view: Balances, chosen: Judged | undefine
     estimate: quote.amount,
     hold: quote.hold,
     rank: quote.rank,
+    marginal: marginalOf(quote),
     time: quote.time,
     timeSource: describeTime(quote),
     inFlight: quote.inFlight,

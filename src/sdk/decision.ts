@@ -28,6 +28,9 @@ export const CandidateQuote = z
     estimate_usd: usd,
     hold_usd: usd.describe("What is set aside before the request is sent."),
     rank_usd: usd.describe("What candidates are compared by."),
+    marginal_usd: usd
+      .nullable()
+      .describe("What the studio's own bill grows by if it runs there; null in records of earlier versions."),
     time_us: durationUs.describe("How long it is expected to take."),
     time_source: z
       .string()

@@ -211,5 +211,10 @@ for (const restarts of [false, true]) {
     house.accounts.containers.seen(container(next));
     await watch(house, 3);
     t.is(seen(), quantityOf(usd("0.003")));
+    // The restart finds it all on disk: what is forgiven, what was taken back, and what is new.
+    house.accounts.containers.off("i-2", house.accounts.now());
+    const last = await restarted(t, house);
+    const found = budgetStates(last.policy, last.accounts.book, last.accounts.now())[0]?.settled;
+    t.is(found, quantityOf(usd("0.003")));
   });
 }
