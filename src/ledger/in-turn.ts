@@ -1,4 +1,4 @@
-// One at a time, in the order of the calls: for whoever looks, waits for the disk, and then changes something.
+// One at a time, in the order of the calls: for whoever looks, waits for the disk, then changes something.
 
 export class InTurn {
   #last: Promise<unknown> = Promise.resolve();
