@@ -77,7 +77,10 @@ export class MoneyLine {
       const isIdle =
         wait.money !== undefined &&
         wait.wishes.some(
-          ({ claims }) => !shares(claims) && claims.every((claim) => claim.end > view.at && has(view, claim)),
+          // Of budgets that do not make it wait it needs the same, and has no claim to.
+          ({ claims, others: needs }) =>
+            !shares(claims) &&
+            [...claims, ...needs].every((claim) => claim.end > view.at && has(view, claim)),
         );
       const since = isIdle ? (this.#idleSince.get(id) ?? view.at) : undefined;
       if (since === undefined) this.#idleSince.delete(id);
