@@ -85,7 +85,8 @@ function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly
     if (hadLeft) account.overcharged += chargedOf(writes, [held]);
     if (hadLeft && !goesOn) continue;
     const from = Math.max(join?.start ?? Math.max(disk.heartbeat, held.at), t);
-    const rate = held.price.kind === "hour" ? held.price.rate : 0n;
+    const asked = held.rebased?.price ?? held.price;
+    const rate = asked.kind === "hour" ? asked.rate : 0n;
     moves.push({ at: from, make: () => lease.join(held.id, rate, from) });
     if (left !== undefined) moves.push({ at: left, make: () => lease.leave(held.id, left) });
   }
