@@ -73,8 +73,9 @@ export class Containers implements Machines {
     return [...this.#watched.values()].map(({ upstream, watch }) => ({ upstream, view: watch.view() }));
   }
 
-  view(upstream: string): ContainerView | undefined {
-    return this.#watched.get(upstream)?.watch.view();
+  find(id: string): ListedContainer | undefined {
+    const found = this.#watched.get(id);
+    return found && { upstream: found.upstream, view: found.watch.view() };
   }
 
   /** Undefined: no container of that upstream is watched. */

@@ -54,8 +54,8 @@ export function openContainers({ fleet, ledger, plane, log, now }: ContainerPart
     random: Math.random,
   });
   fleet.locate = (upstream) => {
-    const view = containers.view(upstream);
-    return view && { url: view.url, down: whyDown(upstream, view) };
+    const found = containers.find(upstream);
+    return found && { url: found.view.url, down: whyDown(found) };
   };
   return {
     containers,
@@ -87,14 +87,16 @@ function tell(ledger: ContainerEvents, upstream: Upstream, up: Up, phase: "start
   ledger.seen({ ...what, machine, provider, tier, upstream: id });
 }
 
-/** Of one that nobody has answered for yet nothing is known: it may serve. */
-function whyDown(upstream: string, { state, why }: ListedContainer["view"]): string | undefined {
+/** Of one that nobody has answered for yet nothing is known: it may serve, where it has an address. */
+function whyDown({ upstream, view: { state, url, why } }: ListedContainer): string | undefined {
   switch (state.kind) {
     case "unknown":
+      if (url !== undefined || upstream.url !== undefined) return undefined;
+      return `nobody has told where its container is: ${why ?? "it is being looked for"}`;
     case "ready":
       return undefined;
     case "off":
-      return `its container is off: \`budgetguard nodes start ${upstream}\` starts it`;
+      return `its container is off: \`budgetguard nodes start ${upstream.id}\` starts it`;
     case "failed":
       return `its container has failed: ${why}`;
     default:

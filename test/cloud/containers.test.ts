@@ -76,7 +76,7 @@ test("who is in the policy is watched, told of and ordered about; who has no con
       ["b", "off"],
     ],
   );
-  t.is(engine.containers.view("plain"), undefined);
+  t.is(engine.containers.find("plain"), undefined);
   t.is(await engine.containers.order("start", "plain"), undefined);
   t.deepEqual(await engine.containers.order("start", "b"), { kind: "ordered" });
   t.deepEqual(engine.orders, ["start b"]);
