@@ -3,7 +3,9 @@
 // shrinks otherwise.
 
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
-import { formatInstant } from "../../src/metering/time.ts";
+import { factsOfContainer } from "../../src/ledger/container.ts";
+import { formatInstant, type Instant } from "../../src/metering/time.ts";
+import { coveringContainer, periodFor } from "../../src/policy/match.ts";
 import { type Budget, isEnforcing, type Policy } from "../../src/policy/policy.ts";
 import { belongsTo, unitOf } from "./checks.ts";
 
@@ -37,7 +39,7 @@ function excesses(accounts: LocalAccounts, policy: Policy) {
   const found: (Found & { readonly budget: Budget; readonly unit: string })[] = [];
   const view = accounts.view();
   const enforcing = policy.budgets.filter(isEnforcing);
-  for (const { account, start } of accounts.book.all()) {
+  for (const { account, start } of counted(accounts, policy)) {
     const balance = view.balance(account, start);
     if (balance.held < 0n) throw new Error(`${account} holds less than nothing: ${balance.held}`);
     const taken = balance.settled + balance.held;
@@ -53,4 +55,18 @@ function excesses(accounts: LocalAccounts, policy: Policy) {
     }
   }
   return found;
+}
+
+/** What the book has, and what counts a container of which nothing is posted yet. */
+function counted(accounts: LocalAccounts, policy: Policy) {
+  const { at } = accounts.view();
+  const all = new Map<string, { readonly account: string; readonly start: Instant }>();
+  for (const { about } of accounts.leases.containers()) {
+    for (const { account, ground } of coveringContainer(policy, factsOfContainer(about))) {
+      const { start } = periodFor(ground, at);
+      all.set(`${start}|${account}`, { account, start });
+    }
+  }
+  for (const { account, start } of accounts.book.all()) all.set(`${start}|${account}`, { account, start });
+  return all.values();
 }
