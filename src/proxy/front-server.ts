@@ -40,6 +40,7 @@ const MOST_PIPELINED = 16;
 export function createFrontServer(options: FrontServerOptions): Server {
   const { serve, tunnel, connected, certificate, requestsPerConnection = MOST_REQUESTS } = options;
   const busy = new WeakMap<Socket, number>();
+  const brought = new WeakMap<Socket, number>();
   const http = {
     ...HTTP,
     // In the middle of another request's reply a 101 would be taken for a part of it.
@@ -52,6 +53,10 @@ export function createFrontServer(options: FrontServerOptions): Server {
     const { socket } = request;
     const count = (busy.get(socket) ?? 0) + 1;
     busy.set(socket, count);
+    const all = (brought.get(socket) ?? 0) + 1;
+    brought.set(socket, all);
+    // Node says so of the last one, and leaves the closing to a client that may never do it.
+    if (all >= requestsPerConnection) response.shouldKeepAlive = false;
     const leave = () => busy.set(socket, (busy.get(socket) ?? 1) - 1);
     // One that was answered before its body was there lasts until that is read.
     response.once("close", () => (request.complete ? leave() : request.once("close", leave)));

@@ -274,7 +274,7 @@ test("one connection brings a bounded number of requests, and the last of them s
     const replies = await client.until((text) => text.split("served").length === index + 2);
     t.regex(replies.slice(replies.lastIndexOf("HTTP/1.1")), new RegExp(`\r\nConnection: ${connection}\r\n`));
   }
-  t.is(await client.closed, "end");
+  t.is(await within(13_000, client.closed, "the end of the connection"), "end");
 });
 
 test("of clients that are slow with their headers none keeps a connection, however it trickles", async (t) => {
