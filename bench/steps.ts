@@ -145,8 +145,7 @@ function makeTellers(task: Task, write: (text: string) => void) {
   const [duration, overhead] = [1_234 as DurationUs, 567 as DurationUs];
   const which = { model: task.model, provider: "other", upstream: "up", outcome: "relayed" } as const;
   const tokens = { input: 0, output: 0 };
-  const observe = () =>
-    metrics.observe({ ...which, succeeded: true, images: 1, tokens, duration, overhead, charged });
+  const observe = () => metrics.observe({ ...which, succeeded: true, images: 1, tokens, duration, overhead });
   const line = () =>
     accessLog.line({
       ...which,

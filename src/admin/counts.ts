@@ -23,6 +23,8 @@ export interface Series {
   readonly labels: SeriesLabels;
   readonly outcomes: Map<Outcome, number>;
   readonly costs: Map<CostKind, NanoUsd>;
+  /** For how long a container was up, paid for and unused, in microseconds. */
+  idle: number;
   readonly tokens: { input: number; output: number };
   readonly duration: Distribution;
 }
@@ -135,6 +137,7 @@ export function seriesOf(counts: Counts, labels: SeriesLabels): Series {
     labels,
     outcomes: new Map(),
     costs: new Map(),
+    idle: 0,
     tokens: { input: 0, output: 0 },
     duration: new Distribution(WORK_BOUNDS),
   };

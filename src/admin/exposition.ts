@@ -5,13 +5,17 @@ import { Registry } from "prom-client";
 import type { PriceSource } from "../metering/price.ts";
 import { between, type Instant, instantUs, SECOND } from "../metering/time.ts";
 import { writeBudgets } from "./budget-gauges.ts";
+import { writeContainers } from "./container-gauges.ts";
 import type { Counts } from "./counts.ts";
 import { dollars } from "./dollars.ts";
 import type { House } from "./house.ts";
 import { type Page, pageOf, type Sample } from "./page.ts";
 
 /** What a scrape reads from the house. */
-export type Readings = Pick<House, "status" | "policy" | "estimateErrors" | "stopped">;
+export type Readings = Pick<
+  House,
+  "status" | "policy" | "estimateErrors" | "stopped" | "containers" | "leaseImbalance"
+>;
 
 export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -23,6 +27,7 @@ export function exposition(counts: Counts, readings: Readings): Promise<string> 
   writeEstimates(page, readings);
   writeGenerations(page, counts);
   writeBudgets(page, counts, readings);
+  writeContainers(page, counts, readings);
   writeAlerts(page, counts);
   writePolicy(page, readings);
   writeHouse(page, counts, readings);

@@ -15,11 +15,11 @@ import type { SpendingStop } from "../policy/spending.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
 import type { BudgetExplained } from "./budget-account.ts";
-import type { ContainerOrdered, ContainerRow } from "./container-row.ts";
+import type { ContainerHouse } from "./container-row.ts";
 import type { CredentialsState } from "./credential-routes.ts";
 import type { PriceHouse } from "./price-book.ts";
 
-export interface House extends PriceHouse {
+export interface House extends PriceHouse, ContainerHouse {
   status(): HouseStatus;
   ready(): Ready;
   policy(): PolicyState;
@@ -59,10 +59,6 @@ export interface House extends PriceHouse {
   alerts(query: AlertsAsked): Promise<AlertsFound>;
   /** Durable once it resolves; undefined where there is none of this id. Who did it first stays. */
   acknowledgeAlert(id: string, by: string): Promise<AlertRecord | undefined>;
-  /** Those that are watched, in the policy's order. */
-  containers(): readonly ContainerRow[];
-  /** Undefined: none of that upstream is watched. */
-  orderContainer(command: "start" | "stop", upstream: string): Promise<ContainerOrdered | undefined>;
   createToken(id: string, role: Role): Promise<TokenMade>;
 }
 

@@ -1,7 +1,7 @@
 // Counts what happens, for Prometheus. Counting is a few additions, because it stands in every request's way;
 // everything else waits until somebody scrapes.
 
-import { add, type NanoUsd } from "../metering/money.ts";
+import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import type { DurationUs } from "../metering/time.ts";
 import type { Outcome } from "../policy/admission.ts";
 import type { Action } from "../policy/policy.ts";
@@ -25,7 +25,13 @@ export interface Observation extends Ended {
   readonly duration: DurationUs;
   /** The part of it that was the gateway's own; undefined where nothing was sent. */
   readonly overhead: DurationUs | undefined;
-  readonly charged: NanoUsd;
+}
+
+/** An entry of the ledger, once it is durable. */
+export interface Posted extends SeriesLabels {
+  readonly kind: CostKind;
+  readonly amount: NanoUsd;
+  readonly elapsed: DurationUs;
 }
 
 interface Ended {
@@ -44,8 +50,8 @@ interface Ended {
 
 /** What the ledger remembers at start, so that counters go on where they stopped. */
 export interface Remembered {
-  readonly requests: readonly (Ended & { readonly count: number; readonly charged: NanoUsd })[];
-  readonly charges: readonly (SeriesLabels & { readonly kind: CostKind; readonly amount: NanoUsd })[];
+  readonly requests: readonly (Ended & { readonly count: number })[];
+  readonly posted: readonly Posted[];
   readonly decisions: readonly { readonly action: Action; readonly budget: string; readonly count: number }[];
 }
 
@@ -54,19 +60,18 @@ export class Metrics {
   readonly #counts = noCounts();
 
   observe(event: Observation): void {
-    this.#count(event, 1, event.charged);
+    this.#count(event, 1);
     seriesOf(this.#counts, labelsOf(event)).duration.observe(event.duration);
     if (event.overhead !== undefined) this.#counts.overhead.observe(event.overhead);
     if (event.succeeded) this.#counts.generations.latency.observe(event.duration);
   }
 
-  /**
-   * Money that no ended request carries: a container's own, a slice of a tunnel, an amount that was set aside
-   * by hand and spent. Amounts < 0 correct the ledger, not these counters.
-   */
-  charge(kind: CostKind, place: Pick<Ended, "model" | "provider" | "upstream">, amount: NanoUsd): void {
-    if (amount <= 0n) return;
-    addCost(seriesOf(this.#counts, labelsOf(place)), kind, amount);
+  /** Each entry that charges something, once. Amounts < 0 correct the ledger, not these counters. */
+  posted({ kind, amount, elapsed, ...labels }: Posted): void {
+    if (amount < 0n) return;
+    const series = seriesOf(this.#counts, labels);
+    addCost(series, kind, amount);
+    if (kind === "idle") series.idle += elapsed;
     const { generations } = this.#counts;
     if (kind === "request") generations.cost = add(generations.cost, amount);
   }
@@ -108,9 +113,9 @@ export class Metrics {
   }
 
   /** Called once, before the first request. */
-  restore({ requests, charges, decisions }: Remembered): void {
-    for (const row of requests) this.#count(row, row.count, row.charged);
-    for (const row of charges) this.charge(row.kind, row, row.amount);
+  restore({ requests, posted, decisions }: Remembered): void {
+    for (const row of requests) this.#count(row, row.count);
+    for (const row of posted) this.posted(row);
     for (const row of decisions) this.decision(row.action, row.budget, row.count);
   }
 
@@ -119,14 +124,13 @@ export class Metrics {
     return exposition(this.#counts, readings);
   }
 
-  #count(event: Ended, count: number, charged: NanoUsd): void {
+  #count(event: Ended, count: number): void {
     const series = seriesOf(this.#counts, labelsOf(event));
     addCount(series.outcomes, event.outcome, count);
-    addCost(series, "request", charged);
+    addCost(series, "request", ZERO_USD);
     series.tokens.input += event.tokens.input;
     series.tokens.output += event.tokens.output;
     const { generations } = this.#counts;
-    generations.cost = add(generations.cost, charged);
     generations.images += event.images;
     if (event.succeeded) addCount(generations.succeeded, series.labels.model, count);
     else if (isGeneration(event.outcome)) addCount(generations.failed, series.labels.model, count);

@@ -16,6 +16,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { Sessions } from "../policy/sessions.ts";
 import { systemClock } from "./clock.ts";
 import type { Logger } from "./log.ts";
+import { counted } from "./posted.ts";
 import { remembered } from "./restore.ts";
 
 const HEARTBEAT_MS = 1000;
@@ -68,7 +69,8 @@ export async function openBooks(
   const { balances, tracked, containers, holds: allocations } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
   const known = { balances, allocations, tracked, containers };
-  const accounts = new LocalAccounts({ store, clock, owner, policy, ...known, onTrouble, learn });
+  const told = { store: counted(store, metrics), onTrouble, learn };
+  const accounts = new LocalAccounts({ ...told, ...known, clock, owner, policy });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);

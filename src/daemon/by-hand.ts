@@ -1,6 +1,5 @@
 // What operators do to budgets by hand, wired: edits and allocations. API and command line ask here.
 
-import type { Metrics } from "../admin/metrics.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Alerts } from "./alerts.ts";
 import type { Books } from "./books.ts";
@@ -22,13 +21,12 @@ export interface ByHandParts extends RewriteParts {
   readonly inForce: InForce;
   readonly plane: Pick<DataPlane, "turn" | "balances">;
   readonly alerts: Pick<Alerts, "sweep">;
-  readonly metrics: Pick<Metrics, "charge">;
   readonly log: Logger;
   now(): Instant;
 }
 
 export function openByHand(parts: ByHandParts): ByHand {
-  const { books, inForce, plane, alerts, metrics, log, now } = parts;
+  const { books, inForce, plane, alerts, log, now } = parts;
   const { accounts, store, stored } = books;
   const turn = () => {
     plane.turn();
@@ -38,10 +36,6 @@ export function openByHand(parts: ByHandParts): ByHand {
   const raises = parseRaises(stored.switches.get(RAISES));
   return {
     edits: new BudgetEdits({ inForce, accounts, store, log, now, after, turn, rewrite }, raises),
-    allocations: new ManualAllocations({
-      ...{ accounts, log, balances: () => plane.balances() },
-      charged: ({ model = "", provider, upstream }, amount) =>
-        metrics.charge("request", { model, provider, upstream }, amount),
-    }),
+    allocations: new ManualAllocations({ accounts, log, balances: () => plane.balances() }),
   };
 }

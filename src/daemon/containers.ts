@@ -7,26 +7,30 @@ import { DockerContainer } from "../cloud/docker.ts";
 import { DockerEngine } from "../cloud/docker-engine.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import type { ContainerEvents } from "../ledger/container.ts";
+import type { LedgerReader } from "../ledger/reader.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Upstream } from "../policy/policy.ts";
 import { after, type DataPlane } from "./data-plane.ts";
+import { LeaseCheck } from "./lease-check.ts";
 import type { Logger } from "./log.ts";
 
 export interface ContainerParts {
   readonly fleet: Fleet;
   readonly ledger: ContainerEvents;
   readonly plane: Pick<DataPlane, "isServing" | "turn">;
+  readonly reader: LedgerReader;
   readonly log: Logger;
   now(): Instant;
 }
 
 export interface HouseContainers {
   readonly containers: Containers;
+  readonly leases: LeaseCheck;
   close(): Promise<void>;
 }
 
-export function openContainers({ fleet, ledger, plane, log, now }: ContainerParts): HouseContainers {
+export function openContainers({ fleet, ledger, plane, reader, log, now }: ContainerParts): HouseContainers {
   const engines = new Map<string, DockerEngine>();
   const adapterFor = (container: Container): Adapter | undefined => {
     if (container.kind !== "docker") return undefined;
@@ -57,9 +61,12 @@ export function openContainers({ fleet, ledger, plane, log, now }: ContainerPart
     const found = containers.find(upstream);
     return found && { url: found.view.url, down: whyDown(found) };
   };
+  const leases = new LeaseCheck({ reader, log, after });
   return {
     containers,
+    leases,
     close: async () => {
+      leases.close();
       containers.close();
       await Promise.all([...engines.values()].map((engine) => engine.close()));
     },

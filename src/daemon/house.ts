@@ -36,6 +36,7 @@ import type { ByHand } from "./by-hand.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { explainBudget } from "./explain-budget.ts";
 import type { InForce } from "./in-force.ts";
+import type { LeaseCheck } from "./lease-check.ts";
 import { acceptClock, clockState } from "./ledger-time.ts";
 import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
@@ -58,6 +59,7 @@ export interface HouseParts {
   readonly learning: Learning;
   readonly fleet: Fleet;
   readonly containers: Pick<Containers, "list" | "order">;
+  readonly leases: Pick<LeaseCheck, "found">;
   readonly running: Running;
   readonly plane: Pick<DataPlane, "waiting" | "placeOf" | "turn">;
   readonly tokens: Tokens;
@@ -112,6 +114,7 @@ export function makeHouse(parts: HouseParts): House {
     acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
     containers: () =>
       parts.containers.list().map((one) => containerState(one, parts.fleet.inFlight(one.upstream.id))),
+    leaseImbalance: () => parts.leases.found,
     orderContainer: (command, id) => parts.containers.order(command, id),
     prices: () => parts.prices.book(),
     updatePrices: (sources) => parts.prices.update(sources),

@@ -114,7 +114,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const { listen, version } = options;
   const plane = new DataPlane({ ...rooms, running, accessLog, listen, version });
   const life: Life = { isStopping: false, reload: nothing, reprice: nothing };
-  const nodes = openContainers({ ...rooms, ledger: books.accounts.containers, plane });
+  const nodes = openContainers({ ...rooms, ledger: books.accounts.containers, reader: books.reader, plane });
   const spending = openSpending(rooms, plane, running, nodes);
   const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
   const turns = new PeriodTurns({ log, now, policy: () => inForce.policy });
@@ -227,7 +227,7 @@ function openAdmin(rooms: Rooms, served: Served, life: Life): Admin {
     learning: books.learning,
     policyPath: options.policyPath,
     parser,
-    containers: served.nodes.containers,
+    ...served.nodes,
     listeners: () => served.plane.listening(),
     isStopping: () => life.isStopping,
   });

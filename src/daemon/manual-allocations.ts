@@ -28,8 +28,6 @@ export type AllocationRefused = { readonly kind: "refused"; readonly why: string
 export interface AllocationParts {
   readonly accounts: Pick<LocalAccounts, "allocations" | "onExpired">;
   readonly log: Pick<Logger, "info">;
-  /** It was spent, and no request tells of it. */
-  charged(facts: Facts, amount: NanoUsd): void;
   /** The live ones, beside what those who wait have a claim to. */
   balances(): Balances;
 }
@@ -72,7 +70,6 @@ export class ManualAllocations {
     if (amount < ZERO_USD) return { kind: "refused", why: "what was spent is no less than 0" };
     const done = await this.#parts.accounts.allocations.settle(id, amount);
     if (done.kind === "ended") {
-      this.#parts.charged(done.row.facts, amount);
       const spent = { ended_by: by, settled_usd: formatUsd(amount) };
       this.#parts.log.info({ ...told(done.row), ...spent }, "an allocation was settled");
     }

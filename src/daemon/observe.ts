@@ -40,7 +40,6 @@ export function observeTask({ metrics, accessLog, now }: Observer, event: TaskEn
     tokens: (succeeded ? sent?.ending.tokens : undefined) ?? NO_TOKENS,
     duration: between(event.at, at),
     overhead: overheadOf(event, at),
-    charged,
   });
   accessLog.line({
     at,

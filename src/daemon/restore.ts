@@ -5,14 +5,7 @@ import type { LedgerReader } from "../ledger/reader.ts";
 import { EPOCH, FOREVER } from "../metering/time.ts";
 import { OUTCOMES } from "../policy/admission.ts";
 import { ACTIONS } from "../policy/policy.ts";
-
-const KINDS = {
-  startup: "startup",
-  idle: "idle",
-  minimum: "minimum",
-  gap: "gap",
-  adjusted: "adjustment",
-} as const;
+import { costKindOf } from "./posted.ts";
 
 export async function remembered(reader: LedgerReader): Promise<Remembered> {
   const all = { from: EPOCH, to: FOREVER, where: {} };
@@ -21,33 +14,27 @@ export async function remembered(reader: LedgerReader): Promise<Remembered> {
     reader.sums({ ...all, by: "decision" }),
   ]);
   const requests: Remembered["requests"][number][] = [];
-  const charges: Remembered["charges"][number][] = [];
+  const posted: Remembered["posted"][number][] = [];
   for (const row of series) {
-    // A part of a request that another part counts.
-    if (row.requests === 0 && row.amount === 0n) continue;
     const [model = "", provider, upstream, kind = "", outcome, success] = JSON.parse(row.value) as string[];
-    const labels = { model, provider: provider || "none", upstream: upstream || "none" };
+    const labels = { model: model || "none", provider: provider || "none", upstream: upstream || "none" };
+    const cost = costKindOf(kind);
+    if (cost !== undefined) posted.push({ ...labels, kind: cost, amount: row.amount, elapsed: row.elapsed });
     const known = OUTCOMES.find((one) => one === outcome);
-    if (kind in KINDS)
-      charges.push({ ...labels, kind: KINDS[kind as keyof typeof KINDS], amount: row.amount });
-    // Of a tunnel, posted by slice: how it ended its last entry says.
-    else if (kind === "settled" && outcome === "")
-      charges.push({ ...labels, kind: "request", amount: row.amount });
-    else if (known !== undefined) {
-      requests.push({
-        model,
-        provider: provider || undefined,
-        upstream: upstream || undefined,
-        outcome: known,
-        succeeded: Number(success) === 1,
-        images: row.images,
-        tokens: row.tokens,
-        count: row.requests,
-        charged: row.amount,
-      });
-    }
+    // A part of a request that another part counts.
+    if (row.requests === 0 || known === undefined) continue;
+    requests.push({
+      model,
+      provider: provider || undefined,
+      upstream: upstream || undefined,
+      outcome: known,
+      succeeded: Number(success) === 1,
+      images: row.images,
+      tokens: row.tokens,
+      count: row.requests,
+    });
   }
-  return { requests, charges, decisions: decided.flatMap(decisionOf) };
+  return { requests, posted, decisions: decided.flatMap(decisionOf) };
 }
 
 function decisionOf(row: {

@@ -8,6 +8,7 @@ import { type AlertsQuestion, alert, alertMemory, alerts } from "./alert-rows.ts
 import { hours, type RecordsQuestion, record, records, type SumsQuestion, sums, turns } from "./queries.ts";
 import { type SpentQuestion, spent } from "./spent.ts";
 import { openLedgerToRead } from "./sqlite-open.ts";
+import { imbalanceOf } from "./verify-machines.ts";
 
 export type Question =
   | { readonly kind: "sums"; readonly question: SumsQuestion }
@@ -18,6 +19,7 @@ export type Question =
   | { readonly kind: "hours"; readonly from: Instant; readonly to: Instant }
   | { readonly kind: "alerts"; readonly question: AlertsQuestion }
   | { readonly kind: "alert"; readonly id: string }
+  | { readonly kind: "imbalance" }
   | { readonly kind: "adjustments"; readonly budget: string; readonly from: Instant }
   | { readonly kind: "alertMemory"; readonly at: Instant; readonly since: Instant };
 
@@ -66,6 +68,8 @@ function answer(question: Question): unknown {
       return alerts(database, question.question);
     case "alert":
       return alert(database, question.id);
+    case "imbalance":
+      return imbalanceOf(database);
     case "adjustments":
       return adjustmentsOf(database, question.budget, question.from);
     case "alertMemory":

@@ -4,6 +4,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import type { NanoUsd } from "../metering/money.ts";
 import type { Instant } from "../metering/time.ts";
 import type { HourSpend } from "../policy/anomaly.ts";
 import type { Adjustment } from "./adjustments.ts";
@@ -73,6 +74,11 @@ export class LedgerReader {
   /** What each UTC hour cost; those without an entry are left out. */
   hours(from: Instant, to: Instant): Promise<readonly HourSpend[]> {
     return this.#ask({ kind: "hours", from, to }) as Promise<readonly HourSpend[]>;
+  }
+
+  /** By how much what was posted of machines is off what their leases cost. */
+  leaseImbalance(): Promise<NanoUsd> {
+    return this.#ask({ kind: "imbalance" }) as Promise<NanoUsd>;
   }
 
   /** Newest first; one more than the limit when older ones follow. */

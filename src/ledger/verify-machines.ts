@@ -7,6 +7,7 @@
 // heartbeat: exactly. `minimum` and adjustments stand beside the law.
 
 import type { DatabaseSync } from "node:sqlite";
+import { type NanoUsd, nanoUsd } from "../metering/money.ts";
 import { big, type Checked, type Finding, POSTED, rowsOf, type Sharers, sharersAt } from "./verified.ts";
 import { verifyContainers } from "./verify-containers.ts";
 import { cappedRequests, verifyStretches } from "./verify-stretches.ts";
@@ -24,6 +25,21 @@ export function verifyMachines(database: DatabaseSync): Checked {
     notes: [...stretches.notes, ...leases.notes, ...containers.notes],
     findings: [...stretches.findings, ...leases.findings, ...containers.findings],
   };
+}
+
+/** Of the machines whose leases are known exactly: all that is missing or too much, in one snapshot. */
+export function imbalanceOf(database: DatabaseSync): NanoUsd {
+  database.exec("BEGIN");
+  try {
+    const all = [...verifyLeases(database).findings, ...verifyContainers(database).findings];
+    return nanoUsd(all.reduce((sum, { expected, found }) => sum + distance(expected, found), 0n));
+  } finally {
+    database.exec("ROLLBACK");
+  }
+}
+
+function distance(a: bigint, b: bigint): bigint {
+  return a > b ? a - b : b - a;
 }
 
 interface Lease {

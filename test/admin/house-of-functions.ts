@@ -328,6 +328,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     },
     // Named like a request, so that one id finds something at every route.
     containers: () => [containerOf("r-3")],
+    leaseImbalance: () => usd(0),
     orderContainer: async (_command, upstream) => (upstream === "r-3" ? { kind: "ordered" } : undefined),
     prices: () => PRICES,
     async updatePrices() {},

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import test from "ava";
 import fc from "fast-check";
-import { Metrics, type Observation } from "../../src/admin/metrics.ts";
+import { Metrics, type Observation, type Posted } from "../../src/admin/metrics.ts";
 import { nanoUsd } from "../../src/metering/money.ts";
 import { durationUs } from "../../src/metering/time.ts";
 import { OUTCOMES } from "../../src/policy/admission.ts";
@@ -22,8 +22,22 @@ const relayed: Observation = {
   tokens: { input: 0, output: 0 },
   duration: durationUs(12_000_001),
   overhead: durationUs(1_500),
-  charged: usd(3_353_333),
 };
+
+const charged: Posted = {
+  kind: "request",
+  model: "flux-dev",
+  provider: "aws",
+  upstream: "flux-aws",
+  amount: usd(3_353_333),
+  elapsed: durationUs(12_000_000),
+};
+
+/** As the house tells of a request: its ending, and what the ledger posted of it. */
+function ran(metrics: Metrics, ending: Partial<Observation> = {}, posted: Partial<Posted> = {}): void {
+  metrics.observe({ ...relayed, ...ending });
+  metrics.posted({ ...charged, ...posted });
+}
 
 const refused: Observation = {
   ...relayed,
@@ -33,7 +47,6 @@ const refused: Observation = {
   succeeded: false,
   images: 0,
   overhead: undefined,
-  charged: usd(0),
 };
 
 async function scrape(metrics: Metrics, house = houseOf()) {
@@ -50,7 +63,7 @@ async function scrape(metrics: Metrics, house = houseOf()) {
 
 test("the sum of costs is exact to the nano-dollar", async (t) => {
   const metrics = new Metrics();
-  for (let made = 0; made < 7; made += 1) metrics.observe(relayed);
+  for (let made = 0; made < 7; made += 1) ran(metrics);
   const value = await scrape(metrics);
   const labels = { model: "flux-dev", provider: "aws", upstream: "flux-aws", kind: "request" };
   t.deepEqual(value("budgetguard_cost_usd_total", labels), ["0.023473331"]);
@@ -61,7 +74,7 @@ test("the sum of costs is exact to the nano-dollar", async (t) => {
 test("any amount under 8 million dollars reads back as the same nano-dollars", async (t) => {
   const property = fc.asyncProperty(fc.bigInt({ min: 0n, max: 8_000_000_000_000_000n }), async (nanos) => {
     const metrics = new Metrics();
-    metrics.observe({ ...relayed, charged: nanoUsd(nanos) });
+    metrics.posted({ ...charged, amount: nanoUsd(nanos) });
     const [text] = (await scrape(metrics))("generation_cost_usd_total") ?? [];
     return BigInt(Number(text).toFixed(9).replace(".", "")) === nanos;
   });
@@ -81,8 +94,8 @@ test("a refused request is counted, and is neither a generation nor a cost", asy
 
 test("generations are told apart by how they went, and cost per image is their quotient", async (t) => {
   const metrics = new Metrics();
-  metrics.observe({ ...relayed, images: 4 });
-  metrics.observe({ ...relayed, outcome: "aborted", succeeded: false, images: 0, charged: usd(646_667) });
+  ran(metrics, { images: 4 });
+  ran(metrics, { outcome: "aborted", succeeded: false, images: 0 }, { amount: usd(646_667) });
   const value = await scrape(metrics);
   t.deepEqual(value("generation_total", { status: "succeeded", model: "flux-dev" }), ["1"]);
   t.deepEqual(value("generation_total", { status: "failed", model: "flux-dev" }), ["1"]);
@@ -95,8 +108,8 @@ test("generations are told apart by how they went, and cost per image is their q
 test("tokens are counted by upstream, and go on where the ledger left off", async (t) => {
   const metrics = new Metrics();
   const { duration: _, overhead: __, ...ended } = relayed;
-  const requests = [{ ...ended, tokens: { input: 1000, output: 5 }, count: 7, charged: usd(0) }];
-  metrics.restore({ requests, charges: [], decisions: [] });
+  const requests = [{ ...ended, tokens: { input: 1000, output: 5 }, count: 7 }];
+  metrics.restore({ requests, posted: [], decisions: [] });
   metrics.observe({ ...relayed, tokens: { input: 200, output: 34 } });
   metrics.observe(relayed);
   const value = await scrape(metrics);
@@ -115,25 +128,29 @@ test("counters go on where the ledger left off", async (t) => {
   const metrics = new Metrics();
   const { duration: _, overhead: __, ...ended } = relayed;
   metrics.restore({
-    requests: [{ ...ended, count: 41, images: 50, charged: usd(1_000_000_001) }],
-    charges: [{ kind: "idle", model: "none", provider: "aws", upstream: "flux-aws", amount: usd(7) }],
+    requests: [{ ...ended, count: 41, images: 50 }],
+    posted: [
+      { ...charged, amount: usd(1_000_000_001) },
+      { ...charged, kind: "idle", model: "", amount: usd(7), elapsed: durationUs(90_500_000) },
+    ],
     decisions: [{ action: "block", budget: "studio-day", count: 3 }],
   });
-  metrics.observe(relayed);
+  ran(metrics);
+  metrics.posted({ ...charged, kind: "idle", model: "", amount: usd(1), elapsed: durationUs(500_000) });
   metrics.decision("block", "studio-day");
   const value = await scrape(metrics);
   t.deepEqual(value("budgetguard_requests_total", { outcome: "relayed" }), ["42"]);
   t.deepEqual(value("budgetguard_cost_usd_total", { kind: "request" }), ["1.003353334"]);
-  t.deepEqual(value("budgetguard_cost_usd_total", { kind: "idle" }), ["7e-9"]);
+  t.deepEqual(value("budgetguard_cost_usd_total", { kind: "idle" }), ["8e-9"]);
+  t.deepEqual(value("budgetguard_container_idle_seconds_total", { upstream: "flux-aws" }), ["91"]);
   t.deepEqual(value("budgetguard_decisions_total", { action: "block", budget: "studio-day" }), ["4"]);
   t.deepEqual(value("generation_total", { status: "succeeded" }), ["42"]);
 });
 
 test("a correction downwards does not make a counter fall", async (t) => {
   const metrics = new Metrics();
-  const labels = { model: "none", provider: "aws", upstream: "flux-aws" };
-  metrics.charge("adjustment", labels, usd(5));
-  metrics.charge("adjustment", labels, usd(-9));
+  metrics.posted({ ...charged, kind: "adjustment", amount: usd(5) });
+  metrics.posted({ ...charged, kind: "adjustment", amount: usd(-9) });
   t.deepEqual((await scrape(metrics))("budgetguard_cost_usd_total", { kind: "adjustment" }), ["5e-9"]);
 });
 
@@ -204,7 +221,7 @@ test("what the ledger does is counted", async (t) => {
 test("thousands of combinations end up as other, and none of the money is lost", async (t) => {
   const metrics = new Metrics();
   for (let each = 0; each < 5_100; each += 1)
-    metrics.observe({ ...relayed, upstream: `u-${each}`, charged: usd(1) });
+    ran(metrics, { upstream: `u-${each}` }, { upstream: `u-${each}`, amount: usd(1) });
   const value = await scrape(metrics);
   t.deepEqual(value("budgetguard_cost_usd_total", { upstream: "other" }), ["1e-7"]);
   t.is(value("budgetguard_cost_usd_total")?.length, 5_001);

@@ -17,12 +17,7 @@ function deskOf(house: House) {
     info: (what: object, said: string) => lines.push(`${said} ${JSON.stringify(what)}`),
   } as never;
   const { accounts } = house;
-  const desk = new ManualAllocations({
-    accounts,
-    log,
-    balances: () => accounts.view(),
-    charged: () => undefined,
-  });
+  const desk = new ManualAllocations({ accounts, log, balances: () => accounts.view() });
   return { desk, lines };
 }
 

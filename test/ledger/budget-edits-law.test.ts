@@ -151,7 +151,7 @@ function deskOf(house: House): Desk {
   };
   const edits = new BudgetEdits(parts, parseRaises(stored === undefined ? undefined : String(stored)));
   const balances = () => accounts.view();
-  const allocations = new ManualAllocations({ accounts, log, balances, charged: () => undefined });
+  const allocations = new ManualAllocations({ accounts, log, balances });
   return { edits, allocations, inForce, look: () => look() };
 }
 

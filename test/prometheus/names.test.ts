@@ -59,10 +59,10 @@ test("each panel has a title, a description, a unit, and takes its data from whe
   t.is(new Set(panels.map(({ id }) => id)).size, panels.length, "two panels have one id");
 });
 
-test("the dashboard has the rows Money, Requests, Budgets and Health, in this order", async (t) => {
+test("the dashboard has the rows Money, Requests, Budgets, Containers and Health, in this order", async (t) => {
   const { panels } = await dashboard();
   const rows = panels.filter(({ type }) => type === "row").map(({ title }) => title);
-  t.deepEqual(rows, ["Money", "Requests", "Budgets", "Health"]);
+  t.deepEqual(rows, ["Money", "Requests", "Budgets", "Containers", "Health"]);
 });
 
 async function asked(): Promise<string[]> {

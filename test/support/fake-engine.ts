@@ -16,7 +16,7 @@ export interface FakeEngine {
   readonly streams: Set<ServerResponse>;
 }
 
-export async function fakeEngine(t: ExecutionContext): Promise<FakeEngine> {
+export async function fakeEngine(t: Pick<ExecutionContext, "teardown">): Promise<FakeEngine> {
   const folder = mkdtempSync(join(tmpdir(), "bg-engine-"));
   const asked: string[] = [];
   const streams = new Set<ServerResponse>();

@@ -5,6 +5,7 @@ import { type Daemon, startDaemon } from "../../src/daemon/main.ts";
 import { startNim } from "../../src/demo/nim.ts";
 import { BudgetGuardClient } from "../../src/sdk/client.ts";
 import { assertNoCanary, assertNoCanaryAt, assertNoCanaryIn, CANARY_ENV } from "./canary.ts";
+import { fakeEngine } from "./fake-engine.ts";
 import { ask, askImage } from "./gateway-client.ts";
 import { type GatewayFolder, makeFolder } from "./gateway-folder.ts";
 import { failedToStart, mayBeLeft } from "./leftovers.ts";
@@ -92,10 +93,15 @@ export interface ScrapedGateway {
 /** A gateway whose every metric has something to say once `work` was called. */
 export async function startScrapedGateway(): Promise<ScrapedGateway> {
   const nim = await startNim({ scale: 0.05 });
+  const ends: (() => void)[] = [];
+  const engine = await fakeEngine({ teardown: (end) => void ends.push(end as () => void) });
+  const up = { Status: "running", StartedAt: new Date().toISOString(), FinishedAt: "0001-01-01T00:00:00Z" };
+  engine.answers["GET /v1.40/containers/idle/json"] = [200, { Id: "c0ffee", State: up, NetworkSettings: {} }];
   const gateway = await startGateway(`version: 1
 mode: lowest_price
 upstreams:
   flux-aws: { provider: aws, url: "${nim.url}", price: { rate: aws/us-east-1/g5.xlarge } }
+  idle: { provider: other, url: "${nim.url}", price: { usd_per_hour: 900 }, container: { docker: { name: idle, socket: "${engine.socket}" } } }
 models:
   flux-dev: { upstreams: [flux-aws], estimate: 5s }
 budgets:
@@ -115,6 +121,7 @@ budgets:
     async stop() {
       await gateway.stop();
       await nim.close();
+      for (const end of ends) end();
     },
   };
 }
