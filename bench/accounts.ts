@@ -10,7 +10,7 @@ export async function openAccounts(policy: Policy): Promise<LocalAccounts> {
   const accounts = new LocalAccounts({
     store: {
       write: async () => undefined,
-      fold: async () => [],
+      fold: async () => ({ changes: [], gaps: [] }),
       forgiven: async () => [],
       track: async () => undefined,
     },

@@ -4,8 +4,9 @@ import { available } from "../metering/balance.ts";
 import type { Quantity } from "../metering/quantity.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
 import { FOREVER, SECOND } from "../metering/time.ts";
+import type { BudgetState } from "./budget-state.ts";
 import type { Counts } from "./counts.ts";
-import type { BudgetState, House } from "./house.ts";
+import type { House } from "./house.ts";
 import type { Page } from "./page.ts";
 
 const CLOSEST = "Of a budget counted per user (or other value), the balance closest to its limit.";

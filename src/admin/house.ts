@@ -15,6 +15,7 @@ import type { SpendingStop } from "../policy/spending.ts";
 import type { Labels } from "../policy/task.ts";
 import type { Dimension, SpendPeriod } from "../sdk/spend.ts";
 import type { BudgetExplained } from "./budget-account.ts";
+import type { BudgetState } from "./budget-state.ts";
 import type { ContainerHouse } from "./container-row.ts";
 import type { CredentialsState } from "./credential-routes.ts";
 import type { PriceHouse } from "./price-book.ts";
@@ -78,17 +79,6 @@ export interface HouseStatus {
   }[];
   readonly budgets: readonly BudgetState[];
   readonly upstreams: readonly UpstreamState[];
-}
-
-/** One balance: a budget's in one unit, or that of one value of a `per` budget. */
-export interface BudgetState {
-  readonly budget: Budget;
-  readonly value: string | undefined;
-  readonly period: Period;
-  readonly unit: Unit;
-  readonly limit: Quantity;
-  readonly settled: Quantity;
-  readonly held: Quantity;
 }
 
 export interface UpstreamState {

@@ -19,7 +19,8 @@ import type * as policy from "../sdk/policy.ts";
 import type * as requests from "../sdk/requests.ts";
 import type * as spend from "../sdk/spend.ts";
 import type * as status from "../sdk/status.ts";
-import type { BudgetState, ModeSwitch, RequestRecord, RequestRow, Sums, UpstreamState } from "./house.ts";
+import type { BudgetState } from "./budget-state.ts";
+import type { ModeSwitch, RequestRecord, RequestRow, Sums, UpstreamState } from "./house.ts";
 
 export function instantOrNull(at: Instant | undefined): string | null {
   return at === undefined || at === FOREVER ? null : formatInstant(at);
@@ -50,6 +51,7 @@ export function budgetWire(state: BudgetState): status.BudgetStatus {
     held: formatNumber(unit, held),
     remaining: formatNumber(unit, available(limit, state)),
     level: levelOf(state),
+    missed_before: instantOrNull(state.missedBefore),
     enforcing: isEnforcing(budget),
     shadow: budget.shadow,
   };

@@ -5,7 +5,7 @@
 import { previewBalances } from "../ledger/balance-preview.ts";
 import { openLedgerToRead } from "../ledger/sqlite-open.ts";
 import { formatNumber } from "../metering/quantity-text.ts";
-import { instantUs } from "../metering/time.ts";
+import { formatInstant, instantUs } from "../metering/time.ts";
 import { type BalanceDiff, balanceLines } from "../policy/balance-diff.ts";
 import type { Policy } from "../policy/policy.ts";
 
@@ -39,7 +39,7 @@ export function previewLines(preview: Preview): readonly string[] {
 export function previewJson(preview: Preview): { readonly balances: object | null } {
   if (preview.kind === "unread") return { balances: null };
   return {
-    balances: preview.diffs.map(({ budget, unit, rows, more }) => {
+    balances: preview.diffs.map(({ budget, unit, rows, more, missedBefore }) => {
       const amount = (one: (typeof rows)[number]["before"]) =>
         one === undefined ? null : formatNumber(unit, one);
       const wire = rows.map(({ of, before, after }) => ({
@@ -48,7 +48,8 @@ export function previewJson(preview: Preview): { readonly balances: object | nul
         settled_before: amount(before),
         settled_after: amount(after),
       }));
-      return { budget, unit, balances: wire, more };
+      const missed_before = missedBefore === undefined ? null : formatInstant(missedBefore);
+      return { budget, unit, balances: wire, more, missed_before };
     }),
   };
 }

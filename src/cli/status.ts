@@ -100,7 +100,14 @@ function budgetLines({ budgets, budget_definitions }: Status, terminal: Terminal
   const counted = new Set(budgets.map(({ id }) => id));
   const others = budget_definitions.filter(({ id }) => !counted.has(id));
   const told = others.map((budget) => `budget ${budget.id}: ${uncounted(budget)}`);
-  return budgets.length === 0 ? told : [budgetTable(budgets, terminal), ...told];
+  const missed = new Map(budgets.map(({ id, missed_before }) => [id, missed_before]));
+  const gone = [...missed].flatMap(([id, before]) => (before === null ? [] : [missedLine(id, before)]));
+  return budgets.length === 0 ? told : [budgetTable(budgets, terminal), ...gone, ...told];
+}
+
+function missedLine(id: string, before: string): string {
+  const day = before.slice(0, 10);
+  return `budget ${id}: entries of before ${day} were gone when it was new; it does not count all of them`;
 }
 
 /** Why a budget has no balance to show. */

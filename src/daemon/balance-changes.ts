@@ -2,6 +2,7 @@
 // the book (policy/balance-diff.ts says of which budgets, and how).
 
 import type { Book } from "../ledger/book.ts";
+import { type Gaps, missedBefore, NO_GAPS } from "../ledger/folding.ts";
 import type { Period } from "../metering/period.ts";
 import type { Instant } from "../metering/time.ts";
 import { balanceDiff, balanceLines, changedGrounds, type Sums } from "../policy/balance-diff.ts";
@@ -11,15 +12,22 @@ import type { Policy } from "../policy/policy.ts";
 import { perValueOf, relieved } from "../policy/relief.ts";
 
 /** `at`: once the new one is in force. */
-export function balanceChanges(before: Policy, after: Policy, book: Book, at: Instant): readonly string[] {
+export function balanceChanges(
+  before: Policy,
+  after: Policy,
+  book: Book,
+  at: Instant,
+  gaps: Gaps = NO_GAPS,
+): readonly string[] {
   const changed = changedGrounds(before, after);
   const grounds = changed.flatMap(({ ground, was }) => (was === undefined ? [ground] : [ground, was]));
   const split = splitAccounts(grounds, book, at);
   const sums = (ground: Ground) => sumsOf(ground, split, book, at);
   const none: Sums = new Map();
-  return changed.flatMap((one) =>
-    balanceLines(balanceDiff(one, one.was === undefined ? none : sums(one.was), sums(one.ground))),
-  );
+  return changed.flatMap((one) => {
+    const diff = balanceDiff(one, one.was === undefined ? none : sums(one.was), sums(one.ground));
+    return balanceLines({ ...diff, missedBefore: missedBefore(gaps, one.ground, at) });
+  });
 }
 
 function sumsOf(

@@ -1,8 +1,9 @@
 // Each enabled budget's balances as they stand now, one a value where a budget counts per user or the like:
 // what `status`, /metrics and the dashboard show.
 
-import type { BudgetState } from "../admin/house.ts";
+import type { BudgetState } from "../admin/budget-state.ts";
 import type { Book } from "../ledger/book.ts";
+import { type Gaps, missedBefore, NO_GAPS } from "../ledger/folding.ts";
 import type { Instant } from "../metering/time.ts";
 import { groundsOf, isStoodInFor, periodFor } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -12,14 +13,20 @@ import { isOwnTask } from "../policy/task.ts";
 /** Of one `per` budget at most this many balances are shown: those that hold or have spent most. */
 const MOST_VALUES = 200;
 
-export function budgetStates(policy: Policy, book: Book, at: Instant): readonly BudgetState[] {
+export function budgetStates(
+  policy: Policy,
+  book: Book,
+  at: Instant,
+  gaps: Gaps = NO_GAPS,
+): readonly BudgetState[] {
   return groundsOf(policy).flatMap((ground): readonly BudgetState[] => {
     const period = periodFor(ground, at);
     const { budget, unit, limit } = ground;
+    const about = { budget, period, unit, limit, missedBefore: missedBefore(gaps, ground, at) };
     const seen = (account: string) =>
       relieved(book.balance(account, period.start), book.relief(ground, account, period));
     if (ground.per === undefined) {
-      return [{ budget, value: undefined, period, unit, limit, ...seen(ground.key) }];
+      return [{ ...about, value: undefined, ...seen(ground.key) }];
     }
     const isTask = ground.per === "task";
     const isPassing = isTask || budget.period === "per_session";
@@ -33,7 +40,7 @@ export function budgetStates(policy: Policy, book: Book, at: Instant): readonly 
       if (isTask && isOwnTask(value)) continue;
       // Another budget of the policy shows it, under its own limit.
       if (isStoodInFor(ground, value)) continue;
-      states.push({ budget, value, period, unit, limit, ...seen(account) });
+      states.push({ ...about, value, ...seen(account) });
     }
     return states.sort(mostUsedFirst).slice(0, MOST_VALUES);
   });

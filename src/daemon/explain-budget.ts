@@ -2,7 +2,7 @@
 // The causes are those that cannot be refused (MONEY §1); each is told with the most that it can have added.
 
 import type { BudgetAccount, BudgetExplained, Cause, Passing } from "../admin/budget-account.ts";
-import type { BudgetState } from "../admin/house.ts";
+import type { BudgetState } from "../admin/budget-state.ts";
 import type { HeldRow } from "../ledger/held.ts";
 import { limitThen, POLICY, refusedThen } from "../ledger/policy-record.ts";
 import type { TurnRow } from "../ledger/queries.ts";

@@ -132,9 +132,9 @@ function status(parts: HouseParts) {
     startedAt: parts.startedAt,
     inFlight: parts.running.size,
     waiting: plane.waiting(),
-    isFolding: parts.accounts.isFolding,
+    isFolding: parts.accounts.folding.isUnderWay,
     listeners: parts.listeners(),
-    budgets: budgetStates(policy, parts.accounts.book, at),
+    budgets: budgetStates(policy, parts.accounts.book, at, parts.accounts.folding.gaps),
     upstreams: [...policy.upstreams.values()].map((upstream) => {
       const { state, inFlight, ejectedFor, hindrance } = fleet.view(upstream);
       return {

@@ -19,7 +19,7 @@ import type { ReloadRecord } from "./reload-record.ts";
 
 export interface ReloadParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit" | "book" | "turns">;
+  readonly accounts: Pick<LocalAccounts, "prepare" | "relimit" | "book" | "folding" | "turns">;
   readonly plane: DataPlane;
   readonly containers: Pick<Containers, "follow">;
   readonly log: Logger;
@@ -60,7 +60,8 @@ export class Reload implements PolicyListener {
       return hasEnded;
     });
     if (hasSwitchEnded) await this.#parts.endSwitch();
-    const balances = balanceChanges(before, read.policy, accounts.book, now());
+    const { book, folding } = accounts;
+    const balances = balanceChanges(before, read.policy, book, now(), folding.gaps);
     const changes = [...diffPolicies(before, read.policy), ...balances];
     log.info({ changes }, "the new policy is in force");
     this.welcome(read.policy);

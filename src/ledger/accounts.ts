@@ -28,7 +28,7 @@ import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
 import type { StoredContainer } from "./container-lease.ts";
 import { Containers, type ContainerTill } from "./containers.ts";
-import { Folding } from "./folding.ts";
+import { Folding, type Gaps } from "./folding.ts";
 import type { HeldRow, OpenHold, Owner } from "./held.ts";
 import { InTurn } from "./in-turn.ts";
 import { Leases } from "./leases.ts";
@@ -54,6 +54,7 @@ export interface AccountsOptions {
   /** Those that are open: the balances hold them. */
   readonly allocations?: readonly HeldRow[];
   readonly tracked: readonly string[];
+  readonly gaps?: Gaps;
   /** Leases of containers that were up: each goes on once its provider says that it lives. */
   readonly containers?: readonly StoredContainer[];
   /** Told of every write that failed. */
@@ -68,6 +69,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly containers: Containers;
   readonly outbox: Outbox;
   readonly allocations: Allocations;
+  readonly folding: Folding;
   /** A reset, or a policy that is put in force: each looks at what the other makes. */
   readonly turns = new InTurn();
   /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
@@ -80,7 +82,6 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly #owner: Owner;
   readonly #onTrouble: (error: unknown) => void;
   readonly #open = new Map<string, OpenHold>();
-  readonly #folding: Folding;
   /** A hold asks five times in its life, always about the same facts. */
   readonly #covered = new WeakMap<Facts, { readonly policy: Policy; readonly all: readonly Coverage[] }>();
   readonly #learn: AccountsOptions["learn"];
@@ -97,7 +98,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     this.#learn = options.learn;
     this.outbox = new Outbox(options.store, options.clock, options.onTrouble);
     this.allocations = new Allocations(this, options.owner);
-    this.#folding = new Folding(options.store, this.book, options.tracked);
+    this.folding = new Folding(options.store, this.book, options.tracked, options.gaps);
     for (const change of options.balances) this.book.load(change);
     for (const row of options.allocations ?? []) this.allocations.load(row);
     for (const stored of options.containers ?? []) this.leases.resume(stored);
@@ -133,7 +134,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
       if (this.outbox.kept > 0) await this.heartbeat();
       await this.outbox.handedOver();
     }
-    const done = await this.#folding.run(policy, this.now(), () => this.outbox.refusals);
+    const done = await this.folding.run(policy, this.now(), () => this.outbox.refusals);
     return () => {
       const before = this.#policy;
       this.#policy = policy;
@@ -192,8 +193,8 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     return this.#open.size;
   }
 
-  get isFolding(): boolean {
-    return this.#folding.isUnderWay;
+  get policy(): Policy {
+    return this.#policy;
   }
 
   openHolds(): readonly HeldRow[] {
@@ -211,11 +212,11 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
 
   /** Accounts that count an entry: also those of a policy whose fold is under way. */
   counting(facts: Facts): readonly Coverage[] {
-    return [...counting(this.#policy, facts), ...this.#folding.counting(facts)];
+    return [...counting(this.#policy, facts), ...this.folding.counting(facts)];
   }
 
   countingContainer(facts: Facts): readonly Coverage[] {
-    return [...coveringContainer(this.#policy, facts), ...this.#folding.counting(facts, coveringContainer)];
+    return [...coveringContainer(this.#policy, facts), ...this.folding.counting(facts, coveringContainer)];
   }
 
   /** Returns everything that a hold has taken. */

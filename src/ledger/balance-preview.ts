@@ -10,8 +10,8 @@ import type { Ground } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import { perValueOf, relieved } from "../policy/relief.ts";
 import type { BalanceChange } from "./book.ts";
-import { foldEntries } from "./fold.ts";
-import { questionOf } from "./folding.ts";
+import { fold, gapsOf } from "./fold.ts";
+import { missedBefore, questionOf } from "./folding.ts";
 import { type Fold, forgiven } from "./forgiven.ts";
 import { readGround } from "./ground-name.ts";
 import { changedSince, POLICY } from "./policy-record.ts";
@@ -40,17 +40,19 @@ function preview(database: DatabaseSync, policy: Policy, wall: Instant): readonl
   const record = one(database, `SELECT value FROM switches WHERE name = '${POLICY}'`);
   const changed = changedSince(record === undefined ? undefined : String(record), [...keys], policy);
   const last = BigInt(Number(one(database, "SELECT max(seq) AS value FROM entries") ?? 0));
+  const known = gapsOf(database);
   return changed.map((each) => {
     const { ground, was } = each;
     const question = questionOf(ground, at);
     const isKept = keys.has(ground.key);
-    const after = isKept
-      ? stored(database, ground, at)
-      : foldEntries(database, question).map(({ change }) => change);
+    const folded = isKept ? undefined : fold(database, question);
+    const after = folded?.folded.map(({ change }) => change) ?? stored(database, ground, at);
     const before = was === undefined ? new Map() : seenBefore(database, ground, was, at);
     // A fold that was made before it went away is none that a reload would believe.
-    const fold = isKept ? undefined : { since: BigInt(question.since), seq: last };
-    return balanceDiff(each, before, seen(database, ground, after, question, fold));
+    const counted = folded && { since: BigInt(folded.since), seq: last };
+    const gaps = folded?.gap === undefined ? known : new Map([[ground.key, folded.gap]]);
+    const diff = balanceDiff(each, before, seen(database, ground, after, question, counted));
+    return { ...diff, missedBefore: missedBefore(gaps, ground, at) };
   });
 }
 
@@ -60,11 +62,11 @@ function seen(
   ground: Ground,
   all: readonly BalanceChange[],
   question: FoldQuestion | undefined,
-  fold?: Fold,
+  counted?: Fold,
 ): Sums {
   const budget = ground.budget.id;
   const forgave =
-    question === undefined ? [] : forgiven(database, [{ budget, ...question }], fold && (() => fold));
+    question === undefined ? [] : forgiven(database, [{ budget, ...question }], counted && (() => counted));
   const reliefs = new Map(forgave.map(({ account, amount }) => [account, amount]));
   const sums = all.map(({ account, settled, held }) => {
     const balance = relieved({ settled, held }, reliefs.get(account) ?? NOTHING);

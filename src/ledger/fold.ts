@@ -1,28 +1,43 @@
-// Answers what a budget would have counted: a sum over the entries of its period that match its `when`.
+// Answers what a budget would have counted in its period, as far as the ledger still knows: from the sums of
+// days where they have its keys (fold-rolled.ts), else from entries (fold-entries.ts).
 
 import type { DatabaseSync } from "node:sqlite";
-import { NOTHING, type Quantity, type Unit } from "../metering/quantity.ts";
-import type { BalanceChange } from "./book.ts";
-import { SCOPE_COLUMNS } from "./sqlite-schema.ts";
+import { type Instant, instantUs, latest } from "../metering/time.ts";
+import { entriesFrom } from "./dropping.ts";
+import { type Folded, foldEntries } from "./fold-entries.ts";
+import { foldRolled } from "./fold-rolled.ts";
+import { type Gaps, NO_GAPS } from "./folding.ts";
 import type { FoldQuestion } from "./store.ts";
 
-const CHARGED = "kind IN ('settled', 'startup', 'idle', 'minimum', 'gap', 'adjusted')";
-/** As ledger/rows.ts counts one entry. */
-const COUNTED = {
-  usd: "amount",
-  requests: "is_last",
-  images: "images",
-  seconds: "iif(kind = 'settled', elapsed, 0)",
-  tokens: "input_tokens + output_tokens",
-} as const satisfies Record<Unit, string>;
-/**
- * Start-up that a request waited for is the request's; without one it is the container's, as idle is. So is
- * a correction that names a machine and no request.
- */
-const NO_CONTAINER_MONEY = "(request IS NOT NULL OR (kind = 'adjusted' AND machine IS NULL))";
+export interface Fold {
+  readonly folded: readonly Folded[];
+  /** What it counts from. */
+  readonly since: Instant;
+  /** Entries of before then are gone, and no sum says all that it would have counted of them. */
+  readonly gap: Instant | undefined;
+}
 
-/** What container money carries: a balance per any other scope never receives it (MONEY §2). */
-const CONTAINER_SCOPES = new Set(["provider", "upstream", "machine", "gpu_tier"]);
+export function fold(database: DatabaseSync, question: FoldQuestion): Fold {
+  const from = entriesFrom(database);
+  const { since } = question;
+  const rolled = hasDays(database) ? foldRolled(database, question, from) : undefined;
+  if (rolled !== undefined) return { folded: rolled.folded, since, gap: rolled.isWhole ? undefined : from };
+  const later = latest(since, from);
+  const folded = foldEntries(database, { ...question, since: later });
+  return { folded, since: later, gap: later === since ? undefined : from };
+}
+
+/** A ledger that is only read may be one of an earlier version, which drops nothing. */
+function hasDays(database: DatabaseSync): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'days'").get() !== undefined;
+}
+
+/** Of the grounds in force: what `gap` was when they were folded. */
+export function gapsOf(database: DatabaseSync): Gaps {
+  if (!hasDays(database)) return NO_GAPS;
+  const rows = database.prepare("SELECT key, before FROM fold_gaps").all();
+  return new Map(rows.map(({ key, before }) => [String(key), instantUs(Number(before))]));
+}
 
 /** Forgets what a ground had settled before it was given up; what open requests hold there stays. */
 export function unsettle(database: DatabaseSync, { key }: FoldQuestion): void {
@@ -33,7 +48,7 @@ export function unsettle(database: DatabaseSync, { key }: FoldQuestion): void {
 }
 
 /** Says since when it counts, for whoever recounts it (verify.ts) or explains it. */
-export function noteFold(database: DatabaseSync, { key, since }: FoldQuestion): void {
+export function noteFold(database: DatabaseSync, key: string, { since, gap }: Fold): void {
   database
     .prepare(
       `INSERT OR REPLACE INTO folds SELECT ?,
@@ -41,50 +56,6 @@ export function noteFold(database: DatabaseSync, { key, since }: FoldQuestion): 
          (SELECT coalesce(max(seq), 0) FROM entries)`,
     )
     .run(key, since);
-}
-
-/** `isOwn`: of a request that named no task, whose balance is never written (held.ts). */
-export interface Folded {
-  readonly change: BalanceChange;
-  readonly isOwn: boolean;
-}
-
-/** Nobody will look again at the balance of a request that named no task, once that has ended. */
-const STILL_ASKED_FOR = "own = 0 OR value IN (SELECT json_extract(held, '$.request') FROM reservations)";
-
-/** One balance, or one per value of `per`. Throws on a scope that is no column: a bug. */
-export function foldEntries(database: DatabaseSync, question: FoldQuestion): readonly Folded[] {
-  const where = ["at >= ?", CHARGED];
-  const isOfRequests = question.per !== undefined && !CONTAINER_SCOPES.has(question.per);
-  if (question.requestsOnly || isOfRequests) where.push(NO_CONTAINER_MONEY);
-  const values: (string | number)[] = [question.since];
-  for (const [scope, allowed] of question.when) {
-    where.push(`${columnOf(scope)} IN (${allowed.map(() => "?").join(", ")})`);
-    values.push(...allowed);
-  }
-  const { key, per, start, end } = question;
-  const value = question.per === undefined ? "''" : valueOfPer(question.per);
-  const statement = database.prepare(
-    `SELECT ${value} AS value, sum(${COUNTED[question.unit]}) AS settled,
-       min(coalesce(task = request, 0)) AS own FROM entries
-      WHERE ${where.join(" AND ")} GROUP BY 1 HAVING ${per === "task" ? STILL_ASKED_FOR : "1"}`,
-  );
-  statement.setReadBigInts(true);
-  return statement.all(...values).map((row) => {
-    const account = per === undefined ? key : `${key}=${row.value}`;
-    const change = { account, start, end, settled: (row.settled ?? 0n) as Quantity, held: NOTHING };
-    return { change, isOwn: per === "task" && row.own === 1n };
-  });
-}
-
-/** As policy/match.ts names the balance of a request that does not say. */
-function valueOfPer(per: string): string {
-  if (per === "session") return "json_array(user, session)";
-  return `coalesce(${columnOf(per)}, 'unknown')`;
-}
-
-function columnOf(scope: string): string {
-  const column = SCOPE_COLUMNS[scope];
-  if (column === undefined) throw new Error(`no column of entries holds the scope ${scope}`);
-  return column;
+  database.prepare("DELETE FROM fold_gaps WHERE key = ?").run(key);
+  if (gap !== undefined) database.prepare("INSERT INTO fold_gaps VALUES (?, ?)").run(key, gap);
 }

@@ -5,24 +5,41 @@
 
 import { type Period, periodOf } from "../metering/period.ts";
 import { DAY, EPOCH, earlier, type Instant, latest } from "../metering/time.ts";
-import { type Coverage, counting, type Facts, type Ground, groundsOf } from "../policy/match.ts";
+import { type Coverage, counting, type Facts, type Ground, groundsOf, periodFor } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Book } from "./book.ts";
 import { type FoldQuestion, type Forgiven, type Store, StoreError } from "./store.ts";
+
+/** By ground: entries of before then were gone when it was folded, and no sum says all of them. */
+export type Gaps = ReadonlyMap<string, Instant>;
+export const NO_GAPS: Gaps = new Map();
+
+/** Undefined where the balance of that moment misses nothing. */
+export function missedBefore(gaps: Gaps, ground: Ground, at: Instant): Instant | undefined {
+  const before = gaps.get(ground.key);
+  return before !== undefined && periodFor(ground, at).start < before ? before : undefined;
+}
 
 export class Folding {
   readonly #store: Store;
   readonly #book: Book;
   #tracked: ReadonlySet<string>;
+  #gaps: Gaps;
   #preparing: Policy | undefined;
   /** Budgets and their grounds whose reliefs the book knows. */
   #relieved: ReadonlySet<string> = new Set();
 
-  /** `tracked`: the grounds whose stored balances are complete. */
-  constructor(store: Store, book: Book, tracked: readonly string[]) {
+  /** `tracked`: the grounds whose stored balances are complete, as far as `gaps` does not say otherwise. */
+  constructor(store: Store, book: Book, tracked: readonly string[], gaps = NO_GAPS) {
     this.#store = store;
     this.#book = book;
     this.#tracked = new Set(tracked);
+    this.#gaps = gaps;
+  }
+
+  /** Of the policy in force. */
+  get gaps(): Gaps {
+    return this.#gaps;
   }
 
   /** Counting for a policy that is not in force yet. */
@@ -45,12 +62,14 @@ export class Folding {
     for (const { key } of missing) this.#book.unsettle(key);
     const before = refusals();
     let relieve: () => void;
+    const gaps = new Map([...this.#gaps].filter(([key]) => keys.has(key)));
     try {
-      const changes = await this.#store.fold([...questions.values()]);
+      const { changes, gaps: found } = await this.#store.fold([...questions.values()]);
       // A write that was on its way when counting began is in no fold once it was refused.
       if (refusals() !== before) {
         throw new StoreError("the ledger could not be written meanwhile: save the policy again", false);
       }
+      for (const { key, before: then } of found) gaps.set(key, then);
       for (const change of changes) this.#book.load(change);
       relieve = await this.#forgive(policy, at);
       await this.#store.track([...keys]);
@@ -60,6 +79,7 @@ export class Folding {
     }
     return () => {
       this.#tracked = keys;
+      this.#gaps = gaps;
       this.#preparing = undefined;
       relieve();
     };

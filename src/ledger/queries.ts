@@ -46,6 +46,7 @@ const ROLLED_UP = new Set([
   "model",
   "user",
   "workflow",
+  "project",
   "upstream",
   "series",
   "decision",

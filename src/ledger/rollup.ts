@@ -1,19 +1,22 @@
-// Sums by quarter-hour, kept in the same transaction as the entries they count, so that a page over a
-// month reads hundreds of rows and not millions. Retention drops entries, never these. Many requests move the
-// same few sums: they are gathered, and written by `flush`.
+// Sums by quarter-hour and by UTC day, kept in the same transaction as the entries they count, so that a page
+// over a month, or a new budget of a year, reads hundreds of rows and not millions. Retention drops entries,
+// never these. Many requests move the same few sums: they are gathered, and written by `flush`.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { DAY, type Instant, quarterHourOf } from "../metering/time.ts";
+import { MOST_VALUES_A_DAY, ROLLED_NAMES, ROLLED_PLACES } from "../policy/rolled-up.ts";
+import { SUMMED } from "./day-sums.ts";
 import { DECISION_COLUMNS, ENTRY_COLUMNS, type PackedDecision, type Value } from "./packing.ts";
 import type { BudgetAction } from "./store.ts";
 
-/** Users and workflows counted apart in one UTC day, for clients name them; further ones count as "other". */
-const VALUES_A_DAY = 1000;
-
-const COUNTED = ["requests", "images", "elapsed", "amount", "input_tokens", "output_tokens"];
-const ADD = `INSERT INTO rollups (bucket, dimension, value, ${COUNTED.join(", ")})
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bucket, dimension, value) DO UPDATE SET
-  ${COUNTED.map((name) => `${name} = ${name} + excluded.${name}`).join(", ")}`;
+const SET = SUMMED.map((name) => `${name} = ${name} + excluded.${name}`).join(", ");
+const PLACES = SUMMED.map(() => "?").join(", ");
+const ADD = `INSERT INTO rollups (bucket, dimension, value, ${SUMMED.join(", ")}) VALUES (?, ?, ?, ${PLACES})
+  ON CONFLICT (bucket, dimension, value) DO UPDATE SET ${SET}`;
+const ADD_TO_DAY = `INSERT INTO days (day, dimension, value, ${SUMMED.join(", ")}) VALUES (?, ?, ?, ${PLACES})
+  ON CONFLICT (dimension, day, value) DO UPDATE SET ${SET}`;
+/** What counters and alerts ask of the last hours alone. */
+const WITHOUT_DAYS: ReadonlySet<string> = new Set(["series", "decision"]);
 
 interface Sum {
   readonly bucket: number;
@@ -25,17 +28,22 @@ interface Sum {
   amount: bigint;
   inputTokens: number;
   outputTokens: number;
+  /** Of `elapsed`, what is a request's own time: what a limit in seconds counts. */
+  busy: number;
+  /** Of `amount`, what is container money: what `include_idle: false` leaves out. */
+  container: bigint;
 }
 
 type Counted = Omit<Sum, "bucket" | "dimension" | "value">;
 
 const ONE_REQUEST: Counted = {
   ...{ requests: 1, images: 0, elapsed: 0, amount: 0n },
-  ...{ inputTokens: 0, outputTokens: 0 },
+  ...{ inputTokens: 0, outputTokens: 0, busy: 0, container: 0n },
 };
 
 export class RollupWriter {
   readonly #write: StatementSync;
+  readonly #writeDay: StatementSync;
   readonly #known: StatementSync;
   readonly #sums = new Map<string, Sum>();
   #day = -1;
@@ -43,9 +51,8 @@ export class RollupWriter {
 
   constructor(database: DatabaseSync) {
     this.#write = database.prepare(ADD);
-    this.#known = database.prepare(
-      "SELECT DISTINCT value FROM rollups WHERE dimension = ? AND bucket >= ? AND bucket < ?",
-    );
+    this.#writeDay = database.prepare(ADD_TO_DAY);
+    this.#known = database.prepare("SELECT value FROM days WHERE dimension = ? AND day = ?");
   }
 
   /** `row` in the order of ENTRY_COLUMNS. */
@@ -60,19 +67,24 @@ export class RollupWriter {
     }
     const images = Number(row[AT.images]);
     const elapsed = Number(row[AT.elapsed]);
+    const amount = BigInt(row[AT.amount] ?? 0);
+    const isOfRequests = row[AT.request] !== null || (kind === "adjusted" && row[AT.machine] === null);
     const counted: Counted = {
-      ...{ requests: isLast ? 1 : 0, images, elapsed, amount: BigInt(row[AT.amount] ?? 0) },
+      ...{ requests: isLast ? 1 : 0, images, elapsed, amount },
       inputTokens: Number(row[AT.input_tokens]),
       outputTokens: Number(row[AT.output_tokens]),
+      busy: kind === "settled" ? elapsed : 0,
+      container: isOfRequests ? 0n : amount,
     };
     this.#add(bucket, "total", "", counted);
     // Where nobody said, "" has the money: the rows of a dimension add up to the total.
-    for (const scope of DIMENSIONS) this.#add(bucket, scope, textOf(row[AT[scope]]), counted);
-    for (const scope of NAMED_BY_CLIENTS) {
+    for (const scope of ROLLED_PLACES) this.#add(bucket, scope, textOf(row[AT[scope]]), counted);
+    for (const scope of ROLLED_NAMES) {
       const value = textOf(row[AT[scope]]);
       this.#add(bucket, scope, value === "" ? "" : this.#capped(bucket, scope, value), counted);
     }
-    this.#add(bucket, "series", seriesOf(row), counted);
+    // A series is of one kind: it says already what these two tell apart.
+    this.#add(bucket, "series", seriesOf(row), { ...counted, busy: 0, container: 0n });
   }
 
   /** Decisions leave no entry when nothing is held; their counts go on over restarts all the same. */
@@ -90,9 +102,10 @@ export class RollupWriter {
 
   flush(): void {
     for (const { bucket, dimension, value, ...sum } of this.#sums.values()) {
-      const { requests, images, elapsed, amount, inputTokens, outputTokens } = sum;
-      const counted = [requests, images, elapsed, amount, inputTokens, outputTokens];
+      const { requests, images, elapsed, amount, inputTokens, outputTokens, busy, container } = sum;
+      const counted = [requests, images, elapsed, amount, inputTokens, outputTokens, busy, container];
       this.#write.run(bucket, dimension, value, ...counted);
+      if (!WITHOUT_DAYS.has(dimension)) this.#writeDay.run(dayOf(bucket), dimension, value, ...counted);
     }
     this.#sums.clear();
   }
@@ -119,24 +132,26 @@ export class RollupWriter {
       sum.amount += counted.amount;
       sum.inputTokens += counted.inputTokens;
       sum.outputTokens += counted.outputTokens;
+      sum.busy += counted.busy;
+      sum.container += counted.container;
     }
   }
 
   #capped(bucket: number, dimension: string, value: string): string {
-    const day = bucket - (bucket % DAY);
+    const day = dayOf(bucket);
     if (day !== this.#day) {
       this.#day = day;
       this.#named.clear();
     }
     const named = this.#named.get(dimension) ?? this.#namedOn(day, dimension);
     if (named.has(value)) return value;
-    if (named.size >= VALUES_A_DAY) return "other";
+    if (named.size >= MOST_VALUES_A_DAY) return "other";
     named.add(value);
     return value;
   }
 
   #namedOn(day: number, dimension: string): Set<string> {
-    const written = this.#known.all(dimension, day, day + DAY).map((row) => String(row.value));
+    const written = this.#known.all(dimension, day).map((row) => String(row.value));
     const unwritten = [...this.#sums.values()].filter((sum) => sum.dimension === dimension);
     const named = new Set([...written, ...unwritten.map(({ value }) => value)]);
     this.#named.set(dimension, named);
@@ -144,14 +159,16 @@ export class RollupWriter {
   }
 }
 
-const DIMENSIONS = ["provider", "model", "upstream"] as const;
-const NAMED_BY_CLIENTS = ["user", "workflow"] as const;
 const AT = Object.fromEntries(ENTRY_COLUMNS.map((name, at) => [name, at])) as Record<
   (typeof ENTRY_COLUMNS)[number],
   number
 >;
 const MODEL = DECISION_COLUMNS.indexOf("model");
 const OUTCOME = DECISION_COLUMNS.indexOf("outcome");
+
+function dayOf(bucket: number): number {
+  return bucket - (bucket % DAY);
+}
 
 function textOf(value: Value | undefined): string {
   return typeof value === "string" ? value : "";

@@ -8,6 +8,8 @@ import type { Part } from "../metering/part.ts";
 import { durationUs, type Instant, instantUs } from "../metering/time.ts";
 import type { BalanceChange } from "./book.ts";
 import type { StoredContainer } from "./container-lease.ts";
+import { gapsOf } from "./fold.ts";
+import type { Gaps } from "./folding.ts";
 import type { HeldJoin, HeldRow } from "./held.ts";
 import { containerOf, heldOf } from "./stored.ts";
 
@@ -18,6 +20,7 @@ export interface Stored {
   readonly heartbeat: Instant;
   readonly balances: readonly BalanceChange[];
   readonly tracked: readonly string[];
+  readonly gaps: Gaps;
   readonly leases: ReadonlyMap<string, { readonly at: Instant; readonly state: LeaseState }>;
   /** Leases of containers that are not over, with nothing posted but what entries say. */
   readonly containers: readonly StoredContainer[];
@@ -49,6 +52,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
       .prepare("SELECT key FROM grounds")
       .all()
       .map((row) => String(row.key)),
+    gaps: gapsOf(database),
     leases: new Map(
       database
         .prepare("SELECT * FROM leases")

@@ -1,7 +1,9 @@
 // The tables of DATA/ledger.db. Amounts are nano-dollars, instants and durations microseconds, all as
 // 64-bit integers; STRICT, so that a float can never slip in.
 
-export const SCHEMA_VERSION = 3;
+import { DAYS, ROLL_UP_DAYS } from "./day-sums.ts";
+
+export const SCHEMA_VERSION = 4;
 
 /** What brings a ledger of an earlier version to the next one: by the version that it begins at. */
 export const MIGRATIONS: Readonly<Record<number, string>> = {
@@ -12,6 +14,7 @@ export const MIGRATIONS: Readonly<Record<number, string>> = {
   2:
     "ALTER TABLE decisions ADD COLUMN work TEXT; ALTER TABLE decisions ADD COLUMN expected INTEGER; " +
     "ALTER TABLE decisions ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;",
+  3: ROLL_UP_DAYS,
 };
 
 /** Columns of `entries` that a budget's `when` or `per` can ask about, by scope. */
@@ -66,6 +69,9 @@ CREATE TABLE IF NOT EXISTS balances (
 CREATE INDEX IF NOT EXISTS balances_end ON balances (end);
 
 CREATE TABLE IF NOT EXISTS grounds (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+-- Of a ground whose fold came too late: entries of before that moment were gone, and no sum stands for them.
+CREATE TABLE IF NOT EXISTS fold_gaps (key TEXT PRIMARY KEY, before INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Since when a ground counts: entries of from \`since\` on that were there, and all that came after \`seq\`.
 CREATE TABLE IF NOT EXISTS folds (
@@ -135,8 +141,12 @@ CREATE TABLE IF NOT EXISTS rollups (
   amount INTEGER NOT NULL,
   input_tokens INTEGER NOT NULL DEFAULT 0,
   output_tokens INTEGER NOT NULL DEFAULT 0,
+  busy INTEGER NOT NULL DEFAULT 0,
+  container_amount INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (bucket, dimension, value)
 ) STRICT, WITHOUT ROWID;
+
+${DAYS}
 
 CREATE TABLE IF NOT EXISTS alerts (
   seq INTEGER PRIMARY KEY,

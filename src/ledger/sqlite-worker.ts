@@ -3,15 +3,16 @@
 // message once it is durable, or with why not.
 
 import { parentPort, workerData } from "node:worker_threads";
+import type { Instant } from "../metering/time.ts";
 import { type Adjustment, writeAdjustment } from "./adjustments.ts";
-import type { BalanceChange } from "./book.ts";
-import { foldEntries, noteFold, unsettle } from "./fold.ts";
+import { dropEntries } from "./dropping.ts";
+import { fold, noteFold, unsettle } from "./fold.ts";
 import { forgiven } from "./forgiven.ts";
 import type { Packed, PackedShares } from "./packing.ts";
 import { isOfTheDisk } from "./sqlite-codes.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
-import type { FoldQuestion, Forgiven, ForgivenQuestion } from "./store.ts";
+import type { FoldAnswer, FoldQuestion, Forgiven, ForgivenQuestion } from "./store.ts";
 
 export type Operation =
   | { readonly kind: "write"; readonly packed: Packed }
@@ -32,6 +33,7 @@ export type Operation =
       readonly role: string;
       readonly at: number;
     }
+  | { readonly kind: "drop"; readonly before: Instant }
   | { readonly kind: "adjust"; readonly adjustments: readonly Adjustment[] }
   | { readonly kind: "acknowledge"; readonly id: string; readonly author: string; readonly at: number };
 
@@ -49,8 +51,8 @@ export type BatchResult =
 /** An operation that cannot be written whatever the disk does stands alone: the others of its batch go on. */
 export type Result = { readonly ok: true; readonly answer: Answer } | ({ ok: false } & Failure);
 
-/** Of what was asked; nothing for what was only written. */
-export type Answer = readonly BalanceChange[] | readonly Forgiven[];
+/** Of what was asked; nothing for what was only written. Of a drop, how many entries it found. */
+export type Answer = FoldAnswer | readonly Forgiven[] | number;
 
 export interface Failure {
   readonly message: string;
@@ -131,7 +133,7 @@ function apply(operation: Operation): Answer {
       writer.take(operation.packed);
       return [];
     case "fold":
-      return fold(operation.questions);
+      return foldAll(operation.questions);
     case "forgiven":
       // Like a fold it looks at all that came before it.
       writer.flush();
@@ -156,6 +158,9 @@ function apply(operation: Operation): Answer {
         .prepare("INSERT INTO tokens VALUES (?, ?, ?, ?)")
         .run(operation.sha256, operation.id, operation.role, operation.at);
       return [];
+    case "drop":
+      // Entries of this batch's writes are younger; what was gathered of them needs no flush.
+      return dropEntries(database, operation.before);
     case "adjust":
       for (const one of operation.adjustments) writeAdjustment(database, one);
       return [];
@@ -165,26 +170,32 @@ function apply(operation: Operation): Answer {
   }
 }
 
-function fold(questions: readonly FoldQuestion[]): readonly BalanceChange[] {
+function foldAll(questions: readonly FoldQuestion[]): FoldAnswer {
   // It counts what was written, and that is all of what came before it.
   writer.flush();
-  const folded = questions.flatMap((question) => {
+  const folds = questions.map((question) => {
     unsettle(database, question);
-    noteFold(database, question);
-    return foldEntries(database, question);
+    const counted = fold(database, question);
+    noteFold(database, question.key, counted);
+    return { key: question.key, ...counted };
   });
-  for (const { change, isOwn } of folded) {
+  const all = folds.flatMap(({ folded }) => folded);
+  for (const { change, isOwn } of all) {
     const { account, start, end, settled, held } = change;
     if (!isOwn) writer.balance(account, start, end, settled, held);
   }
-  return folded.map(({ change }) => change);
+  return {
+    changes: all.map(({ change }) => change),
+    gaps: folds.flatMap(({ key, gap }) => (gap === undefined ? [] : [{ key, before: gap }])),
+  };
 }
 
 function track(keys: readonly string[]): void {
   database.exec("DELETE FROM grounds");
   const keep = database.prepare("INSERT INTO grounds VALUES (?)");
   for (const key of keys) keep.run(key);
-  database.exec("DELETE FROM folds WHERE key NOT IN (SELECT key FROM grounds)");
+  for (const table of ["folds", "fold_gaps"])
+    database.exec(`DELETE FROM ${table} WHERE key NOT IN (SELECT key FROM grounds)`);
 }
 
 function describe(error: unknown): Failure {

@@ -3,12 +3,13 @@
 
 import { Worker } from "node:worker_threads";
 import type { Join } from "../metering/lease.ts";
+import type { Instant } from "../metering/time.ts";
 import type { Adjustment } from "./adjustments.ts";
-import type { BalanceChange } from "./book.ts";
 import { pack, packShares } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
 import type { Answer, Batch, BatchResult, Operation } from "./sqlite-worker.ts";
 import {
+  type FoldAnswer,
   type FoldQuestion,
   type Forgiven,
   type ForgivenQuestion,
@@ -79,8 +80,13 @@ export class SqliteStore implements Store {
     await this.#enqueue({ kind: "write", packed: pack(write) }, write, when);
   }
 
-  fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]> {
-    return this.#enqueue({ kind: "fold", questions }) as Promise<readonly BalanceChange[]>;
+  fold(questions: readonly FoldQuestion[]): Promise<FoldAnswer> {
+    return this.#enqueue({ kind: "fold", questions }) as Promise<FoldAnswer>;
+  }
+
+  /** Some of the entries of before then, and how many; 0 when none are left that may go (dropping.ts). */
+  drop(before: Instant): Promise<number> {
+    return this.#enqueue({ kind: "drop", before }) as Promise<number>;
   }
 
   forgiven(questions: readonly ForgivenQuestion[]): Promise<readonly Forgiven[]> {

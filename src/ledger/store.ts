@@ -132,6 +132,17 @@ export interface FoldQuestion {
   readonly end: Instant;
 }
 
+export interface FoldAnswer {
+  readonly changes: readonly BalanceChange[];
+  readonly gaps: readonly FoldGap[];
+}
+
+/** Of a ground: entries of before then are gone, and it misses what no sum says of them. */
+export interface FoldGap {
+  readonly key: string;
+  readonly before: Instant;
+}
+
 /** What resets of a budget have forgiven of what one of its grounds counts. */
 export interface ForgivenQuestion extends FoldQuestion {
   readonly budget: string;
@@ -152,7 +163,7 @@ export interface Store {
    */
   write(write: Write, when?: "now" | "soon"): Promise<void>;
   /** Counts, stores and returns the balances of these budgets, from what was handed over before. */
-  fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]>;
+  fold(questions: readonly FoldQuestion[]): Promise<FoldAnswer>;
   /** Of grounds that were folded. Asked in write order, so that it knows every reset. */
   forgiven(questions: readonly ForgivenQuestion[]): Promise<readonly Forgiven[]>;
   /** Marks exactly these balances as complete: a restart believes them. */

@@ -49,6 +49,18 @@ export function big(value: unknown): bigint {
   return typeof value === "bigint" ? value : BigInt(Number(value ?? 0));
 }
 
+/** Entries of before then may be gone: what they said cannot be recounted. 0 where all are there. */
+export function keptFrom(database: DatabaseSync): bigint {
+  return big(rowsOf(database, "SELECT value FROM meta WHERE key = 'entries_from'")[0]?.value);
+}
+
+/** For a note: "requests that began before 2025-01-01: 3, entries of then are gone". */
+export function goneNote(count: number, of: string, from: bigint): readonly string[] {
+  if (count === 0) return [];
+  const day = new Date(Number(from / 1000n)).toISOString().slice(0, 10);
+  return [`${of} that began before ${day}: ${count}, entries of then are gone`];
+}
+
 /** Of one lease, when its state was written: V where each began that shared it then, raw. */
 export interface Sharers {
   readonly active: readonly bigint[];

@@ -5,13 +5,15 @@
 import type { DatabaseSync } from "node:sqlite";
 import { COUNTED, coveredBy, valueSql } from "./covered.ts";
 import { readGround } from "./ground-name.ts";
-import { big, type Checked, type Finding, rowsOf } from "./verified.ts";
+import { big, type Checked, type Finding, goneNote, keptFrom, rowsOf } from "./verified.ts";
 
 const CURE = "keep a copy of the data folder; raise the budget back by hand, or wait for its period to turn";
 
 export function verifyAdjustments(database: DatabaseSync): Checked {
   const notes: string[] = [];
   const findings: Finding[] = [];
+  const from = keptFrom(database);
+  let gone = 0;
   const rows = rowsOf(
     database,
     `SELECT budget, account, unit, value, start, end, count(*) AS adjustments, sum(amount) AS amount,
@@ -36,10 +38,15 @@ export function verifyAdjustments(database: DatabaseSync): Checked {
     if (big(row.most) > 0n) finding("a reset adds to what is settled", 0n, big(row.most));
     if (big(row.first) < big(row.start) || big(row.last) >= big(row.end))
       finding("an adjustment lies outside its period", 0n, taken);
+    if (big(row.start) < from) {
+      gone += 1;
+      continue;
+    }
     const added = addedTo(database, account, row);
     if (added === undefined) notes.push(`${budget}, ${account}: not understood`);
     else if (taken > added) finding("resets take off more than was ever settled", added, taken);
   }
+  notes.push(...goneNote(gone, "balances with resets", from));
   const counted = rows.reduce((sum, { adjustments }) => sum + Number(big(adjustments)), 0);
   return { name: "adjustments", of: "adjustments", counted, notes, findings };
 }

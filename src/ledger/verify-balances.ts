@@ -4,7 +4,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { COUNTED, coveredBy, valueSql } from "./covered.ts";
 import { type GroundName, readGround } from "./ground-name.ts";
-import { big, type Checked, type Finding, rowsOf } from "./verified.ts";
+import { big, type Checked, type Finding, goneNote, keptFrom, rowsOf } from "./verified.ts";
 
 const CURE =
   "keep a copy of the data folder; change the budget's `when` and back: it is counted anew from the entries";
@@ -13,6 +13,8 @@ export function verifySettled(database: DatabaseSync): Checked {
   const notes: string[] = [];
   const findings: Finding[] = [];
   let counted = 0;
+  let gone = 0;
+  const from = keptFrom(database);
   const folds = new Map(rowsOf(database, "SELECT * FROM folds").map((row) => [String(row.key), row]));
   for (const { key } of rowsOf(database, "SELECT key FROM grounds ORDER BY key")) {
     const name = readGround(String(key));
@@ -25,11 +27,14 @@ export function verifySettled(database: DatabaseSync): Checked {
         name,
         since: big(fold.since),
         seq: big(fold.seq),
+        from,
       });
+      gone += found.gone;
       counted += found.counted;
       findings.push(...found.findings);
     }
   }
+  notes.push(...goneNote(gone, "balances", from));
   return { name: "settled", of: "balances", counted, notes, findings };
 }
 
@@ -39,10 +44,13 @@ interface Ground {
   /** It counts entries of from here on, and all that were written after `seq`. */
   readonly since: bigint;
   readonly seq: bigint;
+  /** Entries of before then may be gone. */
+  readonly from: bigint;
 }
 
 function verifyGround(database: DatabaseSync, ground: Ground) {
-  const { key, name } = ground;
+  const { key, name, from } = ground;
+  let gone = 0;
   const prefix = `${key}=`;
   const rows = rowsOf(
     database,
@@ -61,7 +69,8 @@ function verifyGround(database: DatabaseSync, ground: Ground) {
       const value = String(account).slice(prefix.length);
       const expected = sums.get(value)?.sum ?? 0n;
       const where = `${account} from ${when(start)}`;
-      if (expected !== big(settled))
+      if (start < from) gone += 1;
+      else if (expected !== big(settled))
         finding("settled is not what the entries add up to", where, expected, big(settled));
       const left = rest.get(value);
       if (left !== undefined) left.sum -= expected;
@@ -73,7 +82,7 @@ function verifyGround(database: DatabaseSync, ground: Ground) {
     const account = name.per === undefined ? key : `${prefix}${value}`;
     finding("entries that no balance counts, or that two count", account, sum, 0n);
   }
-  return { counted: rows.length, findings: found };
+  return { counted: rows.length - gone, gone, findings: found };
 }
 
 /** By value of `per`; "" where it is not split. */

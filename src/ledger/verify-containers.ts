@@ -5,7 +5,16 @@
 // machine that was renamed meanwhile counts by all its names.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, exclusiveNote, type Finding, POSTED, rowsOf, sharersAt } from "./verified.ts";
+import {
+  big,
+  exclusiveNote,
+  type Finding,
+  goneNote,
+  keptFrom,
+  POSTED,
+  rowsOf,
+  sharersAt,
+} from "./verified.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
@@ -43,7 +52,12 @@ export function verifyContainers(database: DatabaseSync) {
   const findings: Finding[] = [];
   const notes: string[] = [];
   let counted = 0;
+  const from = keptFrom(database);
   for (const group of groupsOf(leasesOf(database))) {
+    if (group.start < from) {
+      notes.push(...goneNote(group.leases.length, "containers", from));
+      continue;
+    }
     const costs = group.leases.map((lease) => postedBy(database, lease));
     if (costs.includes(undefined)) {
       // Somebody has left and is not settled yet: the next write says what it pays.

@@ -8,7 +8,17 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { type NanoUsd, nanoUsd } from "../metering/money.ts";
-import { big, type Checked, type Finding, POSTED, rowsOf, type Sharers, sharersAt } from "./verified.ts";
+import {
+  big,
+  type Checked,
+  type Finding,
+  goneNote,
+  keptFrom,
+  POSTED,
+  rowsOf,
+  type Sharers,
+  sharersAt,
+} from "./verified.ts";
 import { verifyContainers } from "./verify-containers.ts";
 import { cappedRequests, verifyStretches } from "./verify-stretches.ts";
 
@@ -59,8 +69,13 @@ function verifyLeases(database: DatabaseSync) {
   const findings: Finding[] = [];
   const notes: string[] = [];
   let counted = 0;
+  const from = keptFrom(database);
   for (const { machine, state } of rowsOf(database, "SELECT machine, state FROM leases")) {
     const lease = JSON.parse(String(state)) as Lease;
+    if (lease.start < from) {
+      notes.push(...goneNote(1, `leases of machine ${machine}`, from));
+      continue;
+    }
     const open = rowsOf(
       database,
       `SELECT joined, ${POSTED} AS posted FROM reservations

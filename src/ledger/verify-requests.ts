@@ -2,7 +2,7 @@
 // charged twice; its record says what its entries add up to; no entry lies in the future.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, type Checked, type Finding, rowsOf } from "./verified.ts";
+import { big, type Checked, type Finding, goneNote, keptFrom, rowsOf } from "./verified.ts";
 
 const COPY = "keep a copy of the data folder, and correct the money with `budgetguard ledger adjust`";
 const RESTART = "a restart settles what nobody runs any more";
@@ -79,11 +79,16 @@ const RECORDS = `SELECT d.request, d.charged, d.elapsed, coalesce(e.amount, 0) A
   FROM decisions AS d LEFT JOIN (
     SELECT request, sum(amount) AS amount, sum(iif(kind = 'settled', elapsed, 0)) AS time FROM entries
     WHERE kind IN ('settled', 'startup') AND request IS NOT NULL GROUP BY request
-  ) AS e USING (request) WHERE d.ended_at IS NOT NULL`;
+  ) AS e USING (request) WHERE d.ended_at IS NOT NULL AND (e.request IS NOT NULL OR d.at >= ?)`;
+/** Records are kept for longer than entries are. */
+const GONE = `SELECT count(*) AS n FROM decisions AS d WHERE d.ended_at IS NOT NULL AND d.charged > 0
+  AND d.at < ? AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.request = d.request)`;
 
 /** What `explain` shows of a request is what it was charged. */
 export function verifyRecords(database: DatabaseSync): Checked {
-  const rows = rowsOf(database, RECORDS);
+  const from = keptFrom(database);
+  const rows = rowsOf(database, RECORDS, from);
+  const gone = Number(big(rowsOf(database, GONE, from)[0]?.n));
   const findings = rows.flatMap((row): readonly Finding[] => {
     const finding = (what: string, unit: string, expected: unknown, found: unknown): readonly Finding[] =>
       big(expected) === big(found)
@@ -100,7 +105,8 @@ export function verifyRecords(database: DatabaseSync): Checked {
       ...finding("its record's time is not what its entries add up to", "seconds", row.time, row.elapsed),
     ];
   });
-  return { name: "records", of: "requests", counted: rows.length, notes: [], findings };
+  const notes = goneNote(gone, "requests", from);
+  return { name: "records", of: "requests", counted: rows.length, notes, findings };
 }
 
 export function verifyTime(database: DatabaseSync): Checked {

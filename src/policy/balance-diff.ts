@@ -4,6 +4,7 @@
 
 import { NOTHING, type Quantity, type Unit } from "../metering/quantity.ts";
 import { formatNumber, wordOf } from "../metering/quantity-text.ts";
+import { formatInstant, type Instant } from "../metering/time.ts";
 import { type Ground, groundsOf } from "./match.ts";
 import { isEnforcing, type Policy, type Scope } from "./policy.ts";
 import { isOwnTask } from "./task.ts";
@@ -25,6 +26,8 @@ export interface BalanceDiff {
   readonly rows: readonly BalanceRow[];
   /** Values that are not told one by one. */
   readonly more: number;
+  /** Entries of before then are gone, and the ledger cannot tell all that it would have counted of them. */
+  readonly missedBefore?: Instant | undefined;
 }
 
 export interface BalanceRow {
@@ -101,7 +104,15 @@ function mostOf({ before = NOTHING, after = NOTHING }: BalanceRow): Quantity {
 }
 
 /** Lines for the reload's log and for people. */
-export function balanceLines({ budget, unit, rows, more }: BalanceDiff): readonly string[] {
+export function balanceLines(diff: BalanceDiff): readonly string[] {
+  const { budget, missedBefore } = diff;
+  if (missedBefore === undefined) return settledLines(diff);
+  const since = `${formatInstant(missedBefore).slice(0, 10)}T00:00Z`;
+  const missed = `budget ${budget}: entries of before ${since} are gone, it does not count all of them`;
+  return [...settledLines(diff), missed];
+}
+
+function settledLines({ budget, unit, rows, more }: BalanceDiff): readonly string[] {
   if (rows.length === 0) return [`budget ${budget}: nothing settled yet, in ${wordOf(unit)}`];
   const amount = (one: Quantity | undefined) => (one === undefined ? "none" : formatNumber(unit, one));
   const lines = rows.map(({ of, before, after }) => {

@@ -30,6 +30,11 @@ export const BudgetStatus = z
       "limit - settled - held; negative when something that cannot be refused went past it.",
     ),
     level: z.enum(LEVELS),
+    missed_before: instant
+      .nullable()
+      .describe(
+        "Entries of before then were gone when the budget was new, and it misses some; null: it has all.",
+      ),
     enforcing: z.boolean().describe("Whether it can refuse work."),
     shadow: z.boolean(),
   })

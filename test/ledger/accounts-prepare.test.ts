@@ -135,11 +135,11 @@ test("until the fold is done the old limits stay in force", async (t) => {
   await spend(house, "alice", 49);
   house.disk.shut((asked) => asked === "fold");
   const adopted = house.adopt(paid(all, alice));
-  t.true(house.accounts.isFolding);
+  t.true(house.accounts.folding.isUnderWay);
   t.is((await house.admit(task({ labels: { user: "alice" } }))).kind, "admitted");
   await house.disk.open();
   await adopted;
-  t.false(house.accounts.isFolding);
+  t.false(house.accounts.folding.isUnderWay);
   t.is((await house.admit(task({ labels: { user: "alice" } }))).kind, "refuse");
 });
 

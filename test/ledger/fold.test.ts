@@ -1,7 +1,7 @@
 // What a new budget would have counted, from entries of every kind: also those of containers (MONEY §1, §2).
 
 import test, { type ExecutionContext } from "ava";
-import { foldEntries } from "../../src/ledger/fold.ts";
+import { foldEntries } from "../../src/ledger/fold-entries.ts";
 import { openLedger } from "../../src/ledger/sqlite-open.ts";
 import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
 import type { Entry, FoldQuestion } from "../../src/ledger/store.ts";

@@ -11,8 +11,10 @@ import { sums } from "../../src/ledger/queries.ts";
 import { openLedger, openLedgerToRead } from "../../src/ledger/sqlite-open.ts";
 import { SCHEMA_VERSION } from "../../src/ledger/sqlite-schema.ts";
 import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
-import { EPOCH, FOREVER, instantUs } from "../../src/metering/time.ts";
-import { entry, HandClock, ledgerFolder } from "../support/ledger.ts";
+import { nanoUsd } from "../../src/metering/money.ts";
+import { DAY, durationUs, EPOCH, FOREVER, instantUs, later } from "../../src/metering/time.ts";
+import { entry, facts, HandClock, ledgerFolder } from "../support/ledger.ts";
+import { TEN } from "../support/policies.ts";
 
 function check(t: ExecutionContext, folder: string, expected: RegExp): void {
   const error = t.throws(() => openStored(folder, new HandClock()));
@@ -58,8 +60,15 @@ test("opening it again changes nothing", (t) => {
   again.close();
 });
 
+/** As the third version left it: without sums of days, of projects, and of what is no container's. */
+function dropDays(old: DatabaseSync): void {
+  old.exec("DROP TABLE days; DROP TABLE fold_gaps; DELETE FROM rollups WHERE dimension = 'project'");
+  for (const column of ["busy", "container_amount"]) old.exec(`ALTER TABLE rollups DROP COLUMN ${column}`);
+}
+
 /** As the second version left it: without the amount of work. */
 function dropLearning(old: DatabaseSync): void {
+  dropDays(old);
   for (const column of ["work", "expected", "tries"]) old.exec(`ALTER TABLE decisions DROP COLUMN ${column}`);
 }
 
@@ -99,6 +108,36 @@ test("a ledger of the first version gets its new columns, keeps all that it has,
   t.like(total, { requests: 2, tokens: { input: 10, output: 2 } });
 });
 
+test("a ledger of the third version gets the sums that it would have had", (t) => {
+  const { folder, file } = filled(t);
+  const begun = openLedger(folder);
+  const none = { request: undefined, isLast: false, images: 0 };
+  const owned = facts({ user: undefined, model: undefined, upstream: undefined });
+  const of = (user: string, days: number) =>
+    entry({ at: later(TEN, durationUs(days * DAY)), facts: facts({ user }) });
+  const entries = [
+    ...Array.from({ length: 1003 }, (_, index) => of(`u-${index}`, 0)),
+    ...[of("u-1002", 1), of("u-1", 1), entry({ facts: facts({ project: "film", workflow: "w" }) })],
+    entry({ kind: "startup", at: later(TEN, durationUs(DAY)) }),
+    entry({ ...none, kind: "idle", facts: owned }),
+    entry({ ...none, kind: "adjusted", facts: { ...owned, machine: undefined } }),
+    entry({ ...none, kind: "adjusted", facts: owned, amount: nanoUsd(-2n) }),
+    ...(["reserved", "extended", "released"] as const).map((kind) => entry({ kind })),
+  ];
+  new SqliteWriter(begun).put({ entries, at: TEN, wall: TEN });
+  const sumsOf = (database: DatabaseSync) =>
+    ["rollups", "days"].map((table) => database.prepare(`SELECT * FROM ${table} ORDER BY 1, 2, 3`).all());
+  const due = sumsOf(begun);
+  t.true(due[1]?.some(({ value, container_amount }) => value === "aws" && Number(container_amount) > 0));
+  dropDays(begun);
+  begun.exec("PRAGMA user_version = 3");
+  begun.close();
+  const grown = openLedger(folder);
+  t.deepEqual(sumsOf(grown), due);
+  grown.close();
+  t.deepEqual(columnsOf(file), columnsOf(filled(t).file));
+});
+
 test("a ledger of the second version opens, and teaches nothing of what it does not say", (t) => {
   const { folder, file } = filled(t);
   const fresh = columnsOf(file);
@@ -124,7 +163,7 @@ test("a ledger of the first version can be exported as it is", (t) => {
 
 function columnsOf(file: string): unknown {
   const database = new DatabaseSync(file);
-  const columns = ["entries", "rollups", "decisions"].map((table) =>
+  const columns = ["entries", "rollups", "decisions", "days", "fold_gaps"].map((table) =>
     database.prepare(`SELECT name, type, "notnull" FROM pragma_table_info('${table}')`).all(),
   );
   database.close();

@@ -109,7 +109,7 @@ test("a fold counts every write before it and none after it", async (t) => {
   const before = store.write(posted("r-1", "0.01"));
   const folded = store.fold(asked);
   const after = store.write(posted("r-2", "0.02"));
-  t.is((await folded)[0]?.settled, usd("0.01"));
+  t.is((await folded).changes[0]?.settled, usd("0.01"));
   await Promise.all([before, after]);
 });
 

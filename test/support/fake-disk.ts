@@ -11,6 +11,7 @@ import {
   type DecisionRow,
   type EndingRow,
   type Entry,
+  type FoldAnswer,
   type FoldQuestion,
   type Store,
   StoreError,
@@ -67,11 +68,11 @@ export class FakeDisk implements Store {
     });
   }
 
-  fold(questions: readonly FoldQuestion[]): Promise<readonly BalanceChange[]> {
+  fold(questions: readonly FoldQuestion[]): Promise<FoldAnswer> {
     return this.#inTurn(() => {
       const changes = questions.flatMap((question) => this.#fold(question));
       for (const change of changes) if (!this.#isOwnTask(change.account)) this.#move(change);
-      return changes;
+      return { changes, gaps: [] };
     });
   }
 

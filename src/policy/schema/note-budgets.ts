@@ -13,6 +13,7 @@ import {
 } from "../policy.ts";
 import { replacementOf } from "../replacement.ts";
 import { didYouMean, listed } from "./near.ts";
+import { noteFold } from "./note-folds.ts";
 import type { Path } from "./source.ts";
 
 type Tell = (path: Path, text: string) => void;
@@ -76,13 +77,6 @@ function noteTiers(budget: Budget, policy: Built, tell: Tell): void {
     const text = `no upstream has gpu_tier "${name}"${didYouMean(name, tiers)}; there are: ${listed(tiers)}`;
     tell(["when", "gpu_tier", item], text);
   }
-}
-
-/** Older entries of a session or task are not looked for when its budget is new (ledger/folding.ts). */
-function noteFold({ period, enabled }: Budget, tell: Tell): void {
-  if (!enabled || (period !== "per_session" && period !== "per_task")) return;
-  const one = period === "per_task" ? "task" : "session";
-  tell(["period"], `when this budget is new, what a ${one} spent more than a day before does not count`);
 }
 
 function noteLenient(budget: Budget, tell: Tell): void {
