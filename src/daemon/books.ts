@@ -6,6 +6,7 @@ import { LocalAccounts } from "../ledger/accounts.ts";
 import type { LedgerClock } from "../ledger/clock.ts";
 import { openStored } from "../ledger/open.ts";
 import { LedgerReader } from "../ledger/reader.ts";
+import { Retention } from "../ledger/retention.ts";
 import { SqliteStore } from "../ledger/sqlite.ts";
 import type { Stored } from "../ledger/sqlite-read.ts";
 import { StoreError } from "../ledger/store.ts";
@@ -66,11 +67,16 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const { balances, tracked, containers, holds: allocations } = stored;
+  const { balances, tracked, gaps, containers, holds: allocations } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const known = { balances, allocations, tracked, containers };
+  const known = { balances, allocations, tracked, gaps, containers };
   const told = { store: counted(store, metrics), onTrouble, learn };
   const accounts = new LocalAccounts({ ...told, ...known, clock, owner, policy });
+  const retention = new Retention({
+    ...{ store, turns: accounts.turns, onTrouble },
+    policy: () => accounts.policy,
+    now: () => clock.now(),
+  });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);
@@ -89,6 +95,7 @@ export async function openBooks(
   const beat = setInterval(() => {
     // What failed is kept, told by onTrouble, and tried again with the next beat.
     accounts.heartbeat().then(healed, () => undefined);
+    void retention.look();
     hooks.onBeat?.();
   }, HEARTBEAT_MS);
   const close = async () => {
