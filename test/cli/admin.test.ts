@@ -7,6 +7,8 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import test, { type ExecutionContext } from "ava";
+import type { BudgetState } from "../../src/admin/budget-state.ts";
+import { instantUs } from "../../src/metering/time.ts";
 import { always, houseOf, studioDay, today, usd } from "../admin/house-of-functions.ts";
 import { cli, temporaryFolder } from "../support/cli.ts";
 import { asAdmin, daemon } from "./admin-daemon.ts";
@@ -338,6 +340,19 @@ test("a budget without a turn is told to have none only where it is for ever", a
   }));
   const { run } = await daemon(t, { status: () => ({ ...houseOf().status(), budgets }) });
   t.regex((await run("status")).stdout, /\nper_task .* per_task\ninfinite .* infinite +never\n/);
+});
+
+test("a budget that came too late for old entries says so once, whatever it is split by", async (t) => {
+  const late = { ...houseOf().status().budgets[0], missedBefore: instantUs(Date.UTC(2026, 0, 2) * 1000) };
+  const budgets = ["ann", "bob"].map((value) => ({ ...late, value }) as BudgetState);
+  const { run } = await daemon(t, { status: () => ({ ...houseOf().status(), budgets }) });
+  const { stdout } = await run("status");
+  const told = stdout.match(
+    /^budget studio-day: entries of before 2026-01-02 were gone when it was new.*$/gm,
+  );
+  t.is(told?.length, 1, stdout);
+  const json = JSON.parse((await run("status --json")).stdout);
+  t.is(json.budgets[0].missed_before, "2026-01-02T00:00:00.000000Z");
 });
 
 test("no line of status is wider than the screen", async (t) => {

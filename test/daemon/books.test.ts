@@ -5,8 +5,17 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
+import { Metrics } from "../../src/admin/metrics.ts";
+import { openBooks } from "../../src/daemon/books.ts";
+import { systemClock } from "../../src/daemon/clock.ts";
+import { makeLog } from "../../src/daemon/log.ts";
+import { DAY, earlier, SECOND } from "../../src/metering/time.ts";
+import { ENTRIES_KEPT } from "../../src/policy/rolled-up.ts";
+import { entry, ledgerFolder, openStore, rows } from "../support/ledger.ts";
+import { policy } from "../support/policies.ts";
 
 const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../${path}`, import.meta.url)));
 
@@ -35,4 +44,19 @@ test("what fails after the ledger was opened closes it, and the process ends", a
   });
   t.deepEqual(await once(child, "close"), [0, null]);
   t.regex(said, /time zone/i);
+});
+
+test("a gateway that runs drops entries that have grown too old, without being asked", async (t) => {
+  const folder = ledgerFolder(t);
+  const now = systemClock.wall();
+  const store = await openStore(t, folder);
+  const ages = [ENTRIES_KEPT + 2 * DAY, ENTRIES_KEPT - DAY, SECOND];
+  const entries = ages.map((age, index) => entry({ at: earlier(now, age as never), request: `r-${index}` }));
+  await store.write({ entries, at: earlier(now, SECOND), wall: now });
+  await store.close();
+  const books = await openBooks(folder, policy({ upstreams: [] }), new Metrics(), makeLog("silent"));
+  const left = () => rows(folder, "SELECT request FROM entries ORDER BY seq").map(({ request }) => request);
+  for (let waited = 0; left().length === 3 && waited < 100; waited += 1) await sleep(100);
+  t.deepEqual(left(), ["r-1", "r-2"]);
+  await books.close();
 });

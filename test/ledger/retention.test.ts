@@ -3,8 +3,11 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
+import { balanceChanges } from "../../src/daemon/balance-changes.ts";
+import { previewBalances } from "../../src/ledger/balance-preview.ts";
 import { entriesFrom, MOST_DROPPED } from "../../src/ledger/dropping.ts";
 import { missedBefore } from "../../src/ledger/folding.ts";
+import { POLICY, recordOf } from "../../src/ledger/policy-record.ts";
 import { sums } from "../../src/ledger/queries.ts";
 import { keptFrom, Retention } from "../../src/ledger/retention.ts";
 import type { Finding } from "../../src/ledger/verified.ts";
@@ -14,6 +17,7 @@ import {
   EPOCH,
   earlier,
   FOREVER,
+  formatInstant,
   HOUR,
   type Instant,
   later,
@@ -21,6 +25,7 @@ import {
   quarterHourOf,
   SECOND,
 } from "../../src/metering/time.ts";
+import { balanceLines } from "../../src/policy/balance-diff.ts";
 import { groundsOf } from "../../src/policy/match.ts";
 import type { Budget } from "../../src/policy/policy.ts";
 import { ENTRIES_KEPT } from "../../src/policy/rolled-up.ts";
@@ -178,8 +183,19 @@ test("a budget that is new after old entries have gone begins with all of it, or
   await dropAll(house);
   const each = budget("each", { limit_usd: "100", period: "infinite", per: "user" });
   const others = [EVER, each, budget("time", { limits: { seconds: 1000 }, period: "infinite" })];
-  await house.adopt(policyOf(YEAR, ...others, MACHINE));
+  const [was, next] = [house.policy, policyOf(YEAR, ...others, MACHINE)];
+  await house.disk.store.setSwitch(POLICY, recordOf(was), "policy file", house.accounts.now());
+  const now = house.accounts.now();
+  const told = onDisk(house.folder, (database) => previewBalances(database, next, now).flatMap(balanceLines));
+  await house.adopt(next);
+  const { book, folding } = house.accounts;
+  t.deepEqual(told, balanceChanges(was, next, book, house.accounts.now(), folding.gaps));
   const from = onDisk(house.folder, entriesFrom);
+  const day = formatInstant(from).slice(0, 10);
+  t.deepEqual(told.slice(-2), [
+    "budget machine: settled none → 0.01 USD",
+    `budget machine: entries of before ${day}T00:00Z are gone, it does not count all of them`,
+  ]);
   const check = (one: House) => {
     t.deepEqual([settledOf(one, "ever"), settledOf(one, "time")], [usd("0.03"), BigInt(30 * SECOND)]);
     t.is(settledOf(one, "machine"), usd("0.01"));
@@ -197,12 +213,12 @@ test("a budget that is new after old entries have gone begins with all of it, or
   await work(house, "ann");
   const { findings } = verified(house.folder);
   t.deepEqual(findings, []);
-  const next = await restarted(t, house);
-  t.is(settledOf(next, "ever"), usd("0.04"));
-  t.is(next.accounts.folding.gaps.size, 1);
-  await next.adopt(policyOf(YEAR));
-  t.is(next.accounts.folding.gaps.size, 0);
-  t.is(rows(next.folder, "SELECT 1 FROM fold_gaps").length, 0);
+  const again = await restarted(t, house);
+  t.is(settledOf(again, "ever"), usd("0.04"));
+  t.is(again.accounts.folding.gaps.size, 1);
+  await again.adopt(policyOf(YEAR));
+  t.is(again.accounts.folding.gaps.size, 0);
+  t.is(rows(again.folder, "SELECT 1 FROM fold_gaps").length, 0);
 });
 
 test("a container that is up since before then is recounted no more, and said so", async (t) => {

@@ -325,4 +325,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: "lease.about.machine === machine",
     tests: ["test/ledger/container-corners.test.ts"],
   },
+  {
+    file: "ledger/fold-rolled.ts",
+    what: "a fold out of sums counts the whole day in which its period begins",
+    from: "const firstDay = ceil(edge, DAY);",
+    to: "const firstDay = edge - (edge % DAY);",
+    tests: ["test/ledger/rolled-fold.test.ts"],
+  },
+  {
+    file: "ledger/retention.ts",
+    what: "entries of an open period are dropped",
+    from: "Math.min(...starts, latest(",
+    to: "Math.min(latest(",
+    tests: ["test/ledger/retention.test.ts"],
+  },
 ];

@@ -50,7 +50,18 @@ test("a fold that cannot be exact is told", (t) => {
   check(t, file(budget("period: per_task")), [
     /\.period: when this budget is new, what a task spent more than a day before does not count/,
   ]);
-  check(t, file(budget("period: yearly")), []);
+  // Entries are kept for longer than a year.
+  check(t, file(budget("period: yearly, when: {tag: x}")), []);
+  check(t, file(budget("period: infinite")), []);
+  check(t, file(budget("period: infinite, per: provider, when: {provider: other}")), []);
+  const gone =
+    /\.period: when this budget is new, it misses what is older than 400 days where those entries are gone: longer than that only sums by one of provider, model, upstream, user, workflow, project are kept/;
+  for (const keys of ["when: {tag: x}", "per: node", "per: user, when: {provider: other}"])
+    check(t, file(budget(`period: infinite, ${keys}`)), [gone]);
+  check(t, file(budget("period: infinite, enabled: false, per: node")), [/disabled/]);
+  check(t, file(budget("period: infinite, per: workflow")), [
+    /\.period: when this budget is new, it may miss some of days more than 400 days ago on which there were more than 1000 workflows/,
+  ]);
 });
 
 test("a user who is no client, and a tier that no upstream has, are told where they stand", (t) => {
