@@ -6,7 +6,7 @@
 // tells what that is more.
 
 import type { DatabaseSync } from "node:sqlite";
-import { big, exclusiveNote, type Finding, keptFrom, rowsOf } from "./verified.ts";
+import { big, exclusiveNote, type Finding, rowsOf } from "./verified.ts";
 
 const US_PER_HOUR = 3_600_000_000n;
 
@@ -28,7 +28,7 @@ export function verifyStretches(database: DatabaseSync) {
        coalesce(outcome, (SELECT outcome FROM decisions
          WHERE decisions.request = entries.request)) AS outcome FROM entries
      WHERE kind IN ('settled', 'startup') AND request IS NOT NULL AND machine IS NOT NULL
-       AND price LIKE '%/h' AND (elapsed > 0 OR amount <> 0) AND at >= ? ORDER BY machine, at`,
+       AND price LIKE '%/h' AND (elapsed > 0 OR amount <> 0) ORDER BY machine, at`,
   );
   statement.setReadBigInts(true);
   const capped = cappedRequests(database);
@@ -46,7 +46,7 @@ export function verifyStretches(database: DatabaseSync) {
     else if (stretch.isKnown) findings.push(tooMuch(stretch, most));
   };
   let open: Stretch | undefined;
-  for (const row of statement.iterate(keptFrom(database))) {
+  for (const row of statement.iterate()) {
     const next = stretchOf(row, capped);
     if (open !== undefined && open.machine === next.machine && next.start <= open.end) {
       if (next.end > open.end) open.end = next.end;

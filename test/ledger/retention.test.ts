@@ -44,7 +44,7 @@ import {
   restarted,
   rows,
 } from "../support/ledger.ts";
-import { budget, perHour, policy, TEN, task, upstream, usd } from "../support/policies.ts";
+import { budget, model, perHour, policy, TEN, task, upstream, usd } from "../support/policies.ts";
 
 function dayOf(at: number): Instant {
   return (at - (at % DAY)) as Instant;
@@ -240,6 +240,27 @@ test("a container that is up since before then is recounted no more, and said so
     notes.some((note) => note.startsWith("machines: containers that began before")),
     notes.join("\n"),
   );
+});
+
+test("who shared a machine with somebody dearer, whose entries have gone, was charged no too much", async (t) => {
+  const on = (id: string, price: string) => upstream(id, { price: perHour(price), machine: "pool" });
+  const upstreams = [on("dear", "3.6"), on("cheap", "0.36")];
+  const models = [model("dear", ["dear"]), model("cheap", ["cheap"])];
+  const house = await houseOf(t, policy({ upstreams, models }));
+  house.clock.pass(dayOf(TEN + DAY) - house.accounts.now() - 20 * SECOND);
+  const [dear, cheap] = [
+    await begun(house, task({ model: "dear" })),
+    await begun(house, task({ model: "cheap", id: "r-cheap" })),
+  ];
+  house.clock.pass(15 * SECOND);
+  await dear.settle(RELAYED);
+  house.clock.pass(10 * SECOND);
+  await cheap.settle(RELAYED);
+  await house.accounts.outbox.settled();
+  t.deepEqual(verified(house.folder).findings, []);
+  t.true((await house.disk.store.drop(dayOf(TEN + DAY))) > 0);
+  t.deepEqual(rows(house.folder, "SELECT DISTINCT model FROM entries"), [{ model: "cheap" }] as never);
+  t.deepEqual(verified(house.folder).findings, []);
 });
 
 test("a drop takes no more than its bound at once, and goes on until all is gone", async (t) => {

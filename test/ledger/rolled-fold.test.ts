@@ -251,6 +251,7 @@ function crowd(): readonly Entry[] {
   const many = Array.from({ length: 1003 }, (_, index) => of(`u-${index}`, noon, index + 1));
   const few = ["u-0", "u-1002", "other", "unknown"].flatMap((user, index) => [
     of(user, earlier(noon, DAY), 10_000 + index),
+    of(user, later(noon, durationUs(5)), 15_000 + index),
     of(user, later(noon, QUARTER_HOUR), 20_000 + index),
     of(user, later(noon, DAY), 30_000 + index),
   ]);
