@@ -5,10 +5,9 @@
 
 import { randomUUID } from "node:crypto";
 import type { LocalAccounts } from "../ledger/accounts.ts";
-import type { Adjustment } from "../ledger/adjustments.ts";
 import type { SqliteStore } from "../ledger/sqlite.ts";
 import { StoreError } from "../ledger/store.ts";
-import { minus, NOTHING, type Quantity, type Unit } from "../metering/quantity.ts";
+import type { Quantity, Unit } from "../metering/quantity.ts";
 import { formatQuantity } from "../metering/quantity-text.ts";
 import {
   between,
@@ -19,10 +18,8 @@ import {
   later,
   MINUTE,
 } from "../metering/time.ts";
-import { groundsOf, periodFor } from "../policy/match.ts";
 import type { Raise } from "../policy/raise.ts";
-import { perValueOf, relieved } from "../policy/relief.ts";
-import { isOwnTask } from "../policy/task.ts";
+import { type BudgetReset, type Reset, resetBudget } from "./budget-reset.ts";
 import { EDITED, editText, isOfFile } from "./edit-record.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
@@ -32,8 +29,7 @@ import { inForceAt, kept, MOST_IN_FORCE, RAISES, raisesText } from "./raises.ts"
 export type BudgetEdit =
   /** A budget that is new begins with what it would have counted; one that goes takes no balance along. */
   | PolicyChange
-  /** What it has settled in this period counts no more; of a `per` budget that of one value, or of all. */
-  | { readonly kind: "reset"; readonly budget: string; readonly value?: string }
+  | BudgetReset
   | {
       readonly kind: "raise";
       readonly budget: string;
@@ -46,17 +42,15 @@ export type BudgetEdit =
 export type Edited =
   | Rewritten
   | { readonly kind: "created" | "removed" }
-  | { readonly kind: "reset"; readonly adjustments: readonly Adjustment[] }
+  | Reset
   | { readonly kind: "raised"; readonly raise: Raise }
   | { readonly kind: "raise_ended"; readonly raise: Raise }
   /** Nothing has changed; `why` says what to do about it. */
-  | { readonly kind: "refused"; readonly why: string }
-  /** The disk refused it, and nothing has changed. */
-  | { readonly kind: "unwritten"; readonly why: string };
+  | { readonly kind: "refused"; readonly why: string };
 
 export interface EditParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox" | "turns">;
+  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox" | "turns" | "posting">;
   readonly store: Pick<SqliteStore, "adjust" | "setSwitch">;
   readonly log: Pick<Logger, "info" | "warn">;
   now(): Instant;
@@ -132,7 +126,7 @@ export class BudgetEdits {
     if (!budget.enabled) return refused(`budget ${change.budget} is not enabled: it counts nothing`);
     if (change.kind === "raise") return this.#raise(change, by, reason);
     // A policy that is put in force meanwhile would not know of it.
-    return this.#parts.accounts.turns.take(() => this.#reset(change, by, reason));
+    return this.#parts.accounts.turns.take(() => resetBudget(this.#parts, change, by, reason));
   }
 
   #create(change: PolicyChange & { kind: "create" }, isThere: boolean): Promise<Edited> | Edited {
@@ -153,41 +147,6 @@ export class BudgetEdits {
     } catch (error) {
       log.warn({ err: error }, "who edited the budget, and why, could not be kept in the ledger");
     }
-  }
-
-  /** An adjustment for each balance, of as much as its budget sees settled there. Holds stay. */
-  async #reset(
-    { budget, value }: BudgetEdit & { kind: "reset" },
-    by: string,
-    reason: string,
-  ): Promise<Edited> {
-    const { accounts, inForce, store, now, turn } = this.#parts;
-    const { book } = accounts;
-    // What is on its way to the disk may be refused there: a reset forgives what is settled.
-    await accounts.outbox.settled();
-    const at = now();
-    const adjustments: Adjustment[] = [];
-    for (const ground of groundsOf(inForce.policy).filter((one) => one.budget.id === budget)) {
-      const period = periodFor(ground, at);
-      for (const { account, start, balance } of book.all()) {
-        const isIts =
-          ground.per === undefined ? account === ground.key : account.startsWith(`${ground.key}=`);
-        if (!isIts || start !== period.start) continue;
-        const own = perValueOf(ground, account);
-        if (value !== undefined && own !== value) continue;
-        // A request that is a task of its own is gone with its balance.
-        if (ground.per === "task" && isOwnTask(own ?? "")) continue;
-        const { settled } = relieved(balance, book.relief(ground, account, period));
-        if (settled <= 0n) continue;
-        const amount = minus(NOTHING, settled);
-        const what = { budget, unit: ground.unit, value: own, account, period, amount };
-        adjustments.push({ at, kind: "reset", ...what, by, reason });
-      }
-    }
-    if (adjustments.length > 0) await store.adjust(adjustments);
-    for (const adjustment of adjustments) book.adjust(adjustment);
-    turn();
-    return { kind: "reset", adjustments };
   }
 
   async #raise(

@@ -22,13 +22,14 @@ import {
 import type { Policy } from "../policy/policy.ts";
 import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
+import type { AccountsOptions } from "./accounts-options.ts";
 import { Allocations } from "./allocations.ts";
 import { type BalanceChange, Book, freedBy } from "./book.ts";
+import { slicesUnderWay } from "./by-slice.ts";
 import type { LedgerClock } from "./clock.ts";
 import { ConflictError, checkFits } from "./conflict.ts";
-import type { StoredContainer } from "./container-lease.ts";
 import { Containers, type ContainerTill } from "./containers.ts";
-import { Folding, type Gaps } from "./folding.ts";
+import { Folding } from "./folding.ts";
 import type { HeldRow, OpenHold, Owner } from "./held.ts";
 import { InTurn } from "./in-turn.ts";
 import { Leases } from "./leases.ts";
@@ -40,28 +41,7 @@ import { raiseAll } from "./raising.ts";
 import { rebase } from "./rebase.ts";
 import { LocalReservation } from "./reservation.ts";
 import { decisionRow } from "./rows.ts";
-import type { Store } from "./store.ts";
 import type { Till } from "./till.ts";
-
-export interface AccountsOptions {
-  readonly store: Store;
-  readonly clock: LedgerClock;
-  /** Stands in every hold. */
-  readonly owner: Owner;
-  readonly policy: Policy;
-  /** What restart read; recovery has settled its open holds by then. */
-  readonly balances: readonly BalanceChange[];
-  /** Those that are open: the balances hold them. */
-  readonly allocations?: readonly HeldRow[];
-  readonly tracked: readonly string[];
-  readonly gaps?: Gaps;
-  /** Leases of containers that were up: each goes on once its provider says that it lives. */
-  readonly containers?: readonly StoredContainer[];
-  /** Told of every write that failed. */
-  readonly onTrouble: (error: unknown) => void;
-  /** Told of every ending that says how long such work takes. */
-  readonly learn: (lesson: Lesson) => void;
-}
 
 export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly book = new Book();
@@ -195,6 +175,11 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
 
   get policy(): Policy {
     return this.#policy;
+  }
+
+  /** While balances count what a tunnel has posted and the disk may refuse: resolves once that is known. */
+  get posting(): Promise<unknown> | undefined {
+    return slicesUnderWay(this.#open.values());
   }
 
   openHolds(): readonly HeldRow[] {

@@ -60,6 +60,12 @@ export function postSlice(till: Till, hold: OpenHold): SlicePost {
   };
 }
 
+/** Resolves once the disk has written or refused what is being posted now; undefined where nothing is. */
+export function slicesUnderWay(holds: Iterable<OpenHold>): Promise<unknown> | undefined {
+  const slices = [...holds].filter(({ isBySlice, growing }) => isBySlice && growing !== undefined);
+  return slices.length === 0 ? undefined : Promise.allSettled(slices.map(({ extending }) => extending));
+}
+
 /** By what each claim grows less: what was posted in its unit and its period, up to all of it. */
 function takenFrom(hold: OpenHold, posted: Posted): readonly Claim[] {
   return hold.claims().flatMap((claim) => {

@@ -1,5 +1,6 @@
 // Edits of a budget where the disk or the clock is against them, and the line that each leaves in the log.
 
+import { setImmediate as turn } from "node:timers/promises";
 import type { ExecutionContext } from "ava";
 import test from "ava";
 import { type BudgetEdit, BudgetEdits } from "../../src/daemon/budget-edits.ts";
@@ -7,16 +8,22 @@ import { budgetStates } from "../../src/daemon/budget-states.ts";
 import { InForce } from "../../src/daemon/in-force.ts";
 import { StoreError } from "../../src/ledger/store.ts";
 import { quantityOf } from "../../src/metering/quantity.ts";
-import { type DurationUs, HOUR, later, MINUTE } from "../../src/metering/time.ts";
-import { begun, houseOf, RELAYED } from "../support/ledger.ts";
-import { budget, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
+import { type DurationUs, HOUR, later, MINUTE, SECOND, seconds } from "../../src/metering/time.ts";
+import { begun, type House, houseOf, RELAYED, restarted, writesOf } from "../support/ledger.ts";
+import { budget, model, perHour, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
+
+const atUnits = policy({
+  upstreams: [upstream("flux", { price: perRequest("0.03") })],
+  budgets: [budget("day", { limit_usd: "0.05" })],
+});
 
 async function begin(t: ExecutionContext) {
-  const budgets = [budget("day", { limit_usd: "0.05" })];
-  const house = await houseOf(
-    t,
-    policy({ upstreams: [upstream("flux", { price: perRequest("0.03") })], budgets }),
-  );
+  const house = await houseOf(t, atUnits);
+  await (await begun(house, task())).settle(RELAYED);
+  return deskOf(house);
+}
+
+function deskOf(house: House) {
   const { accounts } = house;
   const inForce = new InForce({ policy: house.policy, text: "" }, undefined, accounts.now());
   const lines: string[] = [];
@@ -42,7 +49,6 @@ async function begin(t: ExecutionContext) {
     },
     [],
   );
-  await (await begun(house, task())).settle(RELAYED);
   const standing = () => {
     const [state] = budgetStates(inForce.policy, accounts.book, accounts.now());
     return [state?.settled, state?.limit];
@@ -116,4 +122,64 @@ test("an edit without an author or a reason is refused", async (t) => {
   t.is((await edits.edit({ kind: "reset", budget: "day" }, " ", "late")).kind, "refused");
   t.is((await edits.edit({ kind: "reset", budget: "day" }, "ops", "")).kind, "refused");
   t.deepEqual(standing(), [usd("0.03"), usd("0.05")] as never);
+});
+
+// 1 s costs 0.001 USD; the first hold is 12 s, each slice 5 s.
+const byTheHour = policy({
+  upstreams: [upstream("box", { price: perHour("3.6") })],
+  models: [model("flux-dev", ["box"], { estimate: seconds(12) })],
+  budgets: [budget("day", { limit_usd: "1" })],
+});
+
+async function tunnel(house: House) {
+  const one = await begun(house, task());
+  one.bySlice();
+  return one;
+}
+
+test("a reset forgives nothing of a slice that the disk is about to refuse, nor after a restart", async (t) => {
+  const house = await houseOf(t, byTheHour);
+  const { edits, standing } = deskOf(house);
+  const one = await tunnel(house);
+  house.clock.pass(9 * SECOND);
+  house.disk.shut(writesOf("rehold"));
+  house.disk.refuses = writesOf("rehold");
+  const slice = one.extend();
+  const reset = edits.edit({ kind: "reset", budget: "day" }, "ops", "late");
+  await house.disk.open();
+  t.is(await slice, "unavailable");
+  t.like(await reset, { kind: "reset", adjustments: [] });
+  house.disk.refuses = () => false;
+  t.is(await one.extend(), "extended");
+  t.deepEqual(standing(), [usd("0.009"), usd("1")] as never);
+  const next = await restarted(t, house, 0);
+  t.deepEqual(deskOf(next).standing(), [usd("0.009"), usd("1")] as never);
+});
+
+test("a reset waits for a slice that begins while it waits, and forgives it only once it is written", async (t) => {
+  const house = await houseOf(t, byTheHour);
+  const { edits, standing } = deskOf(house);
+  const [one, other] = [await tunnel(house), await tunnel(house)];
+  house.clock.pass(8 * SECOND);
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+  const write = house.disk.write.bind(house.disk);
+  let slices = 0;
+  house.disk.write = async (asked) => {
+    if (writesOf("rehold")(asked)) await gates[slices++]?.promise;
+    return write(asked);
+  };
+  const first = one.extend();
+  const reset = edits.edit({ kind: "reset", budget: "day" }, "ops", "late");
+  await turn();
+  const second = other.extend();
+  gates[0].resolve();
+  t.is(await first, "extended");
+  await turn();
+  gates[1].reject(new StoreError("the disk is full", false));
+  t.is(await second, "unavailable");
+  t.like(await reset, { kind: "reset", adjustments: [{ amount: -usd("0.004") }] });
+  t.is(await other.extend(), "extended");
+  t.deepEqual(standing(), [usd("0.004"), usd("1")] as never);
+  const next = await restarted(t, house, 0);
+  t.deepEqual(deskOf(next).standing(), [usd("0.004"), usd("1")] as never);
 });

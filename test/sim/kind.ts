@@ -1,6 +1,7 @@
 // What one run is asked, and what it says when nothing was wrong.
 
-import type { AccountsOptions, LocalAccounts } from "../../src/ledger/accounts.ts";
+import type { LocalAccounts } from "../../src/ledger/accounts.ts";
+import type { AccountsOptions } from "../../src/ledger/accounts-options.ts";
 
 export interface Report {
   readonly seed: number;
