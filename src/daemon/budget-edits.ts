@@ -50,7 +50,7 @@ export type Edited =
 
 export interface EditParts {
   readonly inForce: InForce;
-  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox" | "turns" | "posting">;
+  readonly accounts: Pick<LocalAccounts, "book" | "relimit" | "outbox" | "turns" | "posting" | "containers">;
   readonly store: Pick<SqliteStore, "adjust" | "setSwitch">;
   readonly log: Pick<Logger, "info" | "warn">;
   now(): Instant;

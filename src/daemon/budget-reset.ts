@@ -25,7 +25,7 @@ export type Reset =
 
 export interface ResetParts {
   readonly inForce: Pick<InForce, "policy">;
-  readonly accounts: Pick<LocalAccounts, "book" | "outbox" | "posting">;
+  readonly accounts: Pick<LocalAccounts, "book" | "outbox" | "posting" | "containers">;
   readonly store: Pick<SqliteStore, "adjust">;
   now(): Instant;
   /** Balances have changed: whoever waits decides anew. */
@@ -51,6 +51,7 @@ export async function resetBudget(
     await accounts.posting;
   }
   // In the same tick: what tunnels have posted is on disk now, and no more of it is under way.
+  accounts.containers.cut(parts.now());
   const adjustments = settledBy(parts, budget, value).map((what) => ({ ...what, by, reason }));
   if (adjustments.length > 0) await store.adjust(adjustments);
   for (const adjustment of adjustments) accounts.book.adjust(adjustment);

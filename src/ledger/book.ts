@@ -29,7 +29,7 @@ export class Book {
   readonly #reliefs = new Reliefs();
   /** What adjustments have taken off what one budget sees of a balance: never more than is settled there. */
   readonly relief: ReliefOf = (on, account, period) => this.#reliefs.of(on, account, period);
-  /** How often somebody has adjusted. */
+  /** How often somebody has adjusted, or something was taken back. */
   adjusted = 0;
   #onMove: (account: AccountKey) => void = () => undefined;
 
@@ -42,12 +42,21 @@ export class Book {
     return this.#accounts.get(account)?.get(start)?.balance ?? EMPTY_BALANCE;
   }
 
-  /** Applies a movement and returns it as a change to be written. */
-  move(account: AccountKey, period: { start: Instant; end: Instant }, movement: Movement): BalanceChange {
+  /** Applies a movement and returns it as a change to be written. `of`: the moment that it is counted for. */
+  move(
+    account: AccountKey,
+    period: { start: Instant; end: Instant },
+    movement: Movement,
+    of?: Instant,
+  ): BalanceChange {
     const page = this.#page(account, period.start, period.end);
     page.balance = move(page.balance, movement);
     // What is taken back of what was forgiven is not forgiven a second time.
-    if (movement.kind === "settle" && movement.amount < 0n) this.#cap(account, period.start);
+    if (movement.kind === "settle" && movement.amount < 0n) {
+      this.adjusted += 1;
+      if (of !== undefined) this.#reliefs.takeBack(account, period.start, of, movement.amount);
+      this.#cap(account, period.start);
+    }
     this.#onMove(account);
     return { account, start: period.start, end: period.end, ...changeOf(movement) };
   }

@@ -149,6 +149,12 @@ export class ContainerLease {
     return lease.unposted < US_PER_HOUR ? [] : lease.postIdle(until);
   }
 
+  /** What was posted by now and what comes are taken back apart. */
+  cut(at: Instant): void {
+    const { active, containerRate: rate } = this.sharing.lease;
+    if (active === 0) this.#rates.push({ at, rate });
+  }
+
   advance(at: Instant): void {
     if (this.#watched) this.sharing.lease.advance(at);
   }

@@ -102,6 +102,12 @@ export class Containers implements ContainerEvents {
     return posts.containers.length === 0 ? {} : posts;
   }
 
+  /** For a reset: all that is due is posted, and can be taken back apart from what comes after. */
+  cut(at: Instant): void {
+    const posts = this.#postAll(at, (lease) => lease.cut(at));
+    this.#write(posts);
+  }
+
   /** With the ending of a request: its container's lease, and the time that it ran beyond its hold. */
   ending(hold: OpenHold, unheld: readonly Part[]): Posts {
     const { leases } = this.#till;
@@ -137,10 +143,12 @@ export class Containers implements ContainerEvents {
     this.#till.moved(posts.balances);
   }
 
-  #postAll(at: Instant): Posts {
+  #postAll(at: Instant, then: (lease: ContainerLease) => void = () => undefined): Posts {
     return together(
       this.#till.leases.containers().map((lease) => {
-        const posts = this.#post(lease, lease.due(at));
+        const due = lease.due(at);
+        then(lease);
+        const posts = this.#post(lease, due);
         this.#keepPace(lease);
         return posts;
       }),

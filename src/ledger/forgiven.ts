@@ -6,6 +6,7 @@
 
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import type { Quantity } from "../metering/quantity.ts";
+import { instantUs } from "../metering/time.ts";
 import { COUNTED, coveredBy, valueSql, type Where } from "./covered.ts";
 import { readGround } from "./ground-name.ts";
 import type { Forgiven, ForgivenQuestion } from "./store.ts";
@@ -57,9 +58,10 @@ function forgivenOf(
     (fold === undefined || fold.seq <= entries);
   const sums = resets.every(isOwn) ? ownSums(resets) : entrySums(database, question, resets, fold);
   const { budget, start, end } = question;
+  const at = instantUs(Number(resets[0]?.at ?? 0n));
   return sums
     .filter(({ amount }) => amount > 0n)
-    .map(({ account, amount }) => ({ budget, account, start, end, amount: amount as Quantity }));
+    .map(({ account, amount }) => ({ budget, account, start, end, amount: amount as Quantity, at }));
 }
 
 interface Sum {

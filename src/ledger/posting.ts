@@ -16,7 +16,7 @@ export function post(
     counting.flatMap(({ account, ground }) => {
       const amount = countedIn(ground.unit, entry);
       if (amount === 0n) return [];
-      return [book.move(account, periodFor(ground, entry.at), { kind: "settle", amount })];
+      return [book.move(account, periodFor(ground, entry.at), { kind: "settle", amount }, entry.at)];
     }),
   );
 }

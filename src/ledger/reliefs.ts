@@ -2,7 +2,7 @@
 // period of that. It knows no entries; what a change of the policy makes of it is asked of the ledger.
 
 import type { Period } from "../metering/period.ts";
-import { minus, NOTHING, type Quantity } from "../metering/quantity.ts";
+import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
 import type { Instant } from "../metering/time.ts";
 import { claimKey } from "../policy/claims.ts";
 import type { AccountKey } from "../policy/decision.ts";
@@ -14,6 +14,8 @@ interface Relief {
   readonly account: AccountKey;
   readonly end: Instant;
   readonly amount: Quantity;
+  /** The newest reset: what was counted for an earlier moment by then is forgiven. */
+  readonly at: Instant;
 }
 
 export class Reliefs {
@@ -26,11 +28,22 @@ export class Reliefs {
     return this.#all.get(budget.id)?.get(claimKey(account, start))?.amount ?? NOTHING;
   }
 
-  add({ budget, account, period, amount }: Adjustment): void {
+  add({ budget, account, period, amount, at }: Adjustment): void {
     const own = this.#of(budget);
     const key = claimKey(account, period.start);
     const before = own.get(key)?.amount ?? NOTHING;
-    own.set(key, { account, end: period.end, amount: minus(before, amount) });
+    own.set(key, { account, end: period.end, amount: minus(before, amount), at });
+  }
+
+  /** `amount`, negative, of what was counted for `of`: as far as it was forgiven it is forgiven no more. */
+  takeBack(account: AccountKey, start: Instant, of: Instant, amount: Quantity): void {
+    for (const own of this.#all.values()) {
+      const key = claimKey(account, start);
+      const relief = own.get(key);
+      if (relief === undefined || of >= relief.at) continue;
+      const left = sum(relief.amount, amount);
+      own.set(key, { ...relief, amount: left > 0n ? left : NOTHING });
+    }
   }
 
   /** For a ground of that budget, of which nothing else is known from now on. */
@@ -38,8 +51,8 @@ export class Reliefs {
     const own = this.#of(budget);
     for (const [key, { account }] of own)
       if (account === ground || account.startsWith(`${ground}=`)) own.delete(key);
-    for (const { account, start, end, amount } of all)
-      own.set(claimKey(account, start), { account, end, amount });
+    for (const { account, start, ...relief } of all)
+      own.set(claimKey(account, start), { account, ...relief });
     if (own.size === 0) this.#all.delete(budget);
   }
 

@@ -154,6 +154,8 @@ export interface Forgiven {
   readonly start: Instant;
   readonly end: Instant;
   readonly amount: Quantity;
+  /** The newest of those resets. */
+  readonly at: Instant;
 }
 
 export interface Store {

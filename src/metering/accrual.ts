@@ -145,7 +145,8 @@ export interface RateSince {
 
 /**
  * Takes the container's time from `to` on back; everything due has been handed out. By difference of running
- * totals, like what it takes back, so that what stays is the floor of what was accrued up to `to`.
+ * totals, like what it takes back, so that what stays is the floor of what was accrued up to `to`. Each rate
+ * is taken back apart: one that is said again cuts it.
  */
 export function retract(live: LiveState, to: Instant, rates: readonly RateSince[]): readonly Part[] {
   const until = live.t;
@@ -161,7 +162,10 @@ export function retract(live: LiveState, to: Instant, rates: readonly RateSince[
   live.startup.posted = 0n;
   live.t = to;
   live.piece = noTime(to);
-  return cutAtQuarters("adjusted", to, until, (at) => fraction + rawAt(at))
+  const cuts = [to, ...rates.flatMap(({ at }) => (at > to && at < until ? [at] : [])), until];
+  return cuts
+    .slice(1)
+    .flatMap((end, index) => cutAtQuarters("adjusted", cuts[index] ?? to, end, (at) => fraction + rawAt(at)))
     .filter(({ amount }) => amount > 0n)
     .map((part) => ({ ...part, elapsed: durationUs(0), amount: nanoUsd(-part.amount) }));
 }

@@ -216,8 +216,8 @@ export class Lease {
 
   /**
    * The machine was off from `at` on, which is earlier than the last event: the container money of that
-   * time, at the rates that it had, is taken back as negative parts, one a quarter-hour. Then it can only be
-   * closed.
+   * time, at the rates that it had, is taken back as negative parts, one a quarter-hour and rate. Then it can
+   * only be closed.
    */
   retract(at: Instant, rates: readonly RateSince[]): readonly Part[] {
     const live = this.#quiet("take time back");

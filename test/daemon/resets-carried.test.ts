@@ -3,14 +3,13 @@
 // nothing. The same after a restart.
 
 import test, { type ExecutionContext } from "ava";
-import { type BudgetEdit, BudgetEdits } from "../../src/daemon/budget-edits.ts";
 import { budgetStates } from "../../src/daemon/budget-states.ts";
-import { InForce } from "../../src/daemon/in-force.ts";
 import { hourlyRate } from "../../src/metering/money.ts";
 import { quantityOf } from "../../src/metering/quantity.ts";
 import { DAY, HOUR, later, MINUTE, SECOND, seconds } from "../../src/metering/time.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { container, watch } from "../support/containers.ts";
+import { edited } from "../support/edited.ts";
 import { begun, type House, houseOf, RELAYED, restarted } from "../support/ledger.ts";
 import { type BudgetSketch, budget, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
 
@@ -22,24 +21,8 @@ function rules(sketch: BudgetSketch, timezone = "UTC", id = "it"): Policy {
   });
 }
 
-async function edit(house: House, change: BudgetEdit): Promise<void> {
-  const { accounts } = house;
-  const inForce = new InForce({ policy: house.policy, text: "" }, undefined, accounts.now());
-  const edits = new BudgetEdits(
-    {
-      ...{ inForce, accounts, store: house.disk.store, now: () => accounts.now(), turn: () => undefined },
-      log: { info: () => undefined } as never,
-      after: () => () => undefined,
-      rewrite: async () => ({ kind: "set" }),
-    },
-    [],
-  );
-  const done = await edits.edit(change, "ops", "a trial");
-  if (done.kind !== "reset") throw new Error(JSON.stringify(done));
-}
-
 const reset = (house: House, value?: string) =>
-  edit(house, { kind: "reset", budget: "it", ...(value !== undefined && { value }) });
+  edited(house, { kind: "reset", budget: "it", ...(value !== undefined && { value }) });
 
 async function spend(house: House, user: string, times: number): Promise<void> {
   for (let time = 0; time < times; time += 1)
