@@ -6,12 +6,22 @@
 
 import { type Attribution, type Join, Lease, type LeaseState, type Part } from "../metering/lease.ts";
 import { thawParts } from "../metering/lease-state.ts";
-import { hourlyRate, type NanoUsd, nanoUsd, smaller, subtract, US_PER_HOUR } from "../metering/money.ts";
+import {
+  type HourlyRate,
+  hourlyRate,
+  type NanoUsd,
+  nanoUsd,
+  smaller,
+  subtract,
+  US_PER_HOUR,
+} from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
 import { FOREVER, type Instant, latest, quarterHourOf } from "../metering/time.ts";
 import { leaseKey } from "./container.ts";
 import type { StoredContainer } from "./container-lease.ts";
-import { type HeldRow, priceOf } from "./held.ts";
+import type { HeldRow } from "./held.ts";
+
+const NO_IDLE = hourlyRate(0n);
 
 export interface LastBeat {
   readonly holds: readonly HeldRow[];
@@ -101,25 +111,61 @@ function ofMachine(
   const lost = state === undefined ? [] : others.filter(({ row }) => isLost(state, row));
   const joining = others.filter((one) => !lost.includes(one)).sort((a, b) => a.start - b.start);
 
+  const known = state !== undefined && (livesOn || counted.length > 0) ? state : undefined;
   const lease =
-    state !== undefined && (livesOn || counted.length > 0)
-      ? Lease.resume(corrected(state, counted))
-      : new Lease(joining[0]?.start ?? end, rateOf(rows), hourlyRate(0n), "ready");
+    known === undefined ? unknownLease(joining[0]?.start ?? end) : Lease.resume(corrected(known, counted));
   if (attribution !== undefined && lease.active === 0) lease.attribute(lease.at, attribution);
-  const { shares, lastLeft } = replay(lease, counted, joining, end);
+  const asked = known === undefined ? new Asked(lease) : undefined;
+  const { shares, lastLeft } = replay({ lease, asked }, counted, joining, end);
   const alone = lost.map(({ row, start }) => {
     const most = state === undefined ? undefined : sharedUpTo(state, row);
     return [row.id, upTo(most, exclusive(row, start, end))] as const;
   });
-  const known = rows.flatMap(({ id, join }) =>
+  const said = rows.flatMap(({ id, join }) =>
     join?.left === undefined ? [] : [[id, thawParts(join.left.parts)] as const],
   );
-  return { shares: new Map([...shares, ...alone, ...known]), state: lease.state(), lastLeft };
+  return { shares: new Map([...shares, ...alone, ...said]), state: lease.state(), lastLeft };
 }
 
-/** What happened after the lease's last state: who came, who left when it says, and all others at the end. */
+/** Nobody wrote down what it cost: what those held at who shared it (sharing.ts). */
+class Asked {
+  readonly #lease: Lease;
+  readonly #here = new Set<HeldRow>();
+
+  constructor(lease: Lease) {
+    this.#lease = lease;
+  }
+
+  came(row: HeldRow, at: Instant): void {
+    this.#here.add(row);
+    this.turn(at);
+  }
+
+  left(row: HeldRow, at: Instant): void {
+    this.#here.delete(row);
+    this.turn(at);
+  }
+
+  /** No more than the least that anyone who is there held at then. */
+  turn(at: Instant): void {
+    const rates = [...this.#here].map((row) => rateAt(row, at));
+    const [first] = rates;
+    if (first === undefined) return;
+    const lowest = rates.reduce((one, other) => (other < one ? other : one), first);
+    this.#lease.reprice(at, lowest, NO_IDLE);
+  }
+}
+
+function unknownLease(start: Instant): Lease {
+  return new Lease(start, NO_IDLE, NO_IDLE, "ready");
+}
+
+/**
+ * What happened after the lease's last state: who came, who was asked a higher price, who left when it says,
+ * and all others at the end.
+ */
 function replay(
-  lease: Lease,
+  { lease, asked }: { readonly lease: Lease; readonly asked: Asked | undefined },
   counted: readonly Counted[],
   joining: readonly { readonly row: HeldRow; readonly start: Instant }[],
   end: Instant,
@@ -131,11 +177,19 @@ function replay(
     const join = joins.get(row);
     if (join === undefined) throw new Error(`the hold ${row.id} leaves a lease before it joins it`);
     shares.set(row.id, lease.leave(at, join));
+    asked?.left(row, at);
     lastLeft = lease.at;
+  };
+  const come = (row: HeldRow, at: Instant) => {
+    asked?.came(row, at);
+    joins.set(row, lease.join(at));
   };
   const all = [...counted, ...joining].map(({ row }) => ({ row, at: row.join?.left?.at ?? end }));
   const moves = [
-    ...joining.map(({ row, start }) => ({ at: start, make: () => joins.set(row, lease.join(start)) })),
+    ...joining.map(({ row, start }) => ({ at: start, make: () => come(row, start) })),
+    ...joining.flatMap(({ row: { rebased } }) =>
+      rebased?.price === undefined ? [] : [{ at: rebased.at, make: () => asked?.turn(rebased.at) }],
+    ),
     ...all.map(({ row, at }) => ({ at, make: () => leave(row, at) })),
   ];
   for (const { make } of moves.sort((a, b) => a.at - b.at)) make();
@@ -203,13 +257,18 @@ function corrected(state: LeaseState, counted: readonly Counted[]): LeaseState {
 }
 
 function exclusive(row: HeldRow, start: Instant, end: Instant): readonly Part[] {
-  const lease = new Lease(start, rateOf([row]), hourlyRate(0n), "ready");
-  return lease.leave(end, lease.join(start));
+  const lease = unknownLease(start);
+  const asked = new Asked(lease);
+  asked.came(row, start);
+  const join = lease.join(start);
+  if (row.rebased !== undefined && row.rebased.at < end) asked.turn(row.rebased.at);
+  return lease.leave(end, join);
 }
 
-function rateOf([first]: readonly HeldRow[]) {
-  const price = first === undefined ? undefined : priceOf(first);
-  return price?.kind === "hour" ? price.rate : hourlyRate(0n);
+/** It has held at a higher price since it was asked for that. */
+function rateAt({ price: first, rebased }: HeldRow, at: Instant): HourlyRate {
+  const price = rebased?.price !== undefined && at >= rebased.at ? rebased.price : first;
+  return price.kind === "hour" ? price.rate : NO_IDLE;
 }
 
 function isTimed(row: HeldRow): boolean {
