@@ -49,14 +49,19 @@ export function keepHeld(held: Reservation, timers: Timers, cut: () => void, fre
   };
   const ask = async () => {
     isAsking = true;
+    cutInTime();
     const answer = await held.extend();
     isAsking = false;
     if (isOver) return;
+    forget();
     if (answer === "extended") plan(SOONEST);
     else if (held.cuts) whenFreed(Math.min(AGAIN, left() - GUARD), askOrCut);
     else whenFreed(LEAD, ask);
   };
   const askOrCut = () => void (left() > GUARD ? ask() : cut());
+  /** A disk that stalls answers late or never, and what it has not written is not held. */
+  const cutInTime = () =>
+    later(left() - GUARD, () => void (left() > GUARD ? cutInTime() : held.cuts && cut()));
 
   plan(0);
   held.onShortened(() => {

@@ -12,7 +12,11 @@ const MOST = 1000;
 type Answer = Awaited<ReturnType<Reservation["extend"]>>;
 
 /** Runs `keepHeld` for so many virtual seconds on a hold of four; says what it asked and whether it cut. */
-async function run(seconds: number, answer: () => { answer: Answer; adds: number }, cuts: boolean) {
+async function run(
+  seconds: number,
+  answer: () => { answer: Answer | Promise<Answer>; adds: number },
+  cuts: boolean,
+) {
   let now = instantUs(0);
   let horizon = later(now, (4 * SECOND) as DurationUs);
   let next: { at: Instant; call: () => void } | undefined;
@@ -86,6 +90,12 @@ test("refused by a budget that cuts, it goes on when money is given back before 
   );
   t.deepEqual(asked, [1, 1.25, 1.5, 6]);
   t.is(cutAt, undefined);
+});
+
+test("while the disk does not answer it is cut in time all the same, but not where work may finish", async (t) => {
+  const never = () => ({ answer: new Promise<Answer>(() => undefined), adds: 0 });
+  t.like(await run(12, never, true), { asked: [1], cutAt: 2 });
+  t.like(await run(12, never, false), { asked: [1], cutAt: undefined });
 });
 
 test("refused by a budget that lets work finish, it asks again every second", async (t) => {
