@@ -127,6 +127,8 @@ function causeText({ cause, count, at }: BudgetCause, timeZone: string): string 
       return `the budget came or changed${at === null ? "" : ` on ${moment(at, timeZone)}`}, with this spent`;
     case "finish_overrun":
       return `${counted(count, "request")} took more than was held, and overrun: finish lets them end`;
+    case "late_count":
+      return `${counted(count, "request")} made more than was held, which is counted with the reply`;
     case "not_enforced":
       return "this budget refuses no work now";
   }

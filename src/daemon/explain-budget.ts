@@ -87,7 +87,7 @@ async function accountOf(
   };
   const late = lateOf(reloads, { ground, value: state.value, at, start: period.start });
   const causes =
-    over > 0n ? causesOf(budget, spent, state.limit, lowered, late && { ...late, most: over }) : [];
+    over > 0n ? causesOf(ground, spent, state.limit, lowered, late && { ...late, most: over }) : [];
   const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
   const excess = { over: over > 0n ? over : NOTHING, containerOverdraft: overdraftOf(causes, over), causes };
   const idleDiscount = quantityOf(spent.idleDiscount);
@@ -141,7 +141,7 @@ function overdraftOf(causes: readonly Cause[], over: Quantity): Quantity {
 const OF_CONTAINERS: ReadonlySet<Cause["kind"]> = new Set(["idle", "startup", "minimum", "gap"]);
 
 function causesOf(
-  budget: Budget,
+  { budget, unit }: Ground,
   spent: Spent,
   limit: bigint,
   lowered: Lowered,
@@ -165,9 +165,11 @@ function causesOf(
   if (late !== undefined && late.since === undefined) {
     causes.push({ kind: "not_enforced", most: late.most, of: 1, at: undefined });
   }
-  if (budget.overrun === "finish" && overrun.amount > 0n) {
+  // What no slice is asked for cannot be cut either: images and tokens are counted with the reply.
+  const isLate = budget.overrun === "cut" && (unit === "images" || unit === "tokens");
+  if ((budget.overrun === "finish" || isLate) && overrun.amount > 0n) {
     causes.push({
-      kind: "finish_overrun",
+      kind: isLate ? "late_count" : "finish_overrun",
       most: quantityOf(overrun.amount),
       of: overrun.requests,
       at: undefined,

@@ -17,6 +17,7 @@ export const CAUSES = [
   "limit_lowered",
   "reload",
   "finish_overrun",
+  "late_count",
   "not_enforced",
 ] as const;
 

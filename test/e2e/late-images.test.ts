@@ -81,3 +81,14 @@ test("under cut it takes no more money than it held", async (t) => {
   t.is((await post(contentType, body)).status, 200);
   t.is(await settled(), "0.01 and 4");
 });
+
+const FEW = " }\n  - { id: few, limit_images: 3, on_limit: block, overrun: cut";
+
+test("images of a budget that cuts are told as counted late where they pass its limit", async (t) => {
+  const { gateway, post, settled } = await begin(t, FEW);
+  const [, contentType, body] = BODIES[0] ?? ["", "", ""];
+  t.is((await post(contentType, body)).status, 200);
+  t.is(await settled(), "0.01 and 4 and 4");
+  const { accounts } = await gateway.client.explainBudget("few");
+  t.like(accounts[0], { over: "1", causes: [{ cause: "late_count", at_most: "3", count: 1 }] });
+});
