@@ -45,6 +45,10 @@ test("a key that does nothing beside the action says so", (t) => {
   check(t, of("on_limit: block, max_wait: 1h"), [unwaited]);
   check(t, of("on_limit: degrade, max_wait: 1h"), [unwaited]);
   check(t, of("on_limit: queue, max_wait: 1h"), []);
+  const uncut = /overrun: does nothing: it is for on_limit: block, queue or degrade, and this is warn/;
+  check(t, of("overrun: cut"), [uncut]);
+  check(t, of("overrun: finish"), []);
+  for (const action of ["block", "queue", "degrade"]) check(t, of(`on_limit: ${action}, overrun: cut`), []);
 });
 
 test("a fallback of another API is told where prices or addresses give it away, and nowhere else", (t) => {

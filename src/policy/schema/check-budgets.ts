@@ -2,6 +2,7 @@
 // about the budget that is made of them is note-budgets.ts's.
 
 import type { PeriodKind } from "../../metering/period.ts";
+import { isStrict } from "../policy.ts";
 import type { BudgetEntry } from "./budget.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import type { Scene } from "./scene.ts";
@@ -39,6 +40,8 @@ function noteIdleKeys(budget: BudgetEntry, index: number, file: PolicyFile, scen
   if (budget.otherwise !== undefined && action !== "degrade") tell("then", "degrade");
   const waits = action === "queue" || (action === "degrade" && budget.otherwise === "queue");
   if (budget.max_wait !== undefined && !waits) tell("max_wait", "queue");
+  const last = action === "degrade" ? (budget.otherwise ?? "block") : action;
+  if (budget.overrun === "cut" && !isStrict(last)) tell("overrun", "block, queue or degrade");
 }
 
 function periodOf(budget: BudgetEntry, file: PolicyFile): PeriodKind {
