@@ -131,8 +131,12 @@ export function breachText({ budget, action, ...breach }: Breach): string {
   );
 }
 
-export function alternativesText({ alternatives }: Explanation): string {
-  if (alternatives.length === 0) return "Budgets would have let nothing through.";
+export function alternativesText({ alternatives, candidates }: Explanation): string {
+  if (alternatives.length === 0) {
+    // Else it was something other than budgets: all spending is stopped, say.
+    const isTheirs = candidates.every(({ budgets }) => budgets.some(({ fits }) => !fits));
+    return isTheirs ? "Budgets would have let nothing through." : "No budget stood in its way.";
+  }
   const each = alternatives.map(({ upstream, estimate_usd }) => `${upstream} (${estimate_usd} USD)`);
   return `Budgets would have let through: ${each.join(", ")}.`;
 }

@@ -46,7 +46,11 @@ test("explain fits a narrow screen without breaking an amount", async (t) => {
   t.regex(stripVTControlCharacters(stdout), /\nsource +rate card aws\/us-east-1\/g5\.xlarge of 2026-11-20\n/);
 });
 
-test("explain finds the last request, a running one, and a refused one", async (t) => {
+test("explain finds the last request, a running one, a refused one, and one that no budget refused", async (t) => {
+  const tooDear = explanation.candidates.map((one) => ({
+    ...one,
+    budgets: one.budgets.map((each) => ({ ...each, fits: false })),
+  }));
   const refused = requestOf("r-9", {
     ...{
       outcome: "refused",
@@ -58,11 +62,12 @@ test("explain finds the last request, a running one, and a refused one", async (
     ...{
       elapsed: undefined,
       after: [],
-      explanation: { ...explanation, chosen: undefined, alternatives: [] },
+      explanation: { ...explanation, chosen: undefined, alternatives: [], candidates: tooDear },
     },
   });
+  const stopped = { ...refused, explanation: { ...refused.explanation, candidates: explanation.candidates } };
   const { run } = await daemon(t, {
-    request: async (id) => (id === "r-9" ? refused : houseOf().request(id)),
+    request: async (id) => ({ "r-9": refused, "r-7": stopped })[id] ?? houseOf().request(id),
   });
   t.regex((await run("explain last")).stdout, /^Request r-3 .*\n.*\nIt is being served by flux-aws/);
   t.regex(
@@ -74,6 +79,7 @@ test("explain finds the last request, a running one, and a refused one", async (
   t.regex(stdout, /\nBudgets would have let nothing through\.\n/);
   t.regex(stdout, /\nstudio-day +20\.00 .* 2026-11-23/);
   t.regex(stdout, /\nCost {2}nothing was sent, and nothing is charged\n/);
+  t.regex((await run("explain r-7")).stdout, /\nNo budget stood in its way\.\n/);
 });
 
 test("what ended early is not said to be its upstream's doing", async (t) => {
