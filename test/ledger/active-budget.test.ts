@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from "ava";
 import { readStored } from "../../src/ledger/sqlite-read.ts";
-import { EPOCH, later, seconds } from "../../src/metering/time.ts";
+import { EPOCH, type Instant, later, seconds } from "../../src/metering/time.ts";
 import type { Budget } from "../../src/policy/policy.ts";
-import { begun, houseOf, onDisk, RELAYED } from "../support/ledger.ts";
+import { begun, HandClock, houseOf, onDisk, RELAYED } from "../support/ledger.ts";
 import { budget, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
 
 type Edit = Partial<Pick<Budget, "from" | "enabled">>;
@@ -38,6 +38,20 @@ test("whatever edits it went through, a budget has what a fresh one would have c
     t.is(settled, usd("5"));
     t.is((await house.admit(task())).kind, "refuse");
   }
+});
+
+test("of a hold over midnight each day is judged by whether the budget is in force on it", async (t) => {
+  const beforeMidnight = (Date.UTC(2026, 10, 22, 23, 59, 55) * 1000) as Instant;
+  // Five seconds lie in the first day, seven in the second.
+  const answer = async (limit_usd: string, days: Pick<Partial<Budget>, "from" | "until">) => {
+    const given = policy({ upstreams: [upstream("flux")], budgets: [budget("day", { limit_usd, ...days })] });
+    const house = await houseOf(t, given, new HandClock(beforeMidnight));
+    return (await house.admit(task())).kind;
+  };
+  t.is(await answer("0.006", { from: "2026-11-23" }), "refuse");
+  t.is(await answer("0.007", { from: "2026-11-23" }), "admitted");
+  t.is(await answer("0.004", { until: "2026-11-22" }), "refuse");
+  t.is(await answer("0.005", { until: "2026-11-22" }), "admitted");
 });
 
 test("a heartbeat while a slice is being written does not undo it on disk", async (t) => {

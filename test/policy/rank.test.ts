@@ -3,9 +3,9 @@
 import test from "ava";
 import type { Price } from "../../src/metering/price.ts";
 import { type DurationUs, seconds } from "../../src/metering/time.ts";
-import { quoteOf } from "../../src/policy/rank.ts";
+import { quoteOf, rank } from "../../src/policy/rank.ts";
 import type { Work } from "../../src/policy/task.ts";
-import { model, perHour, task, upstream, usd } from "../support/policies.ts";
+import { model, perHour, policy, task, upstream, usd } from "../support/policies.ts";
 
 const PRICE: Price = {
   kind: "tokens",
@@ -42,4 +42,19 @@ test("who waits for a machine to start holds its start and its minimum too, and 
 test("tokens in are a quarter of the body's bytes, rounded up", (t) => {
   t.is(quoted({ maxTokens: 0, bytes: 401 }), 101);
   t.is(quoted({ maxTokens: 0, bytes: undefined }), 0);
+});
+
+test("among equals a warm one is first, then the one with fewer in flight, then the policy's order", (t) => {
+  const ids = ["cold", "busy", "quiet", "later"];
+  const [cold, ...warm] = ids.map((id) => upstream(id, { rankPerRequest: usd("0.01") }));
+  const flux = model("flux-dev", ids);
+  const start = { startUp: seconds(1), unbilled: seconds(0) };
+  const candidates = [
+    { upstream: cold ?? upstream("cold"), inFlight: 0, cold: start },
+    ...warm.map((each) => ({ upstream: each, inFlight: each.id === "busy" ? 2 : 1 })),
+  ];
+  const quotes = candidates.map((each) => quoteOf(task(), flux, each));
+  const given = policy({ upstreams: candidates.map((each) => each.upstream) });
+  const order = rank(given, flux, task(), quotes).quotes.map((each) => each.upstream.id);
+  t.deepEqual(order, ["quiet", "later", "busy", "cold"]);
 });
