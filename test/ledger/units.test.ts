@@ -86,3 +86,13 @@ test("seconds are held further while free work runs, and refused at their limit 
   t.true(reservation.cuts);
   t.is(reservation.horizon - TEN, 17 * SECOND);
 });
+
+test("what an upstream refused counts no tokens, whatever its reply says of them", async (t) => {
+  const settled = async (status: number) => {
+    const house = await houseOf(t, limited("tokens", 1000));
+    await (await begun(house, task({ work: ASKED }))).settle({ ...RELAYED, status });
+    return [...house.accounts.book.all()].map(({ balance }) => balance.settled);
+  };
+  t.deepEqual(await settled(500), [0n as never]);
+  t.deepEqual(await settled(200), [42n as never]);
+});
