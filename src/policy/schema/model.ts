@@ -21,6 +21,9 @@ export const model = mapping({
     .describe("A model of the same API that on_limit: degrade may go to when nothing else fits."),
   max_usd_per_request: usd()
     .optional()
-    .describe("The most that one request may cost: short for a per_task budget with on_limit: block."),
+    .describe(
+      "Refused is what would be held at more: short for a per_task budget with on_limit: block. " +
+        "Work that runs longer than expected may cost more.",
+    ),
 });
 export type ModelEntry = z.output<typeof model>;
