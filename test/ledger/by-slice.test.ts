@@ -276,3 +276,22 @@ test("a slice that comes late, in a quarter-hour that nothing was held for, post
   );
   sound(t, house);
 });
+
+test("what runs on in a budget that lets it finish takes no more from what is held than is held there", async (t) => {
+  const tight = policy({
+    upstreams: [...rules.upstreams.values()],
+    models,
+    budgets: [budget("day", { limit_usd: "0.012" })],
+  });
+  const house = await houseOf(t, tight);
+  const one = await opened(house);
+  for (let slice = 0; slice < 4; slice += 1) {
+    house.clock.pass(5 * SECOND);
+    t.is(await one.extend(), "extended");
+  }
+  t.deepEqual(day(house), [[usd("0.02"), 0n]]);
+  t.deepEqual(inMemory(house), day(house));
+  sound(t, house);
+  await one.settle(RELAYED);
+  t.deepEqual(day(house), [[usd("0.02"), 0n]]);
+});
