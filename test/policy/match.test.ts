@@ -54,6 +54,18 @@ test("a budget of two values, or of a narrower scope, counts beside it", (t) => 
   check(t, { when: { user: "bob", provider: "aws" } }, ["bob"], { ...EACH, when: { provider: "aws" } });
 });
 
+test("who says nothing is not who says unknown: the budget of that name is not theirs", (t) => {
+  const budgets = [
+    budget("each", { limit_usd: "1", per: "workflow" }),
+    budget("own", { limit_usd: "5", when: { workflow: "unknown" } }),
+  ];
+  const given = policy({ upstreams: [one], budgets });
+  const ids = (workflow?: string) =>
+    covering(given, factsOf(task({ labels: { workflow } }), one)).map(({ ground }) => ground.budget.id);
+  t.deepEqual(ids(), ["each"]);
+  t.deepEqual(ids("unknown"), ["own"]);
+});
+
 test("a budget of one session stands in for the balance of that session, whoever it is of", (t) => {
   const each = budget("each", { limit_usd: "1", period: "per_session" });
   const own = budget("own", { limit_usd: "5", period: "per_session", when: { session: "s-1" } });
@@ -78,4 +90,15 @@ test("check says which budget replaces which", (t) => {
     ).filter((each) => each.includes("replaces"));
   t.deepEqual(of(""), ["9:5 budgets[1]: replaces artist for user bob: only this limit counts there"]);
   t.deepEqual(of(", shadow: true"), []);
+});
+
+test("check says where a budget that lets all work pass replaces one that does not", (t) => {
+  const of = (own: string) =>
+    notes(
+      file(
+        `identity: token\nbudgets:\n  - {id: artist, per: user, limit_usd: 1, on_limit: block}\n  - {id: big, when: {user: bob}, limit_usd: 5${own}}\n`,
+      ),
+    ).filter((each) => each.includes("replaces"))[0];
+  t.regex(of("") ?? "", /: only this limit counts there, and on_limit: warn lets all work pass$/);
+  t.regex(of(", on_limit: queue") ?? "", /: only this limit counts there$/);
 });

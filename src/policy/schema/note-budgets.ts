@@ -39,9 +39,13 @@ export function noteBudgets(policy: Built, written: number, tell: Tell): void {
 function noteReplaced(budget: Budget, split: readonly Budget[], tell: Tell): void {
   const replaced = split.flatMap((other) => {
     const what = replacementOf(budget, other);
-    return what === undefined ? [] : [`${other.id} for ${what}`];
+    return what === undefined ? [] : [{ other, text: `${other.id} for ${what}` }];
   });
-  if (replaced.length > 0) tell([], `replaces ${listed(replaced)}: only this limit counts there`);
+  if (replaced.length === 0) return;
+  // The default action is warn: who leaves it out has lifted a limit.
+  const lifts = !isEnforcing(budget) && replaced.some(({ other }) => isEnforcing(other));
+  const then = lifts ? `, and on_limit: ${budget.onLimit} lets all work pass` : "";
+  tell([], `replaces ${listed(replaced.map(({ text }) => text))}: only this limit counts there${then}`);
 }
 
 function noteAdvisory(budget: Budget, policy: Built, tell: Tell): void {
