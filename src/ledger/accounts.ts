@@ -133,8 +133,8 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
 
   /** Once a second: what fell due is written, holds follow time and price, failed endings are tried again. */
   async heartbeat(): Promise<void> {
-    // While a request is metered, time is what the monotonic clock says and nothing else.
-    if (this.#open.size === 0) this.#clock.follow();
+    // While a request is metered, time is what the monotonic clock says, as long as a period can wait.
+    if (this.#open.size === 0 || this.#clock.isOverdue) this.#clock.follow();
     const at = this.now();
     this.book.forget(earlier(at, HOUR));
     this.onExpired(this.allocations.expire(at));

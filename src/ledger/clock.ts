@@ -6,8 +6,9 @@
 //                                                    └──wall comes back──► steady
 //
 // Invariant: now() never goes back, and between two calls it moves by what the monotonic clock says. Only
-// follow() and accept() set it forward to the wall, and follow() is called only while nothing is metered:
-// a clock that is set never changes what a request costs.
+// follow() and accept() set it forward to the wall. follow() is called while nothing is metered; where that is
+// not for a minute after a jump is believed, all the same: whoever runs then ends with the last heartbeat
+// (pulse.ts). So a clock that is set never changes what a request costs, and a period turns however busy it is.
 
 import {
   between,
@@ -25,12 +26,14 @@ export interface Doubt {
   readonly stood: DurationUs;
   /** Until it is believed without an operator's word. */
   readonly left: DurationUs;
-  /** It is believed, and adopted once nothing is metered. */
+  /** It is believed, and adopted once nothing is metered, or in a minute. */
   readonly isAccepted: boolean;
 }
 
 const BELIEVED_STEP = (5 * MINUTE) as DurationUs;
 const STABLE_FOR = (10 * MINUTE) as DurationUs;
+/** For how long a jump that is believed waits until nothing is metered. */
+const WAITS = MINUTE as DurationUs;
 
 export class LedgerClock {
   readonly #clock: Clock;
@@ -38,7 +41,7 @@ export class LedgerClock {
   #anchoredAt: DurationUs;
   #last: Instant;
   #doubted:
-    | { readonly since: DurationUs; readonly ahead: DurationUs; readonly isAccepted: boolean }
+    | { readonly since: DurationUs; readonly ahead: DurationUs; readonly acceptedAt: DurationUs | undefined }
     | undefined;
 
   /** `highWater` is the latest instant that was ever written: time goes on from there. */
@@ -79,8 +82,16 @@ export class LedgerClock {
     return {
       stood,
       left: Math.max(0, STABLE_FOR - stood) as DurationUs,
-      isAccepted: this.#doubted.isAccepted,
+      isAccepted: this.#doubted.acceptedAt !== undefined,
     };
+  }
+
+  /** A jump is believed and has waited for long enough: it is to be followed, whatever is metered. */
+  get isOverdue(): boolean {
+    this.now();
+    if (this.#doubted === undefined) return false;
+    const { since, acceptedAt = Number.POSITIVE_INFINITY } = this.#doubted;
+    return this.#clock.monotonic() - Math.min(since + STABLE_FOR, acceptedAt) >= WAITS;
   }
 
   /**
@@ -97,7 +108,7 @@ export class LedgerClock {
     const now = this.now();
     const doubted = this.#doubted;
     const hasStood = doubted !== undefined && this.#clock.monotonic() - doubted.since >= STABLE_FOR;
-    const isBelieved = doubted === undefined || doubted.isAccepted || hasStood;
+    const isBelieved = doubted === undefined || doubted.acceptedAt !== undefined || hasStood;
     if (isBelieved && wall > now) this.#reanchor(wall);
   }
 
@@ -109,7 +120,8 @@ export class LedgerClock {
   /** The same word while something is metered: what is doubted now is adopted by the next follow(). */
   believe(): void {
     this.now();
-    if (this.#doubted !== undefined) this.#doubted = { ...this.#doubted, isAccepted: true };
+    if (this.#doubted !== undefined && this.#doubted.acceptedAt === undefined)
+      this.#doubted = { ...this.#doubted, acceptedAt: this.#clock.monotonic() };
   }
 
   #expected(): Instant {
@@ -120,7 +132,7 @@ export class LedgerClock {
   #doubt(ahead: DurationUs, monotonic: DurationUs): void {
     const moved = this.#doubted === undefined ? 0 : Math.abs(ahead - this.#doubted.ahead);
     if (this.#doubted !== undefined && moved <= BELIEVED_STEP) return;
-    this.#doubted = { since: monotonic, ahead, isAccepted: false };
+    this.#doubted = { since: monotonic, ahead, acceptedAt: undefined };
   }
 
   #reanchor(to: Instant): void {

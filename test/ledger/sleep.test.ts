@@ -6,7 +6,7 @@ import { verify } from "../../src/ledger/verify.ts";
 import { type DurationUs, HOUR, later, SECOND, seconds } from "../../src/metering/time.ts";
 import { container, kinds, watch } from "../support/containers.ts";
 import { begun, type House, houseOf, onDisk, RELAYED, restarted } from "../support/ledger.ts";
-import { budget, policy, TEN, task, upstream, usd } from "../support/policies.ts";
+import { budget, model, policy, TEN, task, upstream, usd } from "../support/policies.ts";
 
 const DAY_BUDGET = policy({
   upstreams: [upstream("aws", { hasContainer: true, gpuTier: "a10g" })],
@@ -77,6 +77,38 @@ test("a crash before a lost request is settled charges nothing of the sleep eith
   t.deepEqual(kinds(next), { settled: 4_000_000n });
   t.true(onDisk(next.folder, verify).ok);
 });
+
+const jumps = test.macro(async (t: ExecutionContext, believe: (house: House) => void, waits: number) => {
+  // Held for longer than it waits.
+  const models = [model("flux-dev", ["aws"], { estimate: seconds(1200) })];
+  const house = await houseOf(t, policy({ ...DAY_BUDGET, upstreams: [upstream("aws")], models }));
+  house.clock.step(3 * HOUR);
+  await watch(house, 1);
+  believe(house);
+  const run = await begun(house, task());
+  const before = house.accounts.now();
+  await watch(house, waits - 1);
+  t.is(house.accounts.now(), later(before, seconds(waits - 1)), "while it runs it waits");
+  t.false(run.isLost === true);
+  await watch(house, 1);
+  t.is(
+    house.accounts.now(),
+    later(before, (seconds(waits) + 3 * HOUR) as DurationUs),
+    "and then the period turns",
+  );
+  t.true(run.isLost, "who runs then ends");
+  await watch(house, 5);
+  const { charged } = await run.settle({ ...RELAYED, outcome: "cut" });
+  t.is(charged, usd(String((waits - 1) / 1000)), "with the last heartbeat before it");
+  t.true(onDisk(house.folder, verify).ok);
+});
+test(
+  "a jump that is accepted while requests run is adopted in a minute",
+  jumps,
+  ({ time }) => time.believe(),
+  60,
+);
+test("one that has stood for ten minutes, a minute later", jumps, () => undefined, 660);
 
 test("a wall that is set back, or a beat five seconds late, is no sleep", async (t) => {
   const house = await houseOf(t, DAY_BUDGET);
