@@ -74,7 +74,8 @@ async function accountOf(
   const { budget, key, per, unit } = ground;
   const period = periodFor(ground, at);
   const asked = { key, unit, per, when: [...budget.when], requestsOnly: !budget.includeIdle };
-  const spent = await reader.spent({ ...asked, value: state.value, ...period });
+  const late = lateOf(reloads, { ground, value: state.value, at, start: period.start });
+  const spent = await reader.spent({ ...asked, value: state.value, ...period, refusesSince: late?.since });
   const over = minus(sum(state.settled, state.held), state.limit);
   const highest = highestLimit(reloads, { id: budget.id, unit, since: period.start }, state.limit);
   const ended = raises.filter(
@@ -85,9 +86,8 @@ async function accountOf(
     most: minus(sum(quantityOf(highest), ...ended.map(({ amount }) => amount)), state.limit),
     at: ended.length === 0 ? undefined : (Math.max(...ended.map(({ until }) => until)) as Instant),
   };
-  const late = lateOf(reloads, { ground, value: state.value, at, start: period.start });
   const causes =
-    over > 0n ? causesOf(ground, spent, state.limit, lowered, late && { ...late, most: over }) : [];
+    over > 0n ? causesOf(ground, spent, state.limit, lowered, late && mostOf(late, over, spent)) : [];
   const requests = spent.requests.map((one) => ({ ...one, amount: quantityOf(one.amount) }));
   const excess = { over: over > 0n ? over : NOTHING, containerOverdraft: overdraftOf(causes, over), causes };
   const idleDiscount = quantityOf(spent.idleDiscount);
@@ -103,6 +103,12 @@ interface Lowered {
 /** Since when it refuses work, where that is later than its period's start; undefined: it does not now. */
 interface Late {
   readonly since: Instant | undefined;
+}
+
+/** What was spent before it refused can be all of the excess, and no more of it than that was. */
+function mostOf(late: Late, over: Quantity, { unrefused }: Spent): Late & { readonly most: Quantity } {
+  const most = late.since === undefined || unrefused > over ? over : quantityOf(unrefused);
+  return { ...late, most };
 }
 
 interface Watched {
@@ -159,7 +165,7 @@ function causesOf(
   const { folded, overrun } = spent;
   if (folded !== undefined && folded.amount > limit) {
     causes.push({ kind: "reload", most: quantityOf(folded.amount - limit), of: 1, at: folded.at });
-  } else if (late?.since !== undefined) {
+  } else if (late?.since !== undefined && late.most > 0n) {
     causes.push({ kind: "reload", most: late.most, of: 1, at: late.since });
   }
   if (late !== undefined && late.since === undefined) {

@@ -1,7 +1,7 @@
 // Ledger time as an operator sees it, and their word that the wall clock is right (MONEY §7).
 //
-// Invariant: adopting a jump never changes what a request costs: while something is metered the word waits, for
-// a minute at most (ledger/clock.ts).
+// Invariant: adopting a jump never changes what a request costs: while something is metered the word waits,
+// for a minute at most (ledger/clock.ts).
 
 import type { ClockState } from "../admin/house.ts";
 import type { LocalAccounts } from "../ledger/accounts.ts";

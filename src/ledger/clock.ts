@@ -6,9 +6,10 @@
 //                                                    └──wall comes back──► steady
 //
 // Invariant: now() never goes back, and between two calls it moves by what the monotonic clock says. Only
-// follow() and accept() set it forward to the wall. follow() is called while nothing is metered; where that is
-// not for a minute after a jump is believed, all the same: whoever runs then ends with the last heartbeat
-// (pulse.ts). So a clock that is set never changes what a request costs, and a period turns however busy it is.
+// follow() and accept() set it forward to the wall. follow() is called while nothing is metered; where that
+// is not so for a minute after a jump is believed, all the same: whoever runs then ends with the last
+// heartbeat (pulse.ts). So a clock that is set never changes what a request costs, and a period turns however
+// busy the gateway is.
 
 import {
   between,

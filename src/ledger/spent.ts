@@ -16,6 +16,8 @@ export interface SpentQuestion extends Covering {
   readonly value: string | undefined;
   readonly start: Instant;
   readonly end: Instant;
+  /** Since when the budget refuses what does not fit; undefined: all the time. */
+  readonly refusesSince: Instant | undefined;
 }
 
 export const SPENT_BY = ["model", "user", "upstream"] as const;
@@ -30,6 +32,8 @@ export interface Spent {
   readonly idleDiscount: bigint;
   /** What requests took beyond their first holds. */
   readonly overrun: { readonly amount: bigint; readonly requests: number };
+  /** What was counted before it refused anything, and all of those who ran by then. */
+  readonly unrefused: bigint;
   /** What was counted when the budget was added or changed; undefined where that was before the period. */
   readonly folded: { readonly at: Instant; readonly amount: bigint } | undefined;
 }
@@ -77,6 +81,7 @@ export function spent(database: DatabaseSync, question: SpentQuestion): Spent {
     })),
     idleDiscount: question.unit === "usd" ? discountOf(ask) : 0n,
     overrun: overrunOf(ask, question.unit, counted),
+    unrefused: unrefusedOf(ask, question, counted),
     folded: foldedOf(database, ask, question, counted),
   };
 }
@@ -141,6 +146,16 @@ function overrunOf(ask: Ask, unit: string, counted: string): Spent["overrun"] {
 
 const FIRST_HOLD = `(SELECT max(amount) FROM entries AS e
   WHERE e.request = r.request AND e.kind = 'reserved')`;
+
+function unrefusedOf(ask: Ask, { refusesSince }: SpentQuestion, counted: string): bigint {
+  if (refusesSince === undefined) return 0n;
+  const [row] = ask(
+    `SELECT coalesce(sum(${counted}), 0) AS amount FROM covered WHERE at < ?
+       OR EXISTS (SELECT 1 FROM entries AS e WHERE e.request = covered.request AND e.at < ?)`,
+    ...[refusesSince, refusesSince],
+  );
+  return (row?.amount ?? 0n) as bigint;
+}
 
 function foldedOf(
   database: DatabaseSync,

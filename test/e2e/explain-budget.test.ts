@@ -115,6 +115,21 @@ test("a budget that came after the money was spent says so, and when", async (t)
   t.truthy(cause?.at);
 });
 
+test("a budget that came while nothing was spent is no cause of what passes its limit later", async (t) => {
+  const { gateway, upstream, ask, save } = await begin(t);
+  t.is(await ask("bob"), 200);
+  const late = (what: string) =>
+    policyOf(upstream.url, "1.00", `  - { id: late, when: { user: ann }, period: daily, ${what} }\n`);
+  await save(late("limit_usd: 1, on_limit: block"));
+  for (const user of ["ann", "ann"]) t.is(await ask(user), 200);
+  await save(late("limit_usd: 0.03, on_limit: block"));
+  const [account] = (await gateway.client.explainBudget("late")).accounts;
+  t.deepEqual(
+    account?.causes.map(({ cause }) => cause),
+    ["limit_lowered"],
+  );
+});
+
 test("a budget that refuses nothing says so where it is over its limit, and since when it does once it does", async (t) => {
   const { gateway, upstream, ask, save, explain } = await begin(t);
   const own = (what: string) =>
