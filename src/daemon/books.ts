@@ -72,11 +72,7 @@ export async function openBooks(
   const known = { balances, allocations, tracked, gaps, containers };
   const told = { store: counted(store, metrics), onTrouble, learn };
   const accounts = new LocalAccounts({ ...told, ...known, clock, owner, policy });
-  const retention = new Retention({
-    ...{ store, turns: accounts.turns, onTrouble },
-    policy: () => accounts.policy,
-    now: () => clock.now(),
-  });
+  const retention = new Retention({ store, accounts, onTrouble });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);
@@ -101,6 +97,7 @@ export async function openBooks(
   const close = async () => {
     clearInterval(beat);
     await accounts.heartbeat().catch(() => undefined);
+    await retention.close();
     await reader.close();
     await store.close();
   };

@@ -11,34 +11,47 @@ import type { InTurn } from "./in-turn.ts";
 
 export interface RetentionParts {
   readonly store: { drop(before: Instant): Promise<number> };
-  /** A policy that is put in force counts what is there: it must not go meanwhile. */
-  readonly turns: InTurn;
+  readonly accounts: {
+    /** In force. */
+    readonly policy: Policy;
+    /** A policy that is put in force counts what is there: it must not go meanwhile. */
+    readonly turns: InTurn;
+    now(): Instant;
+  };
   readonly onTrouble: (error: unknown) => void;
-  /** In force. */
-  policy(): Policy;
-  now(): Instant;
 }
 
 export class Retention {
   readonly #parts: RetentionParts;
   #next: Instant = EPOCH;
   #isUnderWay = false;
+  #done: Promise<void> = Promise.resolve();
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
   }
 
   /** With each heartbeat. Resolves when it is done for now. */
-  async look(): Promise<void> {
-    const { store, turns, policy, now, onTrouble } = this.#parts;
-    if (this.#isUnderWay || now() < this.#next) return;
+  look(): Promise<void> {
+    if (!this.#isUnderWay && this.#parts.accounts.now() >= this.#next) this.#done = this.#drop();
+    return this.#done;
+  }
+
+  /** Nobody asks it to look any more. */
+  close(): Promise<void> {
+    return this.#done;
+  }
+
+  async #drop(): Promise<void> {
+    const { store, accounts, onTrouble } = this.#parts;
     this.#isUnderWay = true;
     try {
-      const dropped = await turns.take(() => store.drop(keptFrom(policy(), now())));
+      const drop = () => store.drop(keptFrom(accounts.policy, accounts.now()));
+      const dropped = await accounts.turns.take(drop);
       // While more are left it goes on with the next heartbeat.
-      if (dropped < MOST_DROPPED) this.#next = later(now(), HOUR);
+      if (dropped < MOST_DROPPED) this.#next = later(accounts.now(), HOUR);
     } catch (error) {
-      this.#next = later(now(), HOUR);
+      this.#next = later(accounts.now(), HOUR);
       onTrouble(error);
     } finally {
       this.#isUnderWay = false;

@@ -84,12 +84,8 @@ async function work(house: House, ...users: readonly string[]): Promise<void> {
 
 async function dropAll(house: House): Promise<void> {
   const { accounts, disk } = house;
-  const parts = {
-    store: disk.store,
-    turns: accounts.turns,
-    onTrouble: (error: unknown) => house.troubles.push(error),
-  };
-  const retention = new Retention({ ...parts, policy: () => house.policy, now: () => accounts.now() });
+  const onTrouble = (error: unknown) => void house.troubles.push(error);
+  const retention = new Retention({ store: disk.store, accounts, onTrouble });
   await accounts.outbox.settled();
   for (let looks = 0; looks < 20; looks += 1) await retention.look();
 }
