@@ -5,16 +5,18 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
+import { previewBalances } from "../../src/ledger/balance-preview.ts";
 import { exportLines } from "../../src/ledger/export.ts";
 import { openStored } from "../../src/ledger/open.ts";
 import { sums } from "../../src/ledger/queries.ts";
 import { openLedger, openLedgerToRead } from "../../src/ledger/sqlite-open.ts";
 import { SCHEMA_VERSION } from "../../src/ledger/sqlite-schema.ts";
 import { SqliteWriter } from "../../src/ledger/sqlite-writer.ts";
+import { verifyRollups } from "../../src/ledger/verify-rollups.ts";
 import { nanoUsd } from "../../src/metering/money.ts";
 import { DAY, durationUs, EPOCH, FOREVER, instantUs, later } from "../../src/metering/time.ts";
 import { entry, facts, HandClock, ledgerFolder } from "../support/ledger.ts";
-import { TEN } from "../support/policies.ts";
+import { budget, policy, TEN } from "../support/policies.ts";
 
 function check(t: ExecutionContext, folder: string, expected: RegExp): void {
   const error = t.throws(() => openStored(folder, new HandClock()));
@@ -132,6 +134,13 @@ test("a ledger of the third version gets the sums that it would have had", (t) =
   dropDays(begun);
   begun.exec("PRAGMA user_version = 3");
   begun.close();
+  // Whoever only looks changes nothing, and is told by the entries.
+  const old = openLedgerToRead(folder);
+  const ever = budget("ever", { period: "infinite", limits: { requests: 1 } });
+  const [told] = previewBalances(old, policy({ upstreams: [], budgets: [ever] }), TEN);
+  t.is(told?.rows[0]?.after, 1007n as never);
+  t.true(verifyRollups(old).notes[0]?.startsWith("the ledger is of an earlier version"));
+  old.close();
   const grown = openLedger(folder);
   t.deepEqual(sumsOf(grown), due);
   grown.close();
