@@ -19,8 +19,8 @@ export interface WatchParts {
   /** Told of each sighting, for the ledger. */
   seen(up: Extract<Sighting, { kind: "up" }>, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
-  /** No other container than this one is the upstream's; undefined: none is. */
-  only(id: string | undefined): void;
+  /** No other container than this one, which started then, is the upstream's; undefined: none is. */
+  only(id: string | undefined, since?: Instant): void;
   /** A mistake of ours: looked at again all the same. */
   bug(error: unknown): void;
   /** Its state is another one. */
@@ -185,7 +185,7 @@ export class ContainerWatch {
     if (this.#served !== life && (await this.#serves(seen))) this.#served = life;
     if (this.#ended.signal.aborted) return;
     // Made anew under its name: the one before is gone, and nobody has said so.
-    if (this.#up?.id !== seen.id) this.#parts.only(seen.id);
+    if (this.#up?.id !== seen.id) this.#parts.only(seen.id, seen.since);
     this.#up = seen;
     const isReady = this.#served === life;
     this.#parts.seen(seen, isReady ? "ready" : "starting");

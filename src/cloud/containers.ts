@@ -20,8 +20,8 @@ export interface ContainersParts {
   /** What it costs, for the ledger: only of those that are their own machine and paid by the hour. */
   seen(upstream: Upstream, up: Up, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
-  /** No other container than this one is the upstream's; undefined: none is. */
-  only(upstream: string, id: string | undefined): void;
+  /** No other container than this one, which started then, is the upstream's; undefined: none is. */
+  only(upstream: string, id: string | undefined, since?: Instant): void;
   /** A mistake of ours. */
   bug(error: unknown): void;
   /** Its state is another one: who waits for it may look again. */
@@ -104,9 +104,9 @@ export class Containers implements Machines {
   }
 
   /** An upstream that had another container until now has two while that one is up. */
-  #only({ upstream: { id }, isDropped }: Watched, container: string | undefined): void {
+  #only({ upstream: { id }, isDropped }: Watched, container: string | undefined, since?: Instant): void {
     const hasOther = [...this.#dropped.values()].some(({ upstream }) => upstream.id === id);
-    if (!isDropped && !hasOther) this.#parts.only(id, container);
+    if (!isDropped && !hasOther) this.#parts.only(id, container, since);
   }
 
   /** It is off, or somebody else watches it under another name. */
@@ -130,7 +130,7 @@ export class Containers implements Machines {
       isServing: (url, signal) => parts.isServing({ ...upstream(), url }, signal),
       seen: (up, phase) => parts.seen(upstream(), up, phase),
       off: (container, stopped) => parts.off(container, stopped),
-      only: (container) => this.#only(watched, container),
+      only: (container, since) => this.#only(watched, container, since),
       bug: (error) => parts.bug(error),
       changed: ({ kind }: ContainerState) => {
         if (!watched.isDropped) parts.changed(id, watch.view());

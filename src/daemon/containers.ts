@@ -44,7 +44,7 @@ export function openContainers({ fleet, ledger, plane, reader, log, now }: Conta
     isServing: (upstream, signal) => plane.isServing(upstream, signal),
     seen: (upstream, up, phase) => tell(ledger, upstream, up, phase),
     off: (id, stopped) => ledger.off(id, stopped),
-    only: (upstream, id) => ledger.only(upstream, id),
+    only: (upstream, id, since) => ledger.only(upstream, id, since),
     bug: (error) => log.error({ err: error }, "the gateway made a mistake in watching a container"),
     changed: (upstream, { state, why }) => {
       const text = `container of ${upstream} is ${state.kind}${why === undefined ? "" : `: ${why}`}`;

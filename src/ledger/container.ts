@@ -30,16 +30,17 @@ export interface Container {
 export interface ContainerEvents {
   /**
    * It runs: said when it starts, becomes ready, changes its price or its name, and at each poll that finds
-   * it alive. After time that nobody watched, this is what confirms that it lived.
+   * it alive. After time that nobody watched, this is what confirms that it lived. `stoppedBefore`: when its
+   * life before this start ended; undefined: it may have run until then.
    */
-  seen(container: Container): void;
+  seen(container: Container, stoppedBefore?: Instant): void;
   /** It is off since `stop`, by its provider. Said of one that is not known it changes nothing. */
   off(id: string, stop: Instant): void;
   /**
    * Of this upstream, whose container is its own machine, no other one lives than this; undefined: none does.
-   * One that nobody has seen since a restart ended when it was last watched.
+   * One that nobody has seen since a restart ended when it was last watched. `since`: when that one started.
    */
-  only(upstream: string, id: string | undefined): void;
+  only(upstream: string, id: string | undefined, since?: Instant): void;
 }
 
 /** What container money is counted by: no request's labels (MONEY §2). */

@@ -42,15 +42,22 @@ export class Containers implements ContainerEvents {
     till.leases.watch((...change) => this.#changed(...change));
   }
 
-  seen(container: Container): void {
+  seen(container: Container, stoppedBefore?: Instant): void {
     const { leases } = this.#till;
     const known = leases.find(container.id);
     const isFree = container.price.rate === 0n && container.idlePrice === 0n;
     if (known === undefined && isFree) return;
-    // It was off in between, and nobody has said since when.
-    if (known !== undefined && known.key !== leaseKey(container))
-      this.#end(known, earliest(container.start, this.#till.now()));
-    leases.seen(container, this.#till.now());
+    if (known === undefined || known.key === leaseKey(container)) {
+      leases.seen(container, this.#till.now());
+      return;
+    }
+    // Who came since the restart runs, and is charged the whole price: nothing else is until then.
+    if (!known.isWatched && known.sharing.lease.active > 0) return;
+    // An end before its own start is another life's.
+    const isIts = stoppedBefore !== undefined && stoppedBefore >= known.about.start;
+    const stop = isIts ? earliest(stoppedBefore, container.start) : container.start;
+    this.#end(known, earliest(stop, this.#till.now()), container.start);
+    leases.seen(container, this.#till.now(), known.sharing.lease.at);
   }
 
   off(id: string, stop: Instant): void {
@@ -59,10 +66,11 @@ export class Containers implements ContainerEvents {
     if (known !== undefined) this.#end(known, earliest(stop, this.#till.now()));
   }
 
-  only(upstream: string, id: string | undefined): void {
+  only(upstream: string, id: string | undefined, since?: Instant): void {
     for (const lease of this.#till.leases.containers()) {
       if (lease.about.upstream !== upstream || lease.about.id === id) continue;
-      this.#end(lease, lease.isWatched ? this.#till.now() : lease.sharing.lease.at);
+      this.#end(lease, lease.isWatched ? this.#till.now() : lease.watchedUntil, since);
+      this.#till.leases.replaced(lease);
     }
   }
 
@@ -70,7 +78,7 @@ export class Containers implements ContainerEvents {
   suspend(last: Instant): void {
     this.#till.leases.suspend(last, this.#endLost);
     for (const lease of this.#till.leases.containers()) {
-      if (lease.isWatched) lease.suspend(last, this.#endLost);
+      if (lease.isWatched || lease.sharing.holds.size > 0) lease.suspend(last, this.#endLost);
       this.#keepPace(lease);
     }
   }
@@ -133,9 +141,9 @@ export class Containers implements ContainerEvents {
     this.#keepPace(lease);
   }
 
-  #end(lease: ContainerLease, stop: Instant): void {
+  #end(lease: ContainerLease, stop: Instant, again?: Instant): void {
     this.turn(this.#till.now());
-    const parts = lease.off(stop, this.#endLost);
+    const parts = lease.off(stop, this.#endLost, again);
     this.#till.leases.forget(lease);
     this.#accruing.drop(lease.key, this.#till.now());
     const posts = this.#post(lease, parts);

@@ -70,10 +70,10 @@ export class Leases {
       use.join(hold, at);
     } else {
       this.#of.set(hold, container);
-      const gap = container.join(hold, at);
+      container.join(hold, at);
       const joined = hold.join as HeldJoin | undefined;
       if (joined !== undefined) hold.join = { ...joined, lease: container.key };
-      this.#onContainer(container, at, gap);
+      this.#onContainer(container, at, []);
     }
     this.#unsaid.add(hold);
   }
@@ -164,8 +164,11 @@ export class Leases {
     }
   }
 
-  /** Of one that the fleet sees for the first time it takes over the requests that run there already. */
-  seen(about: Container, at: Instant): void {
+  /**
+   * Of one that the fleet sees for the first time it takes over the requests that run there already. `after`:
+   * until when its life before is charged for.
+   */
+  seen(about: Container, at: Instant, after = about.start): void {
     const known = this.#containers.get(about.id);
     if (known !== undefined && known.key === leaseKey(about)) {
       this.#onContainer(known, at, known.seen(about, at));
@@ -173,7 +176,7 @@ export class Leases {
     }
     const { machine } = about;
     const shared = this.#serving(machine) === undefined ? this.#uses.get(machine) : undefined;
-    const from = latest(about.start, this.#ended.get(machine) ?? about.start);
+    const from = latest(after, latest(about.start, this.#ended.get(machine) ?? about.start));
     const lease = ContainerLease.begin(about, { from: earliest(from, at), at }, shared);
     lease.attribute(this.#attribution, at);
     const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
@@ -196,6 +199,11 @@ export class Leases {
   resume(stored: StoredContainer): void {
     const lease = ContainerLease.resume(stored);
     this.#containers.set(stored.about.id, lease);
+  }
+
+  /** Another container takes the place of one on a machine that is theirs alone. */
+  replaced({ about, sharing }: ContainerLease): void {
+    this.#ended.set(about.machine, sharing.lease.at);
   }
 
   /** It is over: nobody finds it any more. */
@@ -242,8 +250,8 @@ export class Leases {
   }
 
   /**
-   * Of several that bill as one machine: one that is called so now, then one that can serve, and of those the
-   * one that started last.
+   * Of several that bill as one machine: one that is called so now, then one that somebody watches, then one
+   * that can serve, and of those the one that started last.
    */
   #serving(machine: string): ContainerLease | undefined {
     let best: ContainerLease | undefined;
@@ -254,10 +262,15 @@ export class Leases {
   }
 }
 
-function isBetter({ about, sharing }: ContainerLease, than: ContainerLease, machine: string): boolean {
+function isBetter(
+  { about, sharing, isWatched }: ContainerLease,
+  than: ContainerLease,
+  machine: string,
+): boolean {
   const { phase } = sharing.lease;
   const isCalledSo = about.machine === machine;
   if (isCalledSo !== (than.about.machine === machine)) return isCalledSo;
+  if (isWatched !== than.isWatched) return isWatched;
   if (phase !== than.sharing.lease.phase) return phase === "ready";
   return about.start > than.about.start;
 }

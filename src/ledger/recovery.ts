@@ -57,6 +57,8 @@ export function recover(crash: Crash): readonly Write[] {
   if (containers.length === 0) return [...released, ...settled];
   const rows = containers.map((one) => ({
     ...one,
+    // Nobody watches it until its provider has answered.
+    unwatched: one.unwatched ?? [],
     isOver: false,
     idlePosted: ZERO_USD,
     startupPosted: ZERO_USD,

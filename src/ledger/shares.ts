@@ -4,7 +4,14 @@
 // not agree: where they do not, a request is charged for the longest time that it can have run, never for
 // none, and the start never fails over it.
 
-import { type Attribution, type Join, Lease, type LeaseState, type Part } from "../metering/lease.ts";
+import {
+  type Attribution,
+  type Join,
+  Lease,
+  type LeaseState,
+  type Part,
+  type Skipped,
+} from "../metering/lease.ts";
 import { thawParts } from "../metering/lease-state.ts";
 import {
   type HourlyRate,
@@ -18,7 +25,7 @@ import {
 import { isFree } from "../metering/price.ts";
 import { FOREVER, type Instant, latest, quarterHourOf } from "../metering/time.ts";
 import { leaseKey } from "./container.ts";
-import type { StoredContainer } from "./container-lease.ts";
+import { type StoredContainer, skippedRow } from "./container-lease.ts";
 import type { HeldRow } from "./held.ts";
 
 const NO_IDLE = hourlyRate(0n);
@@ -51,19 +58,20 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
   const parts = new Map<string, readonly Part[]>();
   const settle = (one: StoredContainer) => {
     const rows = timed.filter((row) => sharedWith.get(row.id) === one);
-    const after = ofMachine(rows, one.state, last, end, true);
+    const after = ofMachine(rows, one.state, last, end, { isWatched: one.unwatched === undefined });
     for (const [id, of] of after.shares) parts.set(id, of);
     return after;
   };
   for (const one of last.ended ?? []) settle(one);
   const containers = last.containers.map((one) => {
-    const { state, lastLeft = one.lastLeft } = settle(one);
-    return { ...one, state, lastLeft };
+    const { state, lastLeft = one.lastLeft, skipped } = settle(one);
+    const unwatched = one.unwatched && { unwatched: [...one.unwatched, ...skipped.map(skippedRow)] };
+    return { ...one, state, lastLeft, ...unwatched };
   });
   const others = timed.filter((row) => !sharedWith.has(row.id));
   for (const [machine, rows] of Map.groupBy(others, (row) => row.machine)) {
     const state = last.leases.get(machine)?.state;
-    for (const [id, of] of ofMachine(rows, state, last, end, false).shares) parts.set(id, of);
+    for (const [id, of] of ofMachine(rows, state, last, end).shares) parts.set(id, of);
   }
   return { parts, sharedWith, containers };
 }
@@ -92,6 +100,8 @@ interface After {
   readonly state: LeaseState;
   /** Of those that were in it after that state was written. */
   readonly lastLeft: Instant | undefined;
+  /** Of one that nobody watched: the time before each that came. */
+  readonly skipped: readonly Skipped[];
 }
 
 function ofMachine(
@@ -99,7 +109,7 @@ function ofMachine(
   state: LeaseState | undefined,
   { heartbeat, attribution }: LastBeat,
   end: Instant,
-  livesOn: boolean,
+  container?: { readonly isWatched: boolean },
 ): After {
   const gone = state === undefined ? [] : rows.filter((row) => hadLeft(state, rows, row));
   const here = rows.filter((row) => !gone.includes(row));
@@ -111,12 +121,13 @@ function ofMachine(
   const lost = state === undefined ? [] : others.filter(({ row }) => isLost(state, row));
   const joining = others.filter((one) => !lost.includes(one)).sort((a, b) => a.start - b.start);
 
-  const known = state !== undefined && (livesOn || counted.length > 0) ? state : undefined;
+  const known = state !== undefined && (container !== undefined || counted.length > 0) ? state : undefined;
   const lease =
     known === undefined ? unknownLease(joining[0]?.start ?? end) : Lease.resume(corrected(known, counted));
   if (attribution !== undefined && lease.active === 0) lease.attribute(lease.at, attribution);
   const asked = known === undefined ? new Asked(lease) : undefined;
-  const { shares, lastLeft } = replay({ lease, asked }, counted, joining, end);
+  const replayed = { lease, asked, isSkipping: container?.isWatched === false };
+  const { shares, lastLeft, skipped } = replay(replayed, counted, joining, end);
   const alone = lost.map(({ row, start }) => {
     const most = state === undefined ? undefined : sharedUpTo(state, row);
     return [row.id, upTo(most, exclusive(row, start, end))] as const;
@@ -124,7 +135,7 @@ function ofMachine(
   const said = rows.flatMap(({ id, join }) =>
     join?.left === undefined ? [] : [[id, thawParts(join.left.parts)] as const],
   );
-  return { shares: new Map([...shares, ...alone, ...said]), state: lease.state(), lastLeft };
+  return { shares: new Map([...shares, ...alone, ...said]), state: lease.state(), lastLeft, skipped };
 }
 
 /** Nobody wrote down what it cost: what those held at who shared it (sharing.ts). */
@@ -160,16 +171,22 @@ function unknownLease(start: Instant): Lease {
   return new Lease(start, NO_IDLE, NO_IDLE, "ready");
 }
 
+interface Replayed {
+  readonly lease: Lease;
+  readonly asked: Asked | undefined;
+  readonly isSkipping: boolean;
+}
+
 /**
  * What happened after the lease's last state: who came, who was asked a higher price, who left when it says,
  * and all others at the end.
  */
 function replay(
-  { lease, asked }: { readonly lease: Lease; readonly asked: Asked | undefined },
+  { lease, asked, isSkipping }: Replayed,
   counted: readonly Counted[],
   joining: readonly { readonly row: HeldRow; readonly start: Instant }[],
   end: Instant,
-): Pick<After, "shares" | "lastLeft"> {
+): Pick<After, "shares" | "lastLeft" | "skipped"> {
   const joins = new Map<HeldRow, Join>(counted.map(({ row, join }) => [row, join]));
   const shares = new Map<string, readonly Part[]>();
   let lastLeft: Instant | undefined;
@@ -180,7 +197,9 @@ function replay(
     asked?.left(row, at);
     lastLeft = lease.at;
   };
+  const skipped: Skipped[] = [];
   const come = (row: HeldRow, at: Instant) => {
+    if (isSkipping && lease.active === 0 && at > lease.at) skipped.push(lease.skip(at));
     asked?.came(row, at);
     joins.set(row, lease.join(at));
   };
@@ -193,7 +212,7 @@ function replay(
     ...all.map(({ row, at }) => ({ at, make: () => leave(row, at) })),
   ];
   for (const { make } of moves.sort((a, b) => a.at - b.at)) make();
-  return { shares, lastLeft };
+  return { shares, lastLeft, skipped };
 }
 
 /** This state knows it as one that had left. Of who left in that very moment its number tells. */

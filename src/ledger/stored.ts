@@ -49,13 +49,15 @@ export function heldOf(text: string): HeldRow {
   return heldAs(parse(text) as HeldRow, amount);
 }
 
-export function containerText({ about, machines, state, lastLeft, rates }: StoredContainer): string {
-  return JSON.stringify({ about: aboutAs(about, digits), machines, state, lastLeft, rates });
+export function containerText(one: StoredContainer): string {
+  const { about, machines, state, lastLeft, rates, unwatched } = one;
+  return JSON.stringify({ about: aboutAs(about, digits), machines, state, lastLeft, rates, unwatched });
 }
 
 export function containerOf(text: string): StoredContainer {
-  const { about, machines, state, lastLeft, rates } = parse(text) as StoredContainer;
-  return { about: aboutAs(about, amount), machines, state, lastLeft, rates };
+  const { about, machines, state, lastLeft, rates, unwatched } = parse(text) as StoredContainer;
+  const watch = unwatched && { unwatched };
+  return { about: aboutAs(about, amount), machines, state, lastLeft, rates, ...watch };
 }
 
 function aboutAs(about: Container, turn: Turn): Container {

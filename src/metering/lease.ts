@@ -30,6 +30,15 @@ export type { RateSince } from "./accrual.ts";
 export type { Attribution, Join, LeaseState } from "./lease-state.ts";
 export type { Part } from "./part.ts";
 
+/** Time that nobody watched, and what a container without requests costs by the hour then. */
+export interface Skipped {
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly rate: HourlyRate;
+  /** The machine's own. */
+  readonly price: HourlyRate;
+}
+
 /**
  * Every `at` that lies before the last event counts as that event's instant: a lease never runs backwards.
  */
@@ -187,17 +196,27 @@ export class Lease {
    * the machine lived. The requests of that time ended before it: one that is still active throws.
    */
   gap(at: Instant): readonly Part[] {
-    const live = this.#quiet("skip a gap");
+    return this.lived(this.skip(at));
+  }
+
+  /** That time, of which nobody knows yet whether the machine lived: until that is known it costs nothing. */
+  skip(at: Instant): Skipped {
+    const live = this.#quiet("skip time");
     cutPiece(live);
     const from = live.t;
-    const rate = this.containerRate;
-    const rawAt = (upTo: Instant) => rate * BigInt(between(from, upTo));
     live.t = latest(at, from);
-    live.total += rawAt(live.t);
-    live.discount += (live.P - rate) * BigInt(between(from, live.t));
-    live.idle.raw += rawAt(live.t) % US_PER_HOUR;
     live.piece = noTime(live.t);
-    return cutAtQuarters("gap", from, live.t, rawAt);
+    return { from, to: live.t, rate: this.containerRate, price: live.P };
+  }
+
+  /** It lived then: what that costs, in parts. */
+  lived({ from, to, rate, price }: Skipped): readonly Part[] {
+    const live = this.#live;
+    const rawAt = (upTo: Instant) => rate * BigInt(between(from, upTo));
+    live.total += rawAt(to);
+    live.discount += (price - rate) * BigInt(between(from, to));
+    live.idle.raw += rawAt(to) % US_PER_HOUR;
+    return cutAtQuarters("gap", from, to, rawAt);
   }
 
   /** The machine turns out to have run since `start`, earlier than anyone watched: that time, as a gap. */

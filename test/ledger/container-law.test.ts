@@ -49,7 +49,7 @@ type Step =
   | { readonly kind: "come" | "leave" | "stop" | "ready" | "suspend" | "slice" }
   | { readonly kind: "pass"; readonly time: number }
   | { readonly kind: "price"; readonly price: bigint; readonly idle: bigint }
-  | { readonly kind: "crash"; readonly away: number };
+  | { readonly kind: "crash"; readonly away: number; readonly isSilent: boolean };
 
 const rate = fc.bigInt({ min: 0n, max: 9_123_456_789n });
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -69,6 +69,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("crash" as const),
       away: fc.integer({ min: 1, max: 70_000_000 }),
+      isSilent: fc.boolean(),
     }),
   },
 );
@@ -160,7 +161,7 @@ class Life {
       case "suspend":
         return this.#suspend();
       case "crash":
-        return this.#crash(step.away);
+        return this.#crash(step);
     }
     model.note(this.#house.accounts.now());
     this.#tell();
@@ -240,7 +241,8 @@ class Life {
     this.#tell();
   }
 
-  async #crash(away: number): Promise<void> {
+  /** Its provider may say nothing for a while, until something else happens to it. */
+  async #crash({ away, isSilent }: Step & { readonly kind: "crash" }): Promise<void> {
     await this.#pass(1);
     const at = this.#house.accounts.now();
     await this.#house.crash();
@@ -250,7 +252,7 @@ class Life {
     if (this.#open.length > 0) this.#left(end, this.#open.splice(0).length);
     this.#stopped.length = 0;
     this.#house = await openHouse(this.#house.folder, this.#clock, rules);
-    this.#tell();
+    if (!isSilent) this.#tell();
   }
 
   /** Off, told `late` after it was. */

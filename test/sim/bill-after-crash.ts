@@ -71,7 +71,8 @@ function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly
   lease.isStarting = phase.kind === "starting";
   lease.names.clear();
   for (const name of row.machines) lease.names.add(name);
-  lease.isWatched = own.length > 0;
+  lease.isWatched = own.length > 0 && row.unwatched === undefined;
+  lease.resumeSkipped(row.unwatched ?? []);
   lease.note(t);
   const after = writes.flatMap(({ containers = [] }) => containers).find(({ about }) => isSame(about, row));
   const goesOn = (after?.state.t ?? t) > t;

@@ -91,6 +91,11 @@ export class Bill {
     const seen = () => accounts.containers.seen(about);
     const now = accounts.now();
     this.#name(account, machine.about);
+    // Whoever came since a restart is let run.
+    if (account.known?.start0 !== start && account.known?.isWatched === false && account.known.active > 0) {
+      seen();
+      return;
+    }
     if (account.known !== undefined && account.known.start0 !== start)
       this.#end(account, start, accounts, seen);
     else seen();
@@ -117,7 +122,7 @@ export class Bill {
     for (const { machine, price, idleRate } of policy.upstreams.values()) {
       if (price.kind !== "hour") continue;
       const own = [...this.accounts.values()].filter(({ about }) => about.machine === machine);
-      const leases = own.flatMap(({ known }) => (known?.isWatched ? [known] : []));
+      const leases = own.flatMap(({ known }) => (known?.isWatched || known?.active ? [known] : []));
       for (const lease of leases) lease.idle = idleRate;
       const use = this.uses.get(machine);
       for (const lease of use === undefined ? leases : [...leases, use]) {
@@ -141,7 +146,8 @@ export class Bill {
     let isWatched = true;
     for (const { id, known } of this.accounts.values()) {
       const lease = accounts.leases.find(id);
-      if (known === undefined || !known.isWatched || lease === undefined || lease.isWatched) continue;
+      if (known === undefined || lease === undefined || lease.isWatched) continue;
+      if (!known.isWatched && (known.active === 0 || lease.sharing.lease.active > 0)) continue;
       isWatched = false;
       const ended = lease.sharing.lease.at;
       const latest = Math.max(this.#lastBeat, this.#advanced.get(id) ?? 0);
@@ -301,7 +307,8 @@ export class Bill {
 
   #begun(account: Account, start: number, now: number): LeaseModel {
     const { machine } = account.about;
-    const from = Math.min(Math.max(start, this.lastUse.get(machine) ?? start), now);
+    const lastEnd = Math.max(start, ...account.ended.values());
+    const from = Math.min(Math.max(lastEnd, this.lastUse.get(machine) ?? start), now);
     const use = this.uses.get(machine);
     const lease = use ?? new LeaseModel(from);
     lease.start0 = start;

@@ -41,6 +41,8 @@ export class LeaseModel {
   /** By hold. */
   readonly guests = new Map<string, Guest>();
   #changes: Change[] = [];
+  /** Up to these moments nobody watched, and nobody has said yet that it lived. */
+  #skipped: { readonly at: number; readonly raw: bigint }[] = [];
 
   constructor(start: number) {
     this.start = start;
@@ -58,8 +60,9 @@ export class LeaseModel {
     return this.#changes.length;
   }
 
+  /** It says nothing of the time before, that nobody watched. */
   join(hold: string, rate: bigint, at: number): void {
-    this.watch(at);
+    if (!this.isWatched && this.active === 0) this.#skip(at);
     this.guests.set(hold, { rate, from: Math.max(at, this.lastChange), to: undefined });
     this.note(at);
   }
@@ -67,11 +70,19 @@ export class LeaseModel {
   /** It is known to live: what nobody watched is due. */
   watch(at: number): void {
     if (this.isWatched) return;
+    if (this.active === 0) this.#skip(at);
     const until = Math.max(at, this.lastChange);
-    const last = this.#changes.at(-1);
-    const gap = this.total(until) - (last?.total ?? 0n);
     this.isWatched = true;
-    this.#add(until, (last?.own ?? 0n) + gap);
+    const own = this.own(until) + this.#skipped.reduce((sum, { raw }) => sum + raw, 0n);
+    this.#skipped = [];
+    this.#add(until, own);
+  }
+
+  #skip(at: number): void {
+    const until = Math.max(at, this.lastChange);
+    const raw = this.total(until) - (this.#changes.at(-1)?.total ?? 0n);
+    this.#skipped.push({ at: until, raw });
+    this.note(until);
   }
 
   /** Nobody watches it since `at`, and nobody shares it then. */
@@ -131,6 +142,11 @@ export class LeaseModel {
     }
     const left = [...this.guests.values()].flatMap(({ to }) => to ?? []);
     this.lastLeft = left.length === 0 ? undefined : Math.max(...left);
+  }
+
+  /** As the disk has it: from, to, and the rate of each. */
+  resumeSkipped(rows: readonly (readonly [from: number, to: number, rate: string, price: string])[]): void {
+    this.#skipped = rows.map(([from, to, rate]) => ({ at: to, raw: BigInt(rate) * BigInt(to - from) }));
   }
 
   /** Who shared it just before `at`. */
