@@ -30,6 +30,8 @@ export type Sighting =
       readonly id: string;
       /** By its provider's clock: since when it costs. */
       readonly since: Instant;
+      /** When its life before this one ended, where it had one and its provider knows. */
+      readonly stoppedBefore?: Instant;
       /** Whether it serves, where its provider looks after that: undefined where nobody does. */
       readonly isHealthy: boolean | undefined;
       /** Where it can be reached, where its provider knows. */

@@ -143,8 +143,12 @@ function sightingOf(body: unknown, name: string): Sighting {
       const since = instantOf(state.StartedAt);
       if (since === undefined)
         throw new Trouble("failed", `the Docker Engine does not say since when container ${name} runs`);
+      // Of one that ends again and again, it says when this life did.
+      const finished = instantOf(state.FinishedAt);
+      const stoppedBefore = finished !== undefined && finished <= since ? finished : undefined;
       return {
         ...{ kind: "up", id: inspected.Id, since, url: urlOf(inspected) },
+        ...(stoppedBefore !== undefined && { stoppedBefore }),
         isHealthy: healthOf(state),
         isStopping: state.Status === "stopping" || state.Status === "removing",
       };

@@ -91,7 +91,7 @@ function tell(ledger: ContainerEvents, upstream: Upstream, up: Up, phase: "start
     return;
   }
   const what = { id: up.id, start: up.since, phase, price, idlePrice, idleSource, minBilled };
-  ledger.seen({ ...what, machine, provider, tier, upstream: id });
+  ledger.seen({ ...what, machine, provider, tier, upstream: id }, up.stoppedBefore);
 }
 
 /** Of one that nobody has answered for yet nothing is known: it may serve, where it has an address. */

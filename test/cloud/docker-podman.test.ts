@@ -59,6 +59,11 @@ test(
       again.kind === "up" && again.id === up.id && again.since > up.since,
       "another start is another lease",
     );
+    t.is(
+      (again as { stoppedBefore?: unknown }).stoppedBefore,
+      off.stopped,
+      "it says when the one before ended",
+    );
     t.is(lost, 0, "its events ended");
     await podman.type("kill", "--signal", "KILL", podman.container);
     t.is((await eventually("it is seen off", async () => offOr(await look()))).kind, "off");
