@@ -20,7 +20,7 @@ import {
 } from "../metering/time.ts";
 import type { Raise } from "../policy/raise.ts";
 import { type BudgetReset, type Reset, resetBudget } from "./budget-reset.ts";
-import { EDITED, editText, isOfFile } from "./edit-record.ts";
+import { begunText, EDITED, endText, type FileEdit, fileEditOf, isOfFile, openEdit } from "./edit-record.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
 import type { PolicyChange, Rewritten } from "./policy-rewrite.ts";
@@ -57,8 +57,10 @@ export interface EditParts {
   after(delay: DurationUs, call: () => void): () => void;
   /** Limits or balances have changed: whoever waits decides anew. */
   turn(): void;
-  /** Rewrites the policy file and puts it in force. */
-  rewrite(change: PolicyChange): Promise<Rewritten>;
+  /** Rewrites the policy file and puts it in force; `begin` is told of its new text before it is written. */
+  rewrite(change: PolicyChange, begin: (digest: string) => Promise<void>): Promise<Rewritten>;
+  /** Of the policy file's text now; undefined where it cannot be read. */
+  digest(): string | undefined;
 }
 
 /** Clocks step: the end of a raise is looked for at least this often. */
@@ -104,7 +106,6 @@ export class BudgetEdits {
       const done = await this.#make(change, by, reason);
       if (["refused", "unwritten", "problems", "read_only"].includes(done.kind)) return done;
       this.#parts.log.info({ by, reason, ...toldOf(change, done) }, "a budget was edited");
-      if (isOfFile(change)) await this.#note(change, by, reason);
       return done;
     } catch (error) {
       if (error instanceof StoreError) return { kind: "unwritten", why: error.message };
@@ -116,36 +117,62 @@ export class BudgetEdits {
     if (change.kind === "end_raise") return this.#endRaise(change.id, by);
     const { policy } = this.#parts.inForce;
     const budget = policy.budgets.find(({ id }) => id === change.budget);
-    if (change.kind === "create") return this.#create(change, budget !== undefined);
+    if (change.kind === "create") return this.#create(change, budget !== undefined, by, reason);
     if (budget === undefined) {
       const known = policy.budgets.map(({ id }) => id).join(", ");
       return refused(`there is no budget ${change.budget}; there are: ${known === "" ? "none" : known}`);
     }
-    if (change.kind === "set") return this.#parts.rewrite(change);
-    if (change.kind === "remove") return this.#rewritten(change, "removed");
+    if (change.kind === "set") return this.#rewrite(change, by, reason);
+    if (change.kind === "remove") return this.#rewrite(change, by, reason, "removed");
     if (!budget.enabled) return refused(`budget ${change.budget} is not enabled: it counts nothing`);
     if (change.kind === "raise") return this.#raise(change, by, reason);
     // A policy that is put in force meanwhile would not know of it.
     return this.#parts.accounts.turns.take(() => resetBudget(this.#parts, change, by, reason));
   }
 
-  #create(change: PolicyChange & { kind: "create" }, isThere: boolean): Promise<Edited> | Edited {
+  #create(
+    change: PolicyChange & { kind: "create" },
+    isThere: boolean,
+    by: string,
+    reason: string,
+  ): Promise<Edited> | Edited {
     if (isThere) return refused(`there is a budget ${change.budget} already: set its keys`);
-    return this.#rewritten(change, "created");
+    return this.#rewrite(change, by, reason, "created");
   }
 
-  async #rewritten(change: PolicyChange, kind: "created" | "removed"): Promise<Edited> {
-    const done = await this.#parts.rewrite(change);
-    return done.kind === "set" ? { kind } : done;
+  async #rewrite(
+    change: PolicyChange,
+    by: string,
+    reason: string,
+    kind: "set" | "created" | "removed" = "set",
+  ): Promise<Edited> {
+    const { rewrite, store, now } = this.#parts;
+    const edit = fileEditOf(change, { at: now(), by, reason });
+    let begun: string | undefined;
+    const done = await rewrite(change, async (digest) => {
+      await store.setSwitch(EDITED, begunText({ ...edit, digest }), by, edit.at);
+      begun = digest;
+    });
+    const isSet = done.kind === "set";
+    if (begun !== undefined || isSet) await this.#note(edit, isSet || this.#parts.digest() === begun);
+    return isSet ? { kind } : done;
   }
 
-  /** The file has it by now, and says neither who nor why. */
-  async #note(change: PolicyChange, by: string, reason: string): Promise<void> {
-    const { store, log, now } = this.#parts;
+  /** One that a crash left open was made if the file is as it was to become. `value`: what the ledger has. */
+  resume(value: string | undefined): void {
+    const open = openEdit(value);
+    if (open === undefined) return;
+    const { digest, ...edit } = open;
+    this.#work = this.#work.then(() => this.#note(edit, this.#parts.digest() === digest));
+  }
+
+  /** The file says neither who nor why. */
+  async #note(edit: FileEdit, isDone: boolean): Promise<void> {
+    const { store, log } = this.#parts;
     try {
-      await store.setSwitch(EDITED, editText(change, reason), by, now());
+      await store.setSwitch(EDITED, endText(edit, isDone), edit.by, edit.at);
     } catch (error) {
-      log.warn({ err: error }, "who edited the budget, and why, could not be kept in the ledger");
+      log.warn({ err: error }, "whether a budget was edited will be looked for at the next start");
     }
   }
 

@@ -3,12 +3,14 @@
 import type { Instant } from "../metering/time.ts";
 import type { Alerts } from "./alerts.ts";
 import type { Books } from "./books.ts";
-import { BudgetEdits } from "./budget-edits.ts";
+import { BudgetEdits, type EditParts } from "./budget-edits.ts";
 import { after, type DataPlane } from "./data-plane.ts";
+import { EDITED } from "./edit-record.ts";
 import type { InForce } from "./in-force.ts";
 import type { Logger } from "./log.ts";
 import { ManualAllocations } from "./manual-allocations.ts";
-import { type PolicyChange, type RewriteParts, rewritePolicy } from "./policy-rewrite.ts";
+import { type RewriteParts, rewritePolicy } from "./policy-rewrite.ts";
+import { digestOf, readText } from "./policy-text.ts";
 import { parseRaises, RAISES } from "./raises.ts";
 
 export interface ByHand {
@@ -32,10 +34,16 @@ export function openByHand(parts: ByHandParts): ByHand {
     plane.turn();
     alerts.sweep();
   };
-  const rewrite = (change: PolicyChange) => rewritePolicy(parts, change);
+  const rewrite: EditParts["rewrite"] = (change, begin) => rewritePolicy(parts, change, begin);
+  const digest = () => {
+    const found = readText(parts.path);
+    return found.kind === "problems" ? undefined : digestOf(found.text);
+  };
   const raises = parseRaises(stored.switches.get(RAISES));
+  const edits = new BudgetEdits({ inForce, accounts, store, log, now, after, turn, rewrite, digest }, raises);
+  edits.resume(stored.switches.get(EDITED));
   return {
-    edits: new BudgetEdits({ inForce, accounts, store, log, now, after, turn, rewrite }, raises),
+    edits,
     allocations: new ManualAllocations({ accounts, log, balances: () => plane.balances() }),
   };
 }

@@ -15,7 +15,7 @@ import { covering, type Ground, groundsOf, isActive, periodFor } from "../policy
 import { type Budget, isEnforcing, type Model, type Policy } from "../policy/policy.ts";
 import { isInForce, type Raise } from "../policy/raise.ts";
 import type { Labels } from "../policy/task.ts";
-import { EDITED, fileEdit } from "./edit-record.ts";
+import { EDITED, fileEdits } from "./edit-record.ts";
 
 export interface ExplainParts {
   readonly policy: Policy;
@@ -37,7 +37,8 @@ const MOST_MODELS = 20;
 /** Reloads that are looked through for a limit that was lowered. */
 const MOST_RELOADS = 100;
 /** Of all budgets together. */
-const MOST_EDITS = 100;
+/** Of each, that it was begun and that it was made. */
+const MOST_EDITS = 200;
 
 export async function explainBudget(parts: ExplainParts, budget: Budget): Promise<BudgetExplained> {
   const { policy, reader, at, states, allocations } = parts;
@@ -55,7 +56,7 @@ export async function explainBudget(parts: ExplainParts, budget: Budget): Promis
     accounts: await Promise.all(accounts),
     passing: passingOf(parts, budget),
     adjustments: await reader.adjustments(budget.id, start),
-    edits: (await reader.turns(EDITED, MOST_EDITS)).map(fileEdit).filter((edit) => edit.budget === budget.id),
+    edits: fileEdits(await reader.turns(EDITED, MOST_EDITS)).filter((edit) => edit.budget === budget.id),
     raises: own.map((raise) => ({ ...raise, isInForce: isInForce(raise, at) })),
     allocations: allocations
       .filter(covers)

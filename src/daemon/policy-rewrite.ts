@@ -31,9 +31,11 @@ export interface RewriteParts {
   reload(): Promise<void>;
 }
 
+/** `begin`: told the digest of the new text, and waited for, before the file is written. */
 export async function rewritePolicy(
   { path, parser, inForce, reload }: RewriteParts,
   change: PolicyChange,
+  begin: (digest: string) => Promise<void>,
 ): Promise<Rewritten> {
   const found = readText(path);
   if (found.kind === "problems") return found;
@@ -42,6 +44,7 @@ export async function rewritePolicy(
   const read = await parser.parse(edited.text);
   if (read.kind === "problems") return read;
   if (edited.text !== found.text) {
+    await begin(digestOf(edited.text));
     // An editor may have saved it meanwhile: what it wrote is not ours to undo.
     const now = readText(path);
     if (now.kind === "problems" || now.text !== found.text) return CHANGED;

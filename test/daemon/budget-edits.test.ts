@@ -5,17 +5,26 @@ import type { ExecutionContext } from "ava";
 import test from "ava";
 import { type BudgetEdit, BudgetEdits } from "../../src/daemon/budget-edits.ts";
 import { budgetStates } from "../../src/daemon/budget-states.ts";
+import { EDITED, fileEdits } from "../../src/daemon/edit-record.ts";
 import { InForce } from "../../src/daemon/in-force.ts";
+import type { Rewritten } from "../../src/daemon/policy-rewrite.ts";
+import { turns } from "../../src/ledger/queries.ts";
 import { StoreError } from "../../src/ledger/store.ts";
 import { quantityOf } from "../../src/metering/quantity.ts";
 import { type DurationUs, HOUR, later, MINUTE, SECOND, seconds } from "../../src/metering/time.ts";
-import { begun, type House, houseOf, RELAYED, restarted, writesOf } from "../support/ledger.ts";
+import { begun, type House, houseOf, onDisk, RELAYED, restarted, rows, writesOf } from "../support/ledger.ts";
 import { budget, model, perHour, perRequest, policy, task, upstream, usd } from "../support/policies.ts";
 
 const atUnits = policy({
   upstreams: [upstream("flux", { price: perRequest("0.03") })],
   budgets: [budget("day", { limit_usd: "0.05" })],
 });
+
+/** The policy file, as far as who edits it looks at it. */
+interface FakeFile {
+  digest: string;
+  rewrite(begin: (digest: string) => Promise<void>): Promise<Rewritten>;
+}
 
 async function begin(t: ExecutionContext) {
   const house = await houseOf(t, atUnits);
@@ -29,6 +38,7 @@ function deskOf(house: House) {
   const lines: string[] = [];
   const timers: { delay: DurationUs; call: () => void }[] = [];
   const disk = { fails: false };
+  const file: FakeFile = { digest: "before", rewrite: async () => ({ kind: "set" }) };
   const or = async (write: () => Promise<void>) => {
     if (disk.fails) throw new StoreError("the disk is full", false);
     await write();
@@ -45,7 +55,8 @@ function deskOf(house: House) {
         timers.push({ delay, call });
         return () => undefined;
       },
-      rewrite: async () => ({ kind: "set" }),
+      rewrite: (_change, begin) => file.rewrite(begin),
+      digest: () => file.digest,
     },
     [],
   );
@@ -61,7 +72,7 @@ function deskOf(house: House) {
     amount: quantityOf(usd("0.02")),
     until,
   };
-  return { house, edits, lines, timers, disk, standing, raise };
+  return { house, edits, lines, timers, disk, file, standing, raise };
 }
 
 test("what the disk refuses counts neither now nor later", async (t) => {
@@ -182,4 +193,84 @@ test("a reset waits for a slice that begins while it waits, and forgives it only
   t.deepEqual(standing(), [usd("0.004"), usd("1")] as never);
   const next = await restarted(t, house, 0);
   t.deepEqual(deskOf(next).standing(), [usd("0.004"), usd("1")] as never);
+});
+
+const SET: BudgetEdit = { kind: "set", budget: "day", to: { limit_usd: "0.08" } };
+
+/** By whom, of edits that are known to have been made. */
+function authors(house: House): readonly string[] {
+  return onDisk(house.folder, (database) => fileEdits(turns(database, EDITED, 9)).map(({ by }) => by));
+}
+
+test("an edit of the file is known by its author before the file is written, and made once it is", async (t) => {
+  const { edits, house, file } = await begin(t);
+  const seen: string[][] = [];
+  file.rewrite = async (begin) => {
+    await begin("after");
+    seen.push(rows(house.folder, "SELECT author FROM turns").map(({ author }) => String(author)));
+    seen.push([...authors(house)]);
+    return { kind: "set" };
+  };
+  await edits.edit(SET, "ops", "a deadline");
+  t.deepEqual(seen, [["ops"], []]);
+  t.deepEqual(authors(house), ["ops"]);
+});
+
+test("where the disk refuses to know the author, the file stays as it is", async (t) => {
+  const { edits, house, file, disk } = await begin(t);
+  file.rewrite = async (begin) => {
+    disk.fails = true;
+    await begin("after");
+    file.digest = "after";
+    return { kind: "set" };
+  };
+  t.is((await edits.edit(SET, "ops", "a deadline")).kind, "unwritten");
+  t.deepEqual([file.digest, authors(house)], ["before", []]);
+});
+
+for (const [claim, digest, expected] of [
+  ["a crash after the file was written leaves an edit with its author", "after", ["ops"]],
+  ["a crash before it was written leaves none", "before", []],
+  ["a crash before somebody else wrote it leaves none", "other", []],
+] as const) {
+  test(claim, async (t) => {
+    const { edits, house, file } = await begin(t);
+    const written = Promise.withResolvers<void>();
+    file.rewrite = async (begin) => {
+      await begin("after");
+      written.resolve();
+      return new Promise(() => undefined);
+    };
+    void edits.edit(SET, "ops", "a deadline");
+    await written.promise;
+    t.deepEqual(authors(house), []);
+    const next = await restarted(t, house);
+    const desk = deskOf(next);
+    desk.file.digest = digest;
+    const kept = () => String(rows(next.folder, "SELECT value FROM switches")[0]?.value);
+    desk.edits.resume(kept());
+    await desk.edits.close();
+    t.deepEqual(authors(next), expected);
+    // What was looked at once is not looked at again, whatever the file becomes.
+    desk.file.digest = "after";
+    desk.edits.resume(kept());
+    await desk.edits.close();
+    t.deepEqual(authors(next), expected);
+  });
+}
+
+test("an edit that the file did not take is none, and one that it did though it is not in force is one", async (t) => {
+  const { edits, house, file } = await begin(t);
+  const refusing = (digest: string) => {
+    file.rewrite = async (begin) => {
+      await begin("after");
+      file.digest = digest;
+      return { kind: "refused", why: "it was changed meanwhile" };
+    };
+    return edits.edit(SET, digest, "a deadline");
+  };
+  t.is((await refusing("before")).kind, "refused");
+  t.deepEqual(authors(house), []);
+  t.is((await refusing("after")).kind, "refused");
+  t.deepEqual(authors(house), ["after"]);
 });

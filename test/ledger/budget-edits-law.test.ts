@@ -148,6 +148,7 @@ function deskOf(house: House): Desk {
       house.policy = inForce.policy;
     },
     rewrite: async () => ({ kind: "refused", why: "there is no file" }) as const,
+    digest: () => undefined,
   };
   const edits = new BudgetEdits(parts, parseRaises(stored === undefined ? undefined : String(stored)));
   const balances = () => accounts.view();

@@ -14,6 +14,7 @@ export async function edited(house: House, change: BudgetEdit): Promise<void> {
       log: { info: () => undefined } as never,
       after: () => () => undefined,
       rewrite: async () => ({ kind: "set" }),
+      digest: () => undefined,
     },
     [],
   );
