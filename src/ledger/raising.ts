@@ -26,6 +26,7 @@ import type { Balances } from "../policy/admission.ts";
 import { demandsOn, sliceNeed } from "../policy/claims.ts";
 import type { AccountKey, Claim } from "../policy/decision.ts";
 import { unitOf } from "../policy/match.ts";
+import { usedSoFar } from "./charge.ts";
 import { type Extension, furtherClaims } from "./further.ts";
 import type { OpenHold, RebasedAt } from "./held.ts";
 import { giveBack, rebasedAt, surplusOf, withoutSurplus } from "./rebase.ts";
@@ -76,7 +77,9 @@ export async function raise(till: Till, hold: OpenHold): Promise<Extension> {
     .map((demand) => ({ ...demand, amount: sum(demand.amount, ROUNDING) }));
   const { claims, cutBy } = furtherClaims(demands, view);
   if (claims === undefined) return { answer: "refused", cutBy };
-  return writeRaise(till, hold, { claims, amount, rebased: rebasedAt(at, share, price), price, view });
+  // One that is asked late may have taken more than it holds: that stays its container's.
+  const rebased = rebasedAt(earliest(at, hold.horizon), usedSoFar(hold, share, at), price);
+  return writeRaise(till, hold, { claims, amount, rebased, price, view });
 }
 
 interface Raise {

@@ -96,6 +96,19 @@ test("what would last less than three seconds ends at the price that it has", as
   t.is((await run.settle({ ...RELAYED, outcome: "cut" })).charged, usd("0.011"));
 });
 
+test("one that is asked only after its held time is charged no more than it held", async (t) => {
+  const house = await houseOf(t, at("3.6", 12, tight("0.016")));
+  const run = await begun(house, task());
+  await house.adopt(at("7.2", 12, tight("0.016")));
+  // The process hung for a while: nobody asked and nobody cut in time.
+  house.clock.pass(17 * SECOND);
+  await run.extend();
+  house.clock.pass(SECOND);
+  const { charged } = await run.settle({ ...RELAYED, outcome: "cut" });
+  t.is(charged, usd("0.012"));
+  t.true(onDisk(house.folder, verify).ok);
+});
+
 test("a crash after a rise charges what was held at it, and no more", async (t) => {
   const house = await houseOf(t, at("3.6", 12, tight("0.060")));
   await begun(house, task());
