@@ -36,6 +36,8 @@ export interface ResetParts {
 const MOST_ROUNDS = 100;
 const BUSY = "the disk does not keep up with the open tunnels: try again";
 
+const REFUSED = "the ledger could not be written a moment ago: reset the budget again once it can";
+
 /** No policy may be put in force meanwhile: it would not know of it. */
 export async function resetBudget(
   parts: ResetParts,
@@ -46,6 +48,8 @@ export async function resetBudget(
   const { accounts, store, turn } = parts;
   // What is on its way to the disk may be refused there: a reset forgives what is settled.
   await accounts.outbox.settled();
+  // An ending that was refused counts, and a restart would find it after the reset.
+  if (accounts.outbox.kept > 0) return { kind: "unwritten", why: REFUSED };
   for (let round = 0; accounts.posting !== undefined; round += 1) {
     if (round === MOST_ROUNDS) return { kind: "unwritten", why: BUSY };
     await accounts.posting;
@@ -53,8 +57,7 @@ export async function resetBudget(
   // In the same tick: what tunnels have posted is on disk now, and no more of it is under way.
   accounts.containers.cut(parts.now());
   const adjustments = settledBy(parts, budget, value).map((what) => ({ ...what, by, reason }));
-  if (adjustments.length > 0) await store.adjust(adjustments);
-  for (const adjustment of adjustments) accounts.book.adjust(adjustment);
+  if (adjustments.length > 0) await accounts.book.adjusting(adjustments, () => store.adjust(adjustments));
   turn();
   return { kind: "reset", adjustments };
 }

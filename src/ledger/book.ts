@@ -19,6 +19,14 @@ export interface BalanceChange {
   readonly held: Quantity;
 }
 
+/** A negative movement: of what was counted for `of`. */
+interface TakenBack {
+  readonly account: AccountKey;
+  readonly start: Instant;
+  readonly of: Instant;
+  readonly amount: Quantity;
+}
+
 interface Page {
   readonly end: Instant;
   balance: Balance;
@@ -27,6 +35,8 @@ interface Page {
 export class Book {
   readonly #accounts = new Map<AccountKey, Map<Instant, Page>>();
   readonly #reliefs = new Reliefs();
+  /** Of adjustments that are being written. */
+  readonly #notes = new Set<TakenBack[]>();
   /** What adjustments have taken off what one budget sees of a balance: never more than is settled there. */
   readonly relief: ReliefOf = (on, account, period) => this.#reliefs.of(on, account, period);
   /** How often somebody has adjusted, or something was taken back. */
@@ -54,7 +64,7 @@ export class Book {
     // What is taken back of what was forgiven is not forgiven a second time.
     if (movement.kind === "settle" && movement.amount < 0n) {
       this.adjusted += 1;
-      if (of !== undefined) this.#reliefs.takeBack(account, period.start, of, movement.amount);
+      if (of !== undefined) this.#takeBack({ account, start: period.start, of, amount: movement.amount });
       this.#cap(account, period.start);
     }
     this.#onMove(account);
@@ -70,10 +80,26 @@ export class Book {
     };
   }
 
+  /** While `write` is under way, what is taken back of what they forgive is noted: they begin without it. */
+  async adjusting(adjustments: readonly Adjustment[], write: () => Promise<void>): Promise<void> {
+    const notes: TakenBack[] = [];
+    this.#notes.add(notes);
+    try {
+      await write();
+    } finally {
+      this.#notes.delete(notes);
+    }
+    for (const adjustment of adjustments) this.adjust(adjustment, notes);
+  }
+
   /** No balance moves: it counts for one budget only. */
-  adjust(adjustment: Adjustment): void {
+  adjust(adjustment: Adjustment, meanwhile: readonly TakenBack[] = []): void {
     this.adjusted += 1;
     this.#reliefs.add(adjustment);
+    const own = { account: adjustment.account, start: adjustment.period.start };
+    for (const { account, start, of, amount } of meanwhile)
+      if (account === own.account && start === own.start)
+        this.#reliefs.takeBack(account, start, of, amount, adjustment.budget);
     this.#cap(adjustment.account, adjustment.period.start);
     this.#onMove(adjustment.account);
   }
@@ -112,6 +138,11 @@ export class Book {
     for (const [account, pages] of this.#accounts) {
       for (const [start, page] of pages) yield { account, start, balance: page.balance };
     }
+  }
+
+  #takeBack(one: TakenBack): void {
+    for (const notes of this.#notes) notes.push(one);
+    this.#reliefs.takeBack(one.account, one.start, one.of, one.amount);
   }
 
   #cap(account: AccountKey, start: Instant): void {

@@ -36,8 +36,9 @@ export class Reliefs {
   }
 
   /** `amount`, negative, of what was counted for `of`: as far as it was forgiven it is forgiven no more. */
-  takeBack(account: AccountKey, start: Instant, of: Instant, amount: Quantity): void {
-    for (const own of this.#all.values()) {
+  takeBack(account: AccountKey, start: Instant, of: Instant, amount: Quantity, only?: string): void {
+    for (const [budget, own] of this.#all) {
+      if (only !== undefined && only !== budget) continue;
       const key = claimKey(account, start);
       const relief = own.get(key);
       if (relief === undefined || of >= relief.at) continue;

@@ -84,6 +84,19 @@ test("what the disk refuses counts neither now nor later", async (t) => {
   t.deepEqual(lines, []);
 });
 
+test("no budget is reset while an ending that counts is not on disk: it would be forgiven until a restart", async (t) => {
+  const { house, edits } = await begin(t);
+  const reset = () => edits.edit({ kind: "reset", budget: "day" }, "ops", "late");
+  await reset();
+  const run = await begun(house, task());
+  house.disk.refuses = writesOf("ending");
+  await t.throwsAsync(run.settle(RELAYED), { instanceOf: StoreError });
+  t.is((await reset()).kind, "unwritten");
+  house.disk.refuses = () => false;
+  await house.accounts.heartbeat();
+  t.like(await reset(), { adjustments: [{ amount: -usd("0.03") }] });
+});
+
 test("two resets at once take off what was settled once", async (t) => {
   const { edits, standing } = await begin(t);
   const reset = () => edits.edit({ kind: "reset", budget: "day" }, "ops", "late");

@@ -103,3 +103,28 @@ test("what is taken back while a reset is on its way to the disk is not forgiven
   book.adjust({ ...what, amount: nanoUsd(-5n), by: "ops", reason: "a trial" });
   t.is(book.relief(ground, account, period), nanoUsd(3n));
 });
+
+test("what is taken back of before a reset was forgiven; what came after it is counted still", async (t) => {
+  const book = new Book();
+  const it = budget("it", { limit_usd: "1" });
+  const [ground] = groundsOf(policy({ upstreams: [upstream("aws")], budgets: [it] }));
+  if (ground === undefined) throw new Error("a budget counts something");
+  const [account, period, at] = [ground.key, DAY_ONE, later(TEN, HOUR)];
+  const what = { at, kind: "reset", budget: "it", unit: "usd", value: undefined, account, period } as const;
+  const settle = (amount: bigint, of = at) =>
+    book.move(account, period, { kind: "settle", amount: nanoUsd(amount) }, of);
+  const seen = () =>
+    total(book.balance(account, TEN).settled, nanoUsd(-book.relief(ground, account, period)));
+  settle(5n);
+  await book.adjusting([{ ...what, amount: nanoUsd(-5n), by: "ops", reason: "a trial" }], async () => {
+    // While it is on its way to the disk.
+    settle(-1n, TEN);
+    settle(50n);
+    settle(-2n, later(at, HOUR));
+  });
+  t.is(seen(), nanoUsd(48n));
+  settle(-3n, TEN);
+  t.is(seen(), nanoUsd(48n));
+  settle(-10n, at);
+  t.is(seen(), nanoUsd(38n));
+});

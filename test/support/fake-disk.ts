@@ -1,6 +1,7 @@
 // A disk in memory that keeps its promises and can be told to be slow, to fail, or to lose power: what was
 // acknowledged survives, what was not does not. Folds and recounts are written the naive way on purpose.
 
+import type { Adjustment } from "../../src/ledger/adjustments.ts";
 import type { AlertRow } from "../../src/ledger/alert-rows.ts";
 import type { BalanceChange } from "../../src/ledger/book.ts";
 import { leaseKey } from "../../src/ledger/container.ts";
@@ -13,14 +14,17 @@ import {
   type Entry,
   type FoldAnswer,
   type FoldQuestion,
+  type Forgiven,
+  type ForgivenQuestion,
   type Store,
   StoreError,
   type Write,
 } from "../../src/ledger/store.ts";
 import type { LeaseState, Part } from "../../src/metering/lease.ts";
 import { add, nanoUsd } from "../../src/metering/money.ts";
-import { NOTHING, type Quantity, quantityOf, sum, type Unit } from "../../src/metering/quantity.ts";
+import { NOTHING, type Quantity, sum } from "../../src/metering/quantity.ts";
 import { EPOCH, type Instant, latest } from "../../src/metering/time.ts";
+import { countOf, counts, FakeResets, perValue } from "./fake-resets.ts";
 
 export interface DiskWhims {
   /** Resolves when the platter has turned; rejects never. */
@@ -40,19 +44,23 @@ export class FakeDisk implements Store {
   readonly decisions = new Map<string, DecisionRow>();
   readonly endings = new Map<string, EndingRow>();
   readonly alerts: AlertRow[] = [];
+  readonly switches = new Map<string, string>();
   tracked: readonly string[] = [];
   highWater: Instant = EPOCH;
   heartbeat: Instant = EPOCH;
   isDead = false;
+  isOpening = false;
   /** Told of each write as it is handed over, in its tick. */
   onHanded: (write: Write) => void = () => undefined;
   onRefused: (write: Write) => void = () => undefined;
   readonly #whims: DiskWhims;
   readonly #waiting: { readonly act: () => void; readonly reject: (error: Error) => void }[] = [];
+  readonly #resets: FakeResets;
   #isTurning = false;
 
-  constructor(whims: DiskWhims = PATIENT) {
+  constructor(whims: DiskWhims = PATIENT, before?: FakeDisk) {
     this.#whims = whims;
+    this.#resets = new FakeResets(before === undefined ? undefined : before.#resets);
   }
 
   write(write: Write): Promise<void> {
@@ -76,9 +84,20 @@ export class FakeDisk implements Store {
     });
   }
 
-  /** Nobody resets a budget here. */
-  async forgiven(): Promise<readonly []> {
-    return [];
+  /** A daemon that starts waits for what it asks, and does nothing else meanwhile. */
+  async forgiven(questions: readonly ForgivenQuestion[]): Promise<readonly Forgiven[]> {
+    const answer = () => this.#resets.forgiven(questions, this.entries);
+    return this.isOpening ? answer() : this.#inTurn(answer);
+  }
+
+  adjust(adjustments: readonly Adjustment[]): Promise<void> {
+    return this.#inTurn(() => {
+      for (const one of adjustments) this.#resets.add(one, this.entries);
+    });
+  }
+
+  setSwitch(name: string, value: string): Promise<void> {
+    return this.#inTurn(() => void this.switches.set(name, value));
   }
 
   /** What restart would read. */
@@ -112,7 +131,7 @@ export class FakeDisk implements Store {
   /** The same platters in a new machine: what was not acknowledged by now never happened. */
   powerCut(): FakeDisk {
     this.isDead = true;
-    const next = new FakeDisk(this.#whims);
+    const next = new FakeDisk(this.#whims, this);
     next.entries.push(...this.entries);
     next.alerts.push(...this.alerts);
     for (const [key, value] of this.balances) next.balances.set(key, value);
@@ -121,6 +140,7 @@ export class FakeDisk implements Store {
     for (const [key, value] of this.containers) next.containers.set(key, value);
     for (const [key, value] of this.decisions) next.decisions.set(key, value);
     for (const [key, value] of this.endings) next.endings.set(key, value);
+    for (const [key, value] of this.switches) next.switches.set(key, value);
     next.tracked = this.tracked;
     next.highWater = this.highWater;
     next.heartbeat = this.heartbeat;
@@ -227,13 +247,9 @@ export class FakeDisk implements Store {
       else this.balances.set(name, { ...balance, settled: NOTHING });
     }
     for (const entry of this.entries) {
-      const facts = entry.facts as Record<string, string | undefined>;
-      const isOfContainer = entry.request === undefined;
-      const counts = CHARGED.has(entry.kind) && !(isOfContainer && isOfRequestsOnly(question));
-      const matches = question.when.every(([scope, values]) => values.includes(facts[scope] ?? ""));
-      if (!counts || !matches || entry.at < question.since) continue;
-      const account =
-        question.per === undefined ? question.key : `${question.key}=${facts[question.per] ?? "unknown"}`;
+      if (!counts(question, entry) || entry.at < question.since) continue;
+      const value = perValue(question, entry);
+      const account = value === undefined ? question.key : `${question.key}=${value}`;
       sums.set(account, sum(sums.get(account) ?? NOTHING, countOf(question.unit, entry)));
     }
     const { start, end } = question;
@@ -241,14 +257,7 @@ export class FakeDisk implements Store {
   }
 }
 
-const CHARGED: ReadonlySet<string> = new Set(["settled", "startup", "idle", "minimum", "gap", "adjusted"]);
 const NO_MONEY = nanoUsd(0n);
-
-function isOfRequestsOnly({ requestsOnly, per }: FoldQuestion): boolean {
-  return (
-    requestsOnly || (per !== undefined && !["provider", "upstream", "machine", "gpu_tier"].includes(per))
-  );
-}
 
 /** What entries say of it, and what is cut and waits for one. */
 function asRead(row: ContainerRow): StoredContainer {
@@ -265,16 +274,4 @@ function asRead(row: ContainerRow): StoredContainer {
     startup: { raw: state.startup.raw, posted: cut("startup", startupPosted) },
   };
   return { about, machines, state: read, lastLeft, rates };
-}
-
-/** Written anew, so that a mistake of the ledger's own count is found. */
-function countOf(unit: Unit, entry: Entry): Quantity {
-  const counts = {
-    usd: entry.amount,
-    requests: entry.isLast ? 1 : 0,
-    images: entry.images,
-    seconds: entry.kind === "settled" ? entry.elapsed : 0,
-    tokens: entry.tokens.input + entry.tokens.output,
-  };
-  return quantityOf(counts[unit]);
 }
