@@ -76,7 +76,11 @@ const FORGET_CONTAINERS = `WITH RECURSIVE
     WHERE is_over = 1 AND at < coalesce((SELECT min(start) FROM kept), at + 1)`;
 
 /** They are held on, by whoever has the ledger now. */
-function keepAllocations({ holds, highWater: at }: Stored, owner: Owner, writer: SqliteWriter): void {
+export function keepAllocations(
+  { holds, highWater: at }: Pick<Stored, "holds" | "highWater">,
+  owner: Owner,
+  writer: Pick<SqliteWriter, "put">,
+): void {
   for (const row of holds) {
     if (row.allocation === undefined) continue;
     const hold = new OpenHold({ ...row, owner }, 0 as DurationUs);

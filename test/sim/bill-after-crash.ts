@@ -4,14 +4,25 @@
 import { leaseKey } from "../../src/ledger/container.ts";
 import type { HeldRow } from "../../src/ledger/held.ts";
 import type { ContainerRow, Write } from "../../src/ledger/store.ts";
+import type { Attribution } from "../../src/metering/lease.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
 import type { Account, Bill } from "./bill.ts";
 import type { LeaseModel } from "./lease-model.ts";
 
-/** `disk` is what recovery will read, `writes` what it is about to write, `end` until when it charges. */
-export function afterCrash(bill: Bill, disk: FakeDisk, writes: readonly Write[], end: number): void {
+export interface Recovery {
+  /** What it is about to write. */
+  readonly writes: readonly Write[];
+  /** Until when it charges. */
+  readonly end: number;
+  /** Of the policy to start with: how those pay who came after a lease was written last. */
+  readonly attribution: Attribution;
+}
+
+/** `disk` is what recovery will read. */
+export function afterCrash(bill: Bill, disk: FakeDisk, recovery: Recovery): void {
   bill.uses.clear();
   bill.lastUse.clear();
+  noteLost(bill, disk);
   const open = openOf(disk);
   for (const account of bill.accounts.values()) {
     const leases = new Set([
@@ -26,9 +37,25 @@ export function afterCrash(bill: Bill, disk: FakeDisk, writes: readonly Write[],
       const own = row === undefined ? [] : open.filter((held) => isOf(held, row, disk));
       for (const held of own) bill.whose.set(held.request, account.id);
       lease.isForGood = row?.isOver === true;
-      if (row?.isOver) account.overcharged += chargedOf(writes, own);
-      else if (row !== undefined) resume({ bill, account, lease, row, disk, writes, end }, own);
+      if (row?.isOver) account.overcharged += chargedOf(recovery.writes, own);
+      else if (row !== undefined) resume({ bill, account, lease, row, disk, ...recovery }, own);
     }
+  }
+}
+
+/**
+ * A lease goes on from its last state, and posts what is due less what is posted; but of gaps, minimums and what is
+ * taken back, and of all once it is over, a state that was written knows nothing that an entry did not say.
+ */
+function noteLost(bill: Bill, disk: FakeDisk): void {
+  const written = new Set(disk.entries);
+  for (const entry of bill.unwritten) {
+    const { request, facts, at, elapsed, amount } = entry;
+    const account = request === undefined ? bill.named(facts.machine) : undefined;
+    if (account === undefined || written.has(entry)) continue;
+    const rows = [...disk.containers.values()].filter(({ about }) => about.id === account.id);
+    const isPassed = rows.some(({ state }) => state.t >= at + elapsed);
+    if (isPassed) account.lost += amount < 0n ? -amount : amount;
   }
 }
 
@@ -49,17 +76,16 @@ function forget(bill: Bill, account: Account, lease: LeaseModel): void {
   for (const hold of lease.guests.keys()) bill.whose.delete(bill.holds.get(hold) ?? "");
 }
 
-interface Crash {
+interface Crash extends Recovery {
   readonly bill: Bill;
   readonly account: Account;
   readonly lease: LeaseModel;
   readonly row: ContainerRow;
   readonly disk: FakeDisk;
-  readonly writes: readonly Write[];
-  readonly end: number;
 }
 
-function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly HeldRow[]): void {
+function resume(crash: Crash, own: readonly HeldRow[]): void {
+  const { account, lease, row, disk, writes, end, attribution } = crash;
   const { t, phase } = row.state;
   const there = lease.guestsAt(t);
   lease.forget(t);
@@ -69,6 +95,8 @@ function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly
   lease.idle = row.about.idlePrice;
   lease.minBilled = row.about.minBilled;
   lease.isStarting = phase.kind === "starting";
+  const isShared = own.some(({ id }) => there.includes(id));
+  lease.isExclusive = (isShared ? (row.state.attribution ?? "shared") : attribution) === "exclusive";
   lease.names.clear();
   for (const name of row.machines) lease.names.add(name);
   lease.isWatched = own.length > 0 && row.unwatched === undefined;
@@ -87,7 +115,9 @@ function resume({ account, lease, row, disk, writes, end }: Crash, own: readonly
     if (hadLeft && !goesOn) continue;
     const from = Math.max(join?.start ?? Math.max(disk.heartbeat, held.at), t);
     const asked = held.rebased?.price ?? held.price;
-    const rate = asked.kind === "hour" ? asked.rate : 0n;
+    // Who was asked more since its lease was written is charged by that until the end.
+    const known = BigInt(row.state.P);
+    const rate = asked.kind === "hour" && asked.rate < known ? asked.rate : known;
     moves.push({ at: from, make: () => lease.join(held.id, rate, from) });
     if (left !== undefined) moves.push({ at: left, make: () => lease.leave(held.id, left) });
   }

@@ -10,7 +10,7 @@ import { coveringContainer, periodFor } from "../../src/policy/match.ts";
 import type { Budget, Policy } from "../../src/policy/policy.ts";
 import type { Attempt } from "../../src/proxy/exchange.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
-import { LeaseModel, RAW } from "./lease-model.ts";
+import { LeaseModel, RAW, slackOf } from "./lease-model.ts";
 import type { Machine } from "./machines.ts";
 import { receivesContainers } from "./recount.ts";
 
@@ -24,6 +24,8 @@ export interface Account {
   readonly ended: Map<LeaseModel, number>;
   /** What a crash charged of requests that had left, and more than their share (shares.ts). */
   overcharged: bigint;
+  /** What a failing disk and a crash have lost of what was posted, though a later state of it was written. */
+  lost: bigint;
   /** Posted since the disk was read last: of its own time, and beside it (minimum, unheld). */
   own: bigint;
   beside: bigint;
@@ -45,9 +47,13 @@ export class Bill {
   #seen = new WeakSet<Entry>();
   /** Handed over, and not on disk. */
   readonly #underWay = new Set<Entry>();
+  /** The same, and what the disk has refused. */
+  readonly unwritten = new Set<Entry>();
   #read = 0;
   readonly #count: (what: string) => void;
   #lastBeat = 0;
+  /** By the policy in force. */
+  #isExclusive = false;
   #hadGap = false;
   /** Up to when each lease was brought by the last event: a slice of a tunnel is posted up to then. */
   readonly #advanced = new Map<string, number>();
@@ -63,7 +69,7 @@ export class Bill {
     const account = this.#account(machine);
     // Decided before a rename, and sent to one that was first told after it: the ledger cannot know that it is one.
     const known = account.known?.names.has(upstream.machine) ? account.known : undefined;
-    const use = this.uses.get(upstream.machine) ?? new LeaseModel(now);
+    const use = this.uses.get(upstream.machine) ?? this.#newLease(now);
     if (known === undefined) this.uses.set(upstream.machine, use);
     else this.whose.set(held.task.id, machine.id);
     (known ?? use).join(held.id, price.kind === "hour" ? price.rate : 0n, now);
@@ -117,8 +123,20 @@ export class Bill {
     else this.#end(account, stop, accounts, say);
   }
 
+  /** A policy comes into force: who pays from now on. */
+  attribute({ attribution }: Policy, now: Instant): void {
+    this.#isExclusive = attribution === "exclusive";
+    const known = [...this.accounts.values()].flatMap(({ known }) => known ?? []);
+    for (const lease of [...known, ...this.uses.values()]) {
+      if (lease.isExclusive === this.#isExclusive) continue;
+      lease.isExclusive = this.#isExclusive;
+      lease.note(lease.isWatched ? now : lease.lastChange);
+    }
+  }
+
   /** The prices of a policy that has come into force: of what is watched. */
   repriced(policy: Policy, now: Instant): void {
+    this.attribute(policy, now);
     for (const { machine, price, idleRate } of policy.upstreams.values()) {
       if (price.kind !== "hour") continue;
       const own = [...this.accounts.values()].filter(({ about }) => about.machine === machine);
@@ -173,13 +191,13 @@ export class Bill {
     for (const entry of entries ?? []) {
       if (NOT_CHARGED.has(entry.kind)) continue;
       this.#underWay.add(entry);
+      this.unwritten.add(entry);
       if (this.#seen.has(entry)) continue;
       this.#seen.add(entry);
       if (entry.request !== undefined) continue;
-      const account = this.#named(entry.facts.machine);
+      const account = this.named(entry.facts.machine);
       if (account === undefined) throw new Error(`nobody has a machine ${entry.facts.machine}`);
-      if (isBeside(entry)) account.beside += entry.amount;
-      else account.own += entry.amount;
+      account[isBeside(entry) ? "beside" : "own"] += entry.amount;
     }
   }
 
@@ -196,7 +214,7 @@ export class Bill {
         if (price.kind === "hour") this.accounts.get(about.id)?.known?.asked(row.id, price.rate, view.at);
     }
     const due = new Map<string, { expected: bigint; slack: bigint; counted: bigint }>();
-    for (const { id, about, known, ended, own } of this.accounts.values()) {
+    for (const { id, about, known, ended, own, lost } of this.accounts.values()) {
       if (known === undefined) continue;
       const leases = [...ended].map(([lease, end]) => lease.ownOf(end));
       const expected = leases.reduce((sum, raw) => sum + raw, known.own(view.at)) / RAW - own;
@@ -208,7 +226,7 @@ export class Bill {
         const { start } = periodFor(ground, view.at);
         const counted = view.balance(account, start).settled - accounts.book.balance(account, start).settled;
         const before = due.get(account) ?? { expected: 0n, slack: 0n };
-        const slack = before.slack + slackOf(known, ended);
+        const slack = before.slack + slackOf(known, ended) + lost;
         due.set(account, { expected: before.expected + expected, slack, counted });
       }
     }
@@ -248,8 +266,8 @@ export class Bill {
   /** Once nothing is on its way: what was posted of a machine is what its leases cost, all of them. */
   checkLaw(disk: FakeDisk, { outbox }: Pick<LocalAccounts, "outbox">): void {
     for (; this.#read < disk.entries.length; this.#read += 1) {
-      const entry = disk.entries[this.#read];
-      if (entry !== undefined) this.#underWay.delete(entry);
+      const entry = disk.entries[this.#read] as Entry;
+      for (const all of [this.#underWay, this.unwritten]) all.delete(entry);
     }
     if (this.#underWay.size > 0 || outbox.kept > 0) return;
     for (const account of this.accounts.values()) {
@@ -267,15 +285,15 @@ export class Bill {
     return this.#underWay.size === 0 && all.every(({ known, isDue }) => known === undefined && !isDue);
   }
 
-  #checkLaw({ id, ended, overcharged }: Account, disk: FakeDisk): void {
+  #checkLaw({ id, ended, overcharged, lost }: Account, disk: FakeDisk): void {
     let posted = 0n;
     for (const { request, kind, facts, amount } of disk.entries) {
       if (NOT_CHARGED.has(kind)) continue;
-      const owner = request === undefined ? this.#named(facts.machine)?.id : this.whose.get(request);
+      const owner = request === undefined ? this.named(facts.machine)?.id : this.whose.get(request);
       if (owner === id) posted += amount;
     }
     const due = [...ended].reduce((sum, [lease, end]) => sum + lease.costs(end), 0n);
-    if (posted < due || posted > due + overcharged)
+    if (posted < due - lost || posted > due + overcharged + lost)
       throw new Error(`${id} was posted ${posted}, and its ${ended.size} leases cost ${due}`);
   }
 
@@ -283,6 +301,7 @@ export class Bill {
   reread(disk: FakeDisk): void {
     this.#seen = new WeakSet();
     this.#underWay.clear();
+    this.unwritten.clear();
     this.#hadGap = true;
     this.#read = 0;
     for (const account of this.accounts.values()) {
@@ -310,7 +329,7 @@ export class Bill {
     const lastEnd = Math.max(start, ...account.ended.values());
     const from = Math.min(Math.max(lastEnd, this.lastUse.get(machine) ?? start), now);
     const use = this.uses.get(machine);
-    const lease = use ?? new LeaseModel(from);
+    const lease = use ?? this.#newLease(from);
     lease.start0 = start;
     lease.isStarting = use === undefined;
     lease.idle = account.about.idlePrice;
@@ -322,7 +341,15 @@ export class Bill {
     return lease;
   }
 
-  #end(account: Account, stop: number, accounts: LocalAccounts, say: () => void): void {
+  #newLease(start: number): LeaseModel {
+    const lease = new LeaseModel(start);
+    lease.isExclusive = this.#isExclusive;
+    return lease;
+  }
+
+  #end(account: Account, told: number, accounts: LocalAccounts, say: () => void): void {
+    // A crash may have undone that time; nothing ends later than now.
+    const stop = Math.min(told, accounts.now());
     const lease = accounts.leases.find(account.id);
     const { known, id } = account;
     if (lease === undefined || known === undefined) throw new Error(`the ledger has lost the lease of ${id}`);
@@ -341,7 +368,7 @@ export class Bill {
     account.isDue = true;
   }
 
-  #named(machine: string | undefined): Account | undefined {
+  named(machine: string | undefined): Account | undefined {
     return [...this.accounts.values()].find(({ names }) => names.get("machine")?.has(machine ?? ""));
   }
 
@@ -350,7 +377,7 @@ export class Bill {
     if (known !== undefined) return known;
     const account: Account = {
       ...{ id, names: new Map(), about, known: undefined, ended: new Map() },
-      ...{ overcharged: 0n, own: 0n, beside: 0n, grown: { own: 0n, beside: 0n }, isDue: false },
+      ...{ overcharged: 0n, lost: 0n, own: 0n, beside: 0n, grown: { own: 0n, beside: 0n }, isDue: false },
     };
     this.accounts.set(id, account);
     this.#name(account, about);
@@ -377,10 +404,4 @@ function growthOf(growth: bigint): bigint {
 
 function isBeside({ kind, priceSource }: Entry): boolean {
   return kind === "minimum" || priceSource.endsWith("(unheld)");
-}
-
-/** Fractions of a nano-dollar that requests leave to the container, and floors. */
-function slackOf(known: LeaseModel | undefined, ended: ReadonlyMap<LeaseModel, number>): bigint {
-  const changes = [...ended.keys()].reduce((sum, lease) => sum + lease.changes, known?.changes ?? 0);
-  return BigInt(2 * changes + 4);
 }

@@ -76,6 +76,17 @@ export function unitOf(account: string): Unit {
 
 /** The simulated policies have no two budgets on the same ground, so a key tells the budget. */
 export function belongsTo(account: string, budget: Budget): boolean {
+  const known = belonging.get(budget) ?? new Map<string, boolean>();
+  belonging.set(budget, known);
+  const found = known.get(account) ?? isOf(account, budget);
+  known.set(account, found);
+  return found;
+}
+
+/** Asked after every event. */
+const belonging = new WeakMap<Budget, Map<string, boolean>>();
+
+function isOf(account: string, budget: Budget): boolean {
   const [unit, period = "", whose, when = "", per = ""] = account.split("|");
   if (whose !== (unit === "usd" && budget.includeIdle ? "all" : "requests")) return false;
   const scopes = [...budget.when]
@@ -90,6 +101,6 @@ function isOld(disk: FakeDisk, now: number, task: string): boolean {
   return disk.entries.some(({ request, at }) => request === task && at < now - 86_400_000_000);
 }
 
-function perValueOf(account: string): string {
+export function perValueOf(account: string): string {
   return account.split("|").at(-1)?.split("=")[1] ?? "";
 }

@@ -83,6 +83,21 @@ export function withContainersEdited(policy: Policy, first: Policy, random: Rand
   return { ...next, models: new Map(models.map((one) => [one.id, one])), digest: `${policy.digest}+` };
 }
 
+/** Of what is paid by the hour without a container: each by its own. */
+export function withPricesMoved(policy: Policy, random: Random): Policy {
+  const upstreams = [...policy.upstreams.values()].map((one): Upstream => {
+    if (one.hasContainer || one.price.kind !== "hour" || one.price.rate === 0n) return one;
+    const rate = hourlyRate((one.price.rate * BigInt(random.whole(50, 180))) / 100n);
+    return { ...one, price: { ...one.price, rate } };
+  });
+  return { ...withUpstreams(policy, upstreams), digest: `${policy.digest}+` };
+}
+
+export function withAttributionTurned(policy: Policy): Policy {
+  const attribution = policy.attribution === "shared" ? "exclusive" : "shared";
+  return { ...policy, attribution, digest: `${policy.digest}+` };
+}
+
 function repriced(one: Upstream, percent: bigint, idle: bigint): Upstream {
   if (!one.hasContainer || one.price.kind !== "hour") return one;
   const rate = hourlyRate((one.price.rate * percent) / 100n);

@@ -1,11 +1,11 @@
 // How far each enforcing budget is past its limit, and whether it may be (MONEY §1): every budget here cuts, so
-// an excess appears only in the tick of a reload, or by as much as containers cost that it counts; and only
-// shrinks otherwise.
+// an excess appears only in the tick of a reload, by as much as containers cost that it counts, or by as much as
+// its limit falls when a raise ends; and only shrinks otherwise.
 
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
 import { factsOfContainer } from "../../src/ledger/container.ts";
 import { formatInstant, type Instant } from "../../src/metering/time.ts";
-import { coveringContainer, periodFor } from "../../src/policy/match.ts";
+import { coveringContainer, type Ground, periodFor } from "../../src/policy/match.ts";
 import { type Budget, isEnforcing, type Policy } from "../../src/policy/policy.ts";
 import { belongsTo, unitOf } from "./checks.ts";
 
@@ -14,17 +14,26 @@ export type Growth = (budget: Budget, unit: string) => bigint;
 
 export class Excess {
   #allowed = new Map<string, bigint>();
+  /** By how much limits fell since the last look, by budget and unit. */
+  #falls: ReadonlyMap<string, bigint> = new Map();
 
   /** In the tick in which a policy came into force: limits fell, budgets came, holds were placed. */
   turned(accounts: LocalAccounts, policy: Policy): void {
     this.#allowed = new Map(excesses(accounts, policy).map(({ key, over }) => [key, over]));
   }
 
+  /** A raise has ended: each of these limits is lower by so much, and by no more. */
+  lowered(falls: ReadonlyMap<string, bigint>): void {
+    this.#falls = falls;
+  }
+
   check(accounts: LocalAccounts, policy: Policy, growth: Growth): void {
     const now = excesses(accounts, policy);
     for (const { key, over, what, budget, unit } of now) {
-      if (over > (this.#allowed.get(key) ?? 0n) + growth(budget, unit)) throw new Error(what);
+      const fall = this.#falls.get(`${budget.id} ${unit}`) ?? 0n;
+      if (over > (this.#allowed.get(key) ?? 0n) + fall + growth(budget, unit)) throw new Error(what());
     }
+    this.#falls = new Map();
     this.#allowed = new Map(now.map(({ key, over }) => [key, over]));
   }
 }
@@ -32,7 +41,7 @@ export class Excess {
 interface Found {
   readonly key: string;
   readonly over: bigint;
-  readonly what: string;
+  readonly what: () => string;
 }
 
 function excesses(accounts: LocalAccounts, policy: Policy) {
@@ -48,10 +57,13 @@ function excesses(accounts: LocalAccounts, policy: Policy) {
       const unit = unitOf(account);
       const limit = budget.limits.get(unit);
       if (limit === undefined || taken <= limit || !belongsTo(account, budget)) continue;
-      const what =
+      // What resets forgave is counted apart: resets.ts.
+      const seen = taken - accounts.book.relief({ budget } as Ground, account, { start, end: start });
+      if (seen <= limit) continue;
+      const what = () =>
         `${budget.id} is past its limit of ${limit} in the period of ${formatInstant(start)}: ` +
         `${balance.settled} settled, ${balance.held} held`;
-      found.push({ key: `${start}|${account}|${budget.id}`, over: taken - limit, what, budget, unit });
+      found.push({ key: `${start}|${account}|${budget.id}`, over: seen - limit, what, budget, unit });
     }
   }
   return found;

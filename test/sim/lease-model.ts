@@ -10,9 +10,13 @@ interface Change {
   readonly isShared: boolean;
   /** Nobody shares it, and it is watched: the container pays, and decisions count it at once. */
   readonly isOwn: boolean;
+  /** How many pay the rate beside the one that would. */
+  readonly others: number;
   /** Raw, up to `at`: of all that it cost, and of what no request pays and is known to be due. */
   readonly total: bigint;
   readonly own: bigint;
+  /** Raw: what requests that run together pay above its cost, as each pays all of it. */
+  readonly beyond: bigint;
 }
 
 interface Guest {
@@ -33,6 +37,8 @@ export class LeaseModel {
   minBilled = 0;
   isStarting = false;
   isWatched = true;
+  /** Each of its requests pays the whole price. */
+  isExclusive = false;
   /** A restart has found that it is over. */
   isForGood = false;
   lastLeft: number | undefined;
@@ -122,7 +128,9 @@ export class LeaseModel {
   #add(at: number, own: bigint): void {
     const isShared = this.active > 0;
     const isOwn = this.isWatched && !isShared;
-    this.#changes.push({ at, rate: this.#rate(), isShared, isOwn, total: this.total(at), own });
+    const [total, beyond] = [this.total(at), this.#beyond(at)];
+    const others = this.isExclusive ? Math.max(0, this.active - 1) : 0;
+    this.#changes.push({ at, rate: this.#rate(), isShared, isOwn, others, total, own, beyond });
   }
 
   /** It turns out to have run since `start`, before anybody shared it: nobody watched that. */
@@ -161,6 +169,11 @@ export class LeaseModel {
     return last === undefined ? 0n : last.total + last.rate * BigInt(at - last.at);
   }
 
+  #beyond(at: number): bigint {
+    const last = this.#changes.findLast((one) => one.at <= at);
+    return last === undefined ? 0n : last.beyond + last.rate * BigInt(last.others * (at - last.at));
+  }
+
   own(at: number): bigint {
     const last = this.#changes.findLast((one) => one.at <= at);
     if (last === undefined) return 0n;
@@ -178,10 +191,10 @@ export class LeaseModel {
     return own;
   }
 
-  /** Of its whole life, the minimum with it, in nano-dollars. */
+  /** Of its whole life, in nano-dollars: the minimum with it, and what requests pay each for themselves. */
   costs(end: number): bigint {
     const missing = Math.max(0, this.minBilled - (end - this.start));
-    return this.total(end) / RAW + (this.full() * BigInt(missing)) / RAW;
+    return (this.total(end) + this.#beyond(end)) / RAW + (this.full() * BigInt(missing)) / RAW;
   }
 
   /** The price that whoever shares it pays together: no more than anyone of them was asked. */
@@ -198,4 +211,10 @@ export class LeaseModel {
   #active(): readonly string[] {
     return [...this.guests].filter(([, { to }]) => to === undefined).map(([hold]) => hold);
   }
+}
+
+/** Fractions of a nano-dollar that requests leave to the container, and floors. */
+export function slackOf(known: LeaseModel | undefined, ended: ReadonlyMap<LeaseModel, number>): bigint {
+  const changes = [...ended.keys()].reduce((sum, lease) => sum + lease.changes, known?.changes ?? 0);
+  return BigInt(2 * changes + 4);
 }

@@ -143,7 +143,8 @@ export class Machines {
     const { random } = this.#house;
     if (machine.state !== "off") return;
     machine.state = "starting";
-    machine.start = this.#now();
+    // Ledger time may stand still; its provider never starts it twice in one moment.
+    machine.start = Math.max(this.#now(), machine.start + 1) as Instant;
     if (within === 0 || random.chance(0.5)) this.tell(machine);
     else this.#after(random.whole(0, within), () => this.#poll(machine));
     this.#planReady(machine);

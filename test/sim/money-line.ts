@@ -112,7 +112,10 @@ export class MoneyLine {
   #checkOrder(task: Task, { claims }: Forward, view: Balances): void {
     for (const other of this.#waiting.values()) {
       if (!this.#isAhead(other.task, task)) continue;
-      const live = other.wait.wishes.filter((wish) => wish.claims.every((claim) => mayFit(view, claim)));
+      // What does not fit in a budget that does not make it wait is parked too.
+      const live = other.wait.wishes.filter(({ claims: own, others }) =>
+        [...own, ...others].every((claim) => mayFit(view, claim)),
+      );
       for (const wanted of live.flatMap((wish) => wish.claims)) {
         const taken = claims.find(
           ({ account, start }) => account === wanted.account && start === wanted.start,

@@ -1,7 +1,7 @@
 // Balances counted from nothing but the entries, written apart from the ledger and the policy's own matching:
 // periods are UTC days and hours, scopes are plain comparisons. It refuses to know anything of either room.
 
-interface Line {
+export interface Line {
   readonly at: number;
   readonly kind: string;
   /** Undefined: it is a container's own. */
@@ -14,7 +14,7 @@ interface Line {
   readonly tokens: { readonly input: number; readonly output: number };
 }
 
-interface Limit {
+export interface Limit {
   readonly when: ReadonlyMap<string, readonly string[]>;
   readonly per: string | undefined;
   readonly period: string;
@@ -28,18 +28,23 @@ const OF_CONTAINERS = ["provider", "upstream", "machine", "gpu_tier"];
 const LENGTHS: Readonly<Record<string, number>> = { daily: 86_400_000_000, hourly: 3_600_000_000 };
 
 /** What was charged, by period and by whose balance it is. */
-export function recount(entries: readonly Line[], budget: Limit, unit: string): Map<string, bigint> {
+export function recount(entries: Iterable<Line>, budget: Limit, unit: string): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const entry of entries) {
-    if (!CHARGED.includes(entry.kind)) continue;
-    const { facts } = entry;
-    if (entry.request === undefined && !receivesContainers(budget, unit)) continue;
-    if (![...budget.when].every(([scope, values]) => values.includes(facts[scope] ?? "?"))) continue;
-    const per = budget.per ?? (budget.period === "per_task" ? "task" : undefined);
-    const key = keyOf(budget, entry.at, per === undefined ? "" : (facts[per] ?? "unknown"));
-    sums.set(key, (sums.get(key) ?? 0n) + countOf(unit, entry));
+    const key = countedAt(entry, budget, unit);
+    if (key !== undefined) sums.set(key, (sums.get(key) ?? 0n) + countOf(unit, entry));
   }
   return sums;
+}
+
+/** Where it counts in that budget; undefined if it does not. */
+export function countedAt(entry: Line, budget: Limit, unit: string): string | undefined {
+  const { kind, facts, request, at } = entry;
+  if (!CHARGED.includes(kind)) return undefined;
+  if (request === undefined && !receivesContainers(budget, unit)) return undefined;
+  if (![...budget.when].every(([scope, values]) => values.includes(facts[scope] ?? "?"))) return undefined;
+  const per = budget.per ?? (budget.period === "per_task" ? "task" : undefined);
+  return keyOf(budget, at, per === undefined ? "" : (facts[per] ?? "unknown"));
 }
 
 /** Whether a container's own money can count there at all; its provider and its name may still say no. */

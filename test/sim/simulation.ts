@@ -3,15 +3,12 @@
 // event the invariant of MONEY §1 is checked; at the end nothing is held and the entries give the book.
 
 import { setImmediate as turn } from "node:timers/promises";
-import { Fleet } from "../../src/cloud/fleet.ts";
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
-import { LedgerClock } from "../../src/ledger/clock.ts";
 import { StoreError } from "../../src/ledger/store.ts";
 import { type DurationUs, type Instant, SECOND } from "../../src/metering/time.ts";
 import { factsOf } from "../../src/policy/match.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { type Attempt, type Exchanged, exchange, type Send } from "../../src/proxy/exchange.ts";
-import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
 import { task } from "../support/policies.ts";
 import { AlertsTold } from "./alerts-told.ts";
@@ -19,15 +16,18 @@ import { planArrivals, whatCameOf } from "./arrivals.ts";
 import { Bill } from "./bill.ts";
 import { checkBook, checkRecord, isEnforced } from "./checks.ts";
 import { newDisk } from "./disk.ts";
+import { withAttributionTurned } from "./edits.ts";
 import { Excess } from "./excess.ts";
 import { FULL, type Kind, type MakeAccounts, type Report } from "./kind.ts";
-import { checkSlotsBack, IdleSlots, UpstreamLoad } from "./load.ts";
-import { Machines, staysUp } from "./machines.ts";
-import { MoneyLine } from "./money-line.ts";
+import { IdleSlots } from "./load.ts";
+import { Machines } from "./machines.ts";
+import { ByHand, fallen, Operator } from "./operator.ts";
+import { PlainBill } from "./plain-bill.ts";
+import { Plane } from "./plane.ts";
 import { simulatedPolicy, withActions, withContainers, withSlots } from "./policy.ts";
 import { type Random, seeded } from "./random.ts";
-import { restarted } from "./restart.ts";
-import { BLOWS, CONTAINER_BLOWS, countedBy, type Edit, planBlows } from "./storm.ts";
+import { openAccounts, restarted, watchWrites } from "./restart.ts";
+import { countedBy, type Edit, planStorm } from "./storm.ts";
 import { TimeWatch } from "./time-watch.ts";
 import { untaught, WatchedLearning } from "./trials.ts";
 import { type Client, sendTo } from "./upstreams.ts";
@@ -59,7 +59,9 @@ class Simulation {
   readonly #world = new World(START);
   /** As the run began; what an edit took away may come back. */
   readonly #firstPolicy: Policy;
-  /** In force. */
+  /** The file that is in force. */
+  #file: Policy;
+  /** In force: with the raises laid over it. */
   #policy: Policy;
   /** The file as it was saved last, while its folds are under way. */
   #saved: Policy | undefined;
@@ -69,21 +71,26 @@ class Simulation {
   /** Undefined where nothing runs in containers. */
   readonly #machines: Machines | undefined;
   readonly #weather: Random;
-  readonly #bill = new Bill((what) => this.#count(what));
+  /** Undefined in runs of before anybody did anything by hand. */
+  readonly #hand: Random | undefined;
+  readonly #notes = new ByHand();
+  readonly #plain = new PlainBill();
+  #operator: Operator | undefined;
+  readonly #outcomes = new Map<string, number>();
+  readonly #count = (what: string) => {
+    this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + 1);
+  };
+  readonly #bill = new Bill(this.#count);
   readonly #excess = new Excess();
   #alerts: AlertsTold;
   #events = 0;
   /** The event after which the process dies, wherever it is then. */
   readonly #diesAfter: number;
   readonly #time = new TimeWatch();
-  #fleet: Fleet;
-  #room: WaitingRoom;
   readonly #clients: Client[] = [];
-  readonly #outcomes = new Map<string, number>();
   readonly #bugs: unknown[] = [];
-  #upstreams: UpstreamLoad;
-  #line: MoneyLine;
   readonly #idle = new IdleSlots();
+  #plane: Plane;
   #disk: FakeDisk;
   #accounts: LocalAccounts;
   #running = 0;
@@ -92,7 +99,7 @@ class Simulation {
   #life = 0;
   #endedAt: Instant | undefined;
 
-  constructor(seed: number, make: MakeAccounts, { slots, containers }: Kind) {
+  constructor(seed: number, make: MakeAccounts, { slots, containers, byHand }: Kind) {
     this.#seed = seed;
     this.#learns = slots;
     this.#make = make;
@@ -102,8 +109,11 @@ class Simulation {
     const bounded = slots ? withActions(withSlots(plain, this.#chance), this.#chance) : plain;
     this.#weather = seeded(seed + 0.75e9);
     const hasContainers = containers && this.#weather.chance(0.5);
-    this.#policy = hasContainers ? withContainers(bounded, this.#weather) : bounded;
-    this.#firstPolicy = this.#policy;
+    const first = hasContainers ? withContainers(bounded, this.#weather) : bounded;
+    this.#hand = byHand ? seeded(seed + 0.875e9) : undefined;
+    this.#file = this.#hand?.chance(0.3) ? withAttributionTurned(first) : first;
+    this.#policy = this.#file;
+    this.#firstPolicy = this.#file;
     this.#machines = hasContainers ? this.#newMachines() : undefined;
     const storm = seeded(seed + 0.25e9);
     this.#storm = slots && storm.chance(0.6) ? storm : undefined;
@@ -112,15 +122,13 @@ class Simulation {
     this.#disk.tracked = this.#isPrepared ? countedBy(this.#policy) : [];
     this.#accounts = this.#start(this.#disk);
     this.#alerts = this.#newAlerts();
-    this.#upstreams = new UpstreamLoad(this.#world);
-    this.#line = this.#newLine();
-    this.#fleet = this.#newFleet();
-    this.#room = this.#openRoom();
+    this.#plane = this.#newPlane();
+    this.#operator = this.#newOperator();
   }
 
   /** Where policies change, a daemon starts as the real one does: what it counts is complete. */
   get #isPrepared(): boolean {
-    return this.#storm !== undefined || this.#machines !== undefined;
+    return this.#storm !== undefined || this.#machines !== undefined || this.#hand !== undefined;
   }
 
   async run(): Promise<Report> {
@@ -140,7 +148,8 @@ class Simulation {
     checkBook(this.#accounts, this.#disk, this.#policy, this.#reloads > 0);
     if (!this.#bill.isOver) throw new Error("a container's last lease is not over, or not on disk");
     this.#alerts.checkEnd(this.#policy);
-    checkSlotsBack(this.#policy, this.#fleet, this.#room);
+    this.#plane.checkEnd();
+    this.#plain.checkEnd(this.#disk);
     checkRecord(this.#clients, this.#disk, this.#crashes > 0);
     const [seed, requests] = [this.#seed, this.#clients.length];
     return { seed, requests, outcomes: this.#outcomes, crashes: this.#crashes };
@@ -151,10 +160,10 @@ class Simulation {
     if (this.#clients.length < REQUESTS || this.#running > 0) return false;
     this.#endedAt ??= this.#world.now();
     this.#machines?.close();
+    this.#operator?.close();
     const patience = this.#world.now() - this.#endedAt;
-    const isClean =
-      this.#disk.holds.size === 0 && this.#accounts.open === 0 && this.#accounts.outbox.kept === 0;
-    return patience > 120 * SECOND || (isClean && this.#bill.isOver && patience > 5 * SECOND);
+    const isIdle = this.#accounts.open === 0 && this.#accounts.outbox.kept === 0 && this.#bill.isOver;
+    return patience > 120 * SECOND || (isIdle && this.#disk.holds.size === 0 && patience > 5 * SECOND);
   }
 
   #check(): void {
@@ -163,14 +172,14 @@ class Simulation {
     this.#bill.check(this.#accounts, view, this.#policy);
     this.#bill.checkLaw(this.#disk, this.#accounts);
     this.#excess.check(this.#accounts, this.#policy, this.#bill.takeGrowth(view.at));
+    this.#operator?.check();
+    this.#plain.check(this.#accounts, this.#disk, this.#world.monotonic());
     this.#alerts.check();
     this.#time.check(this.#accounts.now(), this.#world.monotonic(), this.#life);
     if (this.#accounts.open > this.#running) {
       throw new Error(`${this.#accounts.open} holds are open, and ${this.#running} requests run`);
     }
-    this.#upstreams.check(this.#policy);
-    this.#line.check(view);
-    this.#idle.check(this.#policy, this.#fleet, this.#room, this.#world.monotonic());
+    this.#plane.check(view);
     this.#events += 1;
     if (this.#events === this.#diesAfter) this.#powerCut();
   }
@@ -182,38 +191,34 @@ class Simulation {
       stop: (time: DurationUs) => this.#stopSpending(time),
       stall: (by: number) => this.#stall(by),
       turnContainer: () => this.#machines?.shake(),
+      operator: () => this.#operator,
     };
-    if (this.#storm !== undefined) planBlows(this.#world, this.#storm, BLOWS, within * SECOND, house);
-    if (this.#machines !== undefined)
-      planBlows(this.#world, this.#weather, CONTAINER_BLOWS, within * SECOND, house);
+    const weather = this.#machines && this.#weather;
+    planStorm(this.#world, { storm: this.#storm, weather, hand: this.#hand }, within * SECOND, house);
   }
 
   /** All timers come late: nobody has been forgotten yet. */
   #stall(by: number): void {
     this.#world.stall(by);
-    this.#line.stalled();
-    this.#idle.stalled();
+    this.#plane.stalled();
+    this.#notes.stalled();
+    this.#plain.stalled();
   }
 
   /** As daemon/reload.ts does it. */
   async #reload(edit: Edit): Promise<void> {
     if (this.#saved !== undefined) return;
     const [life, accounts] = [this.#life, this.#accounts];
-    const next = edit(this.#policy, this.#firstPolicy);
+    const next = edit(this.#file, this.#firstPolicy);
     this.#saved = next;
     try {
-      const putInForce = await accounts.prepare(next);
-      if (life !== this.#life) return;
-      putInForce();
-      this.#policy = next;
-      this.#reloads += 1;
-      this.#count("reloaded");
-      this.#machines?.turned();
-      this.#excess.turned(accounts, next);
-      this.#line.turned();
-      this.#fleet.follow(next);
-      this.#room.reconsider();
-      this.#alerts.turned();
+      // A reset that is made meanwhile would not know of it.
+      await accounts.turns.take(async () => {
+        const putInForce = await accounts.prepare(next);
+        if (life !== this.#life) return;
+        putInForce();
+        this.#turned(next);
+      });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.#count("reload refused");
@@ -222,20 +227,51 @@ class Simulation {
     }
   }
 
+  /** In one tick. */
+  #turned(file: Policy): void {
+    this.#file = file;
+    this.#policy = this.#operator?.adopt(file) ?? file;
+    this.#reloads += 1;
+    this.#count("reloaded");
+    this.#machines?.turned();
+    this.#plain.turned(this.#policy, this.#accounts.now());
+    this.#excess.turned(this.#accounts, this.#policy);
+    this.#plane.fleet.follow(this.#policy);
+    this.#plane.turned();
+    this.#alerts.turned();
+  }
+
+  #newOperator(): Operator | undefined {
+    if (this.#hand === undefined) return undefined;
+    const life = this.#life;
+    const own = { world: this.#world, random: this.#hand, accounts: this.#accounts, disk: this.#disk };
+    return new Operator({
+      ...{ ...own, file: this.#file, notes: this.#notes, plane: this.#plane },
+      isAlive: () => life === this.#life,
+      turned: (policy) => {
+        this.#excess.lowered(fallen(this.#policy, policy));
+        this.#policy = policy;
+        this.#plane.turned();
+        this.#alerts.turned();
+      },
+      count: this.#count,
+      failed: (error) => this.#bugs.push(error),
+    });
+  }
+
   #stopSpending(time: DurationUs): void {
     const life = this.#life;
     this.#accounts.stopped = { by: "an operator", at: this.#accounts.now() };
-    this.#room.reconsider();
+    this.#plane.room.reconsider();
     this.#world.after(time, () => {
       if (life !== this.#life) return;
       this.#accounts.stopped = undefined;
-      this.#room.reconsider();
+      this.#plane.room.reconsider();
     });
   }
 
   #newAlerts(): AlertsTold {
-    const count = (what: string) => this.#count(what);
-    return new AlertsTold(this.#accounts, this.#disk, () => this.#policy, count);
+    return new AlertsTold(this.#accounts, this.#disk, () => this.#policy, this.#count);
   }
 
   #arrive(): void {
@@ -254,21 +290,23 @@ class Simulation {
     const batched = new Set<Attempt>();
     const isDurable = (attempt: Attempt) => batched.has(attempt) || disk.endings.has(client.id);
     const enter = (attempt: Attempt) =>
-      this.#machines === undefined ? staysUp(attempt) : this.#machines.enter(attempt);
+      this.#machines === undefined
+        ? this.#plain.enter(attempt, () => this.#accounts.now())
+        : this.#machines.enter(attempt);
     const script = sendTo(this.#world, this.#random, client, isDurable, enter);
     const gateway = {
       policy: () => this.#policy,
-      accounts: this.#line.watch(this.#accounts),
-      candidates: this.#fleet.candidates.bind(this.#fleet),
-      room: this.#room,
-      timers: this.#timers(),
+      accounts: this.#plane.line.watch(this.#accounts),
+      candidates: this.#plane.fleet.candidates.bind(this.#plane.fleet),
+      room: this.#plane.room,
+      timers: this.#plane.timers(),
       learning: this.#learning ?? untaught(),
     };
     const send: Send = (attempt) => {
       const { upstream } = attempt;
       // Free work that no enforcing budget covers when it is admitted need not wait for the disk (MONEY §7).
       if (upstream.id === "free" && !isEnforced(this.#policy, factsOf(asked, upstream))) batched.add(attempt);
-      return this.#upstreams.run(upstream, () => script(attempt));
+      return this.#plane.upstreams.run(upstream, () => script(attempt));
     };
     this.#running += 1;
     exchange(asked, send, gateway, leaves.signal).then(
@@ -280,7 +318,7 @@ class Simulation {
   #ended(task: string, exchanged: Exchanged): void {
     this.#learning?.ended(task);
     this.#running -= 1;
-    this.#line.ended(task);
+    this.#plane.line.ended(task);
     for (const what of whatCameOf(exchanged)) this.#count(what);
   }
 
@@ -293,99 +331,62 @@ class Simulation {
     this.#world.clear();
     if (this.#machines !== undefined) this.#world.stall(this.#weather.whole(0, 20) * SECOND);
     const saved = this.#isPrepared ? (this.#saved ?? "none") : undefined;
-    const restart = { at: this.#world.wall(), policy: this.#policy, saved } as const;
-    ({ disk: this.#disk, policy: this.#policy } = restarted(this.#disk, restart, this.#bill));
+    this.#plain.powerCut(this.#disk);
+    const restart = { at: this.#world.wall(), life: this.#life, policy: this.#file, saved } as const;
+    ({ disk: this.#disk, policy: this.#file } = restarted(this.#disk, restart, this.#bill));
+    this.#policy = this.#file;
     this.#saved = undefined;
     this.#bill.reread(this.#disk);
+    this.#notes.reread(this.#disk);
     this.#accounts = this.#start(this.#disk);
     this.#excess.turned(this.#accounts, this.#policy);
     this.#bill.takeGrowth(this.#accounts.now());
     this.#alerts = this.#newAlerts();
-    this.#upstreams = new UpstreamLoad(this.#world);
-    this.#line = this.#newLine();
-    this.#fleet = this.#newFleet();
-    this.#room = this.#openRoom();
+    this.#plane = this.#newPlane();
+    this.#operator = this.#newOperator();
     this.#beat(this.#life);
     planArrivals(this.#world, this.#random, pending, 60 * SECOND, () => this.#arrive());
     this.#planStorm(60);
     this.#machines?.begin();
   }
 
-  #timers() {
-    return { now: () => this.#accounts.now(), after: this.#world.after.bind(this.#world) };
-  }
-
-  #newLine(): MoneyLine {
-    const isIn = (request: string) => this.#room.placeOf(request) !== undefined;
-    return new MoneyLine(
-      () => this.#policy,
-      () => this.#accounts.now(),
-      isIn,
-    );
+  #newPlane(): Plane {
+    return new Plane({
+      ...{ world: this.#world, chance: this.#chance, accounts: this.#accounts, idle: this.#idle },
+      policy: () => this.#policy,
+      count: this.#count,
+    });
   }
 
   #newMachines(): Machines {
-    const own = { world: this.#world, random: this.#weather, bill: this.#bill };
-    const count = (what: string) => this.#count(what);
-    return new Machines(
-      { ...own, accounts: () => this.#accounts, policy: () => this.#policy, count },
-      this.#policy,
-    );
-  }
-
-  #newFleet(): Fleet {
-    return new Fleet({
-      monotonic: () => this.#world.monotonic(),
-      random: () => this.#chance.unit(),
-      turned: (_upstream, { kind }) => this.#count(kind),
-    });
-  }
-
-  #openRoom(): WaitingRoom {
-    const fleet = this.#fleet;
-    const room = new WaitingRoom({
-      slots: this.#upstreams.watch(fleet),
-      timers: this.#timers(),
-      policy: () => this.#policy,
-      balances: () => this.#accounts.view(),
-    });
-    this.#accounts.watchFreed((accounts) => room.freed(accounts));
-    fleet.onChange((id, turned) => {
-      if (turned?.kind === "ejected") room.reconsider(id);
-      else room.offer(id);
-    });
-    return room;
-  }
-
-  #count(what: string): void {
-    this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + 1);
+    const own = { world: this.#world, random: this.#weather, bill: this.#bill, count: this.#count };
+    return new Machines({ ...own, accounts: () => this.#accounts, policy: () => this.#policy }, this.#policy);
   }
 
   #start(disk: FakeDisk): LocalAccounts {
-    const stored = disk.stored();
-    const learning = this.#learns ? new WatchedLearning(disk, (what) => this.#count(what)) : undefined;
+    const learning = this.#learns ? new WatchedLearning(disk, this.#count) : undefined;
     this.#learning = learning;
-    disk.onHanded = (write) => this.#bill.handed(write);
-    disk.onRefused = (write) => this.#bill.refused(write);
-    const accounts = this.#make({
-      store: disk,
-      clock: new LedgerClock(this.#world, stored.highWater),
-      owner: { name: "simulation", epoch: this.#life },
-      policy: this.#policy,
-      balances: stored.balances,
-      tracked: stored.tracked,
-      containers: stored.containers,
-      onTrouble: () => undefined,
-      learn: (lesson) => learning?.learn(lesson),
-    });
+    watchWrites(disk, [this.#bill, this.#notes.resets]);
+    const own = { world: this.#world, life: this.#life, policy: this.#file };
+    const accounts = openAccounts(this.#make, disk, { ...own, learn: (lesson) => learning?.learn(lesson) });
     this.#bill.watch(accounts, () => this.#policy);
     // As a daemon starts; nothing is to be folded.
-    if (this.#machines !== undefined)
-      accounts.prepare(this.#policy).then(
-        (adopt) => adopt(),
-        (error) => this.#bugs.push(error),
-      );
+    if (this.#machines !== undefined || this.#hand !== undefined) this.#prepare(accounts, disk);
     return accounts;
+  }
+
+  #prepare(accounts: LocalAccounts, disk: FakeDisk): void {
+    disk.isOpening = true;
+    accounts.prepare(this.#file).then(
+      (adopt) => {
+        adopt();
+        disk.isOpening = false;
+        this.#operator?.adopt(this.#file);
+        this.#bill.attribute(this.#policy, accounts.now());
+        this.#plain.turned(this.#policy, accounts.now());
+      },
+      (error) => this.#bugs.push(error),
+    );
   }
 
   #beat(life: number): void {

@@ -5,7 +5,8 @@
 import { type DurationUs, HOUR, MINUTE, SECOND } from "../../src/metering/time.ts";
 import { groundsOf } from "../../src/policy/match.ts";
 import type { Policy } from "../../src/policy/policy.ts";
-import { edited, withContainersEdited } from "./edits.ts";
+import { edited, withAttributionTurned, withContainersEdited, withPricesMoved } from "./edits.ts";
+import type { Operator } from "./operator.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
@@ -18,6 +19,8 @@ export interface Shaken {
   stall(by: number): void;
   /** A container is started, turned off or started again. */
   turnContainer(): void;
+  /** Undefined where nobody does anything by hand. */
+  operator(): Operator | undefined;
 }
 
 /** The policy in force, and the one that the run began with: what an edit took away may come back. */
@@ -26,7 +29,7 @@ export type Edit = (policy: Policy, first: Policy) => Policy;
 type Blow = (house: Shaken, random: Random) => void;
 
 /** Events that befall a house: a new kind is a row more. Policies are edited twice as often. */
-export const BLOWS: readonly Blow[] = [
+const BLOWS: readonly Blow[] = [
   (house, random) => house.reload((policy, first) => edited(policy, first, random)),
   (house, random) => house.reload((policy, first) => edited(policy, first, random)),
   (house, random) => house.stepWall(-random.whole(1, 10) * MINUTE),
@@ -36,7 +39,7 @@ export const BLOWS: readonly Blow[] = [
 ];
 
 /** What befalls a house with containers besides: machines sleep (the wall goes on) and hang (beats come late). */
-export const CONTAINER_BLOWS: readonly Blow[] = [
+const CONTAINER_BLOWS: readonly Blow[] = [
   (house) => house.turnContainer(),
   (house) => house.turnContainer(),
   (house) => house.turnContainer(),
@@ -45,8 +48,47 @@ export const CONTAINER_BLOWS: readonly Blow[] = [
   (house, random) => house.reload((policy, first) => withContainersEdited(policy, first, random)),
 ];
 
+/** What somebody does by hand: not through the policy file, and not for good. */
+const HAND_BLOWS: readonly Blow[] = [
+  (house) => house.operator()?.reset(),
+  (house) => house.operator()?.reset(),
+  (house) => house.operator()?.raise(),
+  (house) => house.operator()?.raise(),
+  (house) => house.operator()?.endRaise(),
+  (house) => house.operator()?.allocate(),
+  (house) => house.operator()?.allocate(),
+  (house) => house.operator()?.endAllocation(),
+];
+
+/** What moves prices where there are no containers, and who pays them. */
+const PRICE_BLOWS: readonly Blow[] = [
+  (house, random) => house.reload((policy) => withPricesMoved(policy, random)),
+  (house, random) => house.reload((policy) => withPricesMoved(policy, random)),
+  (house, random) => house.reload((policy) => withPricesMoved(policy, random)),
+  (house) => house.reload(withAttributionTurned),
+];
+
+/** Each has its own source of chance: a run without one of them is the run that it was. */
+export interface Chances {
+  readonly storm: Random | undefined;
+  readonly weather: Random | undefined;
+  readonly hand: Random | undefined;
+}
+
+export function planStorm(
+  world: World,
+  { storm, weather, hand }: Chances,
+  within: number,
+  house: Shaken,
+): void {
+  if (storm !== undefined) planBlows(world, storm, BLOWS, within, house);
+  if (weather !== undefined) planBlows(world, weather, CONTAINER_BLOWS, within, house);
+  if (hand?.chance(0.6)) planBlows(world, hand, HAND_BLOWS, within, house);
+  if (hand?.chance(0.3)) planBlows(world, hand, PRICE_BLOWS, within, house);
+}
+
 /** One to six of them, each at its time within the next microseconds. */
-export function planBlows(
+function planBlows(
   world: World,
   random: Random,
   blows: readonly Blow[],
