@@ -336,8 +336,7 @@ class Simulation {
     ({ disk: this.#disk, policy: this.#file } = restarted(this.#disk, restart, this.#bill));
     this.#policy = this.#file;
     this.#saved = undefined;
-    this.#bill.reread(this.#disk);
-    this.#notes.reread(this.#disk);
+    for (const one of [this.#bill, this.#notes]) one.reread(this.#disk);
     this.#accounts = this.#start(this.#disk);
     this.#excess.turned(this.#accounts, this.#policy);
     this.#bill.takeGrowth(this.#accounts.now());
@@ -384,6 +383,7 @@ class Simulation {
         this.#operator?.adopt(this.#file);
         this.#bill.attribute(this.#policy, accounts.now());
         this.#plain.turned(this.#policy, accounts.now());
+        this.#excess.turned(accounts, this.#policy);
       },
       (error) => this.#bugs.push(error),
     );
