@@ -70,6 +70,13 @@ function containerWire(row: ContainerRow): sdk.ContainerStatus {
     price: row.price,
     idle_usd_per_hour: formatUsd(row.idleRate),
     in_flight: row.inFlight,
+    waiting: row.waiting,
+    start_up_us: row.startUp,
+    starts_seen: row.starts,
+    busy_share: row.busyShare ?? null,
+    idle_since: row.idleSince === undefined ? null : formatInstant(row.idleSince),
+    stops_at: row.stopsAt === undefined ? null : formatInstant(row.stopsAt),
+    note: row.note ?? null,
     seen_at: row.seenAt === undefined ? null : formatInstant(row.seenAt),
     why: row.why ?? null,
   };

@@ -1,7 +1,7 @@
 // A container as the admin surface tells of it, and what becomes of an order to it.
 
 import type { HourlyRate, NanoUsd } from "../metering/money.ts";
-import type { Instant } from "../metering/time.ts";
+import type { DurationUs, Instant } from "../metering/time.ts";
 import type { CONTAINER_STATES } from "../sdk/containers.ts";
 
 /** What the admin surface needs of the house for containers. */
@@ -24,6 +24,17 @@ export interface ContainerRow {
   readonly price: string;
   readonly idleRate: HourlyRate;
   readonly inFlight: number;
+  /** For it to start, for a slot of it, or for money. */
+  readonly waiting: number;
+  /** How long a start takes, expected; learned from so many, or 0: the policy's estimate. */
+  readonly startUp: DurationUs;
+  readonly starts: number;
+  /** [0, 1]: how much of its time requests ran there. */
+  readonly busyShare: number | undefined;
+  /** While it is up and nobody uses it. */
+  readonly idleSince: Instant | undefined;
+  readonly stopsAt: Instant | undefined;
+  readonly note: string | undefined;
   readonly seenAt: Instant | undefined;
   readonly why: string | undefined;
 }

@@ -188,6 +188,8 @@ function candidateWire(candidate: CandidateExplanation): decision.CandidateQuote
     estimate_usd: formatUsd(candidate.estimate),
     hold_usd: formatUsd(candidate.hold),
     rank_usd: formatUsd(candidate.rank),
+    start_up: startWire(candidate.start),
+    success: candidate.success ?? null,
     marginal_usd: candidate.marginal === undefined ? null : formatUsd(candidate.marginal),
     time_us: candidate.time,
     time_source: candidate.timeSource ?? null,
@@ -236,4 +238,10 @@ export function noteWire({ line, column, path, text }: Note): policy.PolicyNote 
 export function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const entries = Object.entries(value).filter(([, member]) => member !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function startWire(start: CandidateExplanation["start"]) {
+  if (start === undefined) return null;
+  const { time, amount, minimum } = start;
+  return { time_us: time, usd: formatUsd(amount), minimum_usd: formatUsd(minimum) };
 }

@@ -38,10 +38,14 @@ export function candidateTable(explanation: Explanation, chosen: string, { out }
     }),
   );
   const times = explanation.candidates.flatMap(timeText);
+  const starts = explanation.candidates.flatMap(startText);
+  const successes = explanation.candidates.flatMap(successText);
   const own = explanation.candidates.flatMap(marginalText);
   return [
     shown,
     ...(times.length === 0 ? [] : [`Times: ${times.join("; ")}.`]),
+    ...(starts.length === 0 ? [] : [`To be started first: ${starts.join("; ")}.`]),
+    ...(successes.length === 0 ? [] : [`Successes: ${successes.join("; ")}.`]),
     ...(own.length === 0 ? [] : [`To the studio: ${own.join("; ")}.`]),
   ].join("\n");
 }
@@ -51,6 +55,22 @@ function timeText(candidate: CandidateQuote): readonly string[] {
   const { time_us, time_source } = candidate;
   if (time_source === null) return [];
   return [`${nameOf(candidate)} ${elapsed(time_us)}, ${time_source.replace(/;/g, ",")}`];
+}
+
+/** The sum that it was ranked by, against others that are up. */
+function startText(candidate: CandidateQuote): readonly string[] {
+  const { start_up, estimate_usd, rank_usd, success } = candidate;
+  if (start_up === null) return [];
+  const least = start_up.minimum_usd === "0.00" ? "" : ` + ${start_up.minimum_usd} least billing`;
+  const parts = `${estimate_usd} work + ${start_up.usd} start (${elapsed(start_up.time_us)})${least}`;
+  return [`${nameOf(candidate)} ${parts}${success === null ? ` = ${rank_usd} USD` : " USD"}`];
+}
+
+function successText(candidate: CandidateQuote): readonly string[] {
+  const { success, rank_usd } = candidate;
+  if (success === null) return [];
+  const share = `${success.successes} of its last ${success.requests}`;
+  return [`${nameOf(candidate)} ${share}, so that one costs about ${rank_usd} USD`];
 }
 
 /** Where the studio's own bill grows by another amount than the request pays. */

@@ -4,7 +4,7 @@ import type { ContainerStatus } from "../sdk/containers.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
-import { lasted, moment } from "./moment.ts";
+import { elapsed, lasted, moment } from "./moment.ts";
 import { type Cell, type Column, table } from "./table.ts";
 import type { Style, Terminal } from "./terminal.ts";
 
@@ -54,6 +54,9 @@ const COLUMNS: readonly Column[] = [
   { title: "price", wraps: true },
   { title: "idle usd/h", align: "point" },
   { title: "in flight", align: "right" },
+  { title: "waiting", align: "right" },
+  { title: "start-up", align: "right" },
+  { title: "busy", align: "right" },
 ];
 
 const STYLE: Record<ContainerStatus["state"], Style> = {
@@ -77,13 +80,17 @@ function listText(items: readonly ContainerStatus[], { at, zone, terminal }: Tol
     one.price,
     one.idle_usd_per_hour,
     String(one.in_flight),
+    String(one.waiting),
+    `${one.starts_seen === 0 ? "about " : ""}${elapsed(one.start_up_us)}`,
+    one.busy_share === null ? "-" : `${Math.round(one.busy_share * 100)} %`,
   ]);
   const whys = items.flatMap(({ upstream, why, seen_at }) => {
     if (why === null) return [];
     const age = seen_at === null ? "never seen" : `last seen ${lasted(since(seen_at, at))} ago`;
     return [`${upstream}: ${why} (${age})`];
   });
-  return [table(terminal.out, COLUMNS, rows), ...whys].join("\n");
+  const notes = items.flatMap(({ upstream, note }) => (note === null ? [] : [`${upstream}: ${note}`]));
+  return [table(terminal.out, COLUMNS, rows), ...whys, ...notes].join("\n");
 }
 
 function since(instant: string, at: string): number {

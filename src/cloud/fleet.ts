@@ -4,7 +4,7 @@
 import type { DurationUs } from "../metering/time.ts";
 import { type Hindrance, hindranceText } from "../policy/hindrance.ts";
 import type { Model, Policy, Upstream } from "../policy/policy.ts";
-import type { Candidate } from "../policy/rank.ts";
+import type { Candidate, Cold } from "../policy/rank.ts";
 import type { Call, Slot } from "../policy/slot.ts";
 import type { Probed, Turned } from "./health.ts";
 import { Station, type StationParts } from "./station.ts";
@@ -24,10 +24,20 @@ export interface UpstreamView {
   readonly hindrance: string | undefined;
 }
 
-/** Where an upstream's container is, and why it serves nobody; undefined for one that has none. */
-export type Locate = (
-  upstream: string,
-) => { readonly url: string | undefined; readonly down: string | undefined } | undefined;
+/** Where an upstream's container is, and how it stands; undefined for one that has none. */
+export type Locate = (upstream: string) => Located | undefined;
+
+export interface Located {
+  readonly url: string | undefined;
+  /** Why it serves nobody. */
+  readonly down: string | undefined;
+  /** A request may start it, or waits for its start. */
+  readonly cold?: Cold | undefined;
+  /** What a cold one is doing, going on from "it is". */
+  readonly says?: string;
+  /** It can be started again once it is off. */
+  readonly isStopping?: boolean;
+}
 
 export class Fleet {
   readonly #parts: FleetParts;
@@ -50,15 +60,17 @@ export class Fleet {
   candidates(policy: Policy, model: Model): readonly Candidate[] {
     return model.upstreams.flatMap((id) => {
       const named = policy.upstreams.get(id);
-      const { url, down } = this.locate(id) ?? {};
+      const { url, down, cold, isStopping = false } = this.locate(id) ?? {};
       const upstream = named && located(named, url);
       if (upstream !== undefined) this.#stations.get(id)?.follow(upstream);
-      if (upstream === undefined || (upstream.url === undefined && down === undefined)) return [];
-      return [{ upstream, inFlight: this.inFlight(id), hindrance: this.hindrance(upstream), down }];
+      const isKnown = upstream?.url !== undefined || down !== undefined || cold !== undefined || isStopping;
+      if (upstream === undefined || !isKnown) return [];
+      return [{ upstream, inFlight: this.inFlight(id), hindrance: this.hindrance(upstream), down, cold }];
     });
   }
 
   hindrance(upstream: Upstream): Hindrance | undefined {
+    if (this.locate(upstream.id)?.isStopping) return { kind: "stopping" };
     return this.#stations.get(upstream.id)?.hindrance(upstream);
   }
 
@@ -84,12 +96,34 @@ export class Fleet {
       state: kind === "well" ? "up" : kind,
       inFlight: this.inFlight(upstream.id),
       ejectedFor: hindrance?.kind === "ejected" ? hindrance.again : undefined,
-      hindrance: hindrance && hindranceText(hindrance),
+      hindrance: hindrance ? hindranceText(hindrance) : this.locate(upstream.id)?.says,
     };
   }
 
   station(upstream: Upstream): Pick<Station, "running" | "health" | "usedAt"> {
     return this.#station(upstream);
+  }
+
+  /** It runs anew: what was known of its health was of another life. */
+  restarted(upstream: Upstream): void {
+    this.#station(upstream).restarted();
+  }
+
+  /** Of the time since it serves, or since this gateway knows of it: how much of that requests ran there. */
+  busyShare(id: string): number | undefined {
+    return this.#stations.get(id)?.busyShare;
+  }
+
+  /** Whether its container is off, or on its way: nobody answers there, and that says nothing about it. */
+  isAway(id: string): boolean {
+    const { down, cold, isStopping = false } = this.locate(id) ?? {};
+    return down !== undefined || cold !== undefined || isStopping;
+  }
+
+  /** How long ago the last request was let in; undefined: none was since this gateway started. */
+  unusedFor(id: string): DurationUs | undefined {
+    const usedAt = this.#stations.get(id)?.usedAt;
+    return usedAt === undefined ? undefined : ((this.#parts.monotonic() - usedAt) as DurationUs);
   }
 
   probed(upstream: Upstream, found: Probed): void {

@@ -9,6 +9,7 @@ import type { DurationUs } from "../metering/time.ts";
 import type { Hindrance } from "../policy/hindrance.ts";
 import type { Upstream } from "../policy/policy.ts";
 import type { Call, Sign, Slot } from "../policy/slot.ts";
+import { BusyTime } from "./busy-time.ts";
 import { CallWindow } from "./call-window.ts";
 import { Health, type Probed, type Turned } from "./health.ts";
 
@@ -28,11 +29,13 @@ export class Station {
   #calls: CallWindow | undefined;
   #running = 0;
   #usedAt: DurationUs | undefined;
+  readonly #busy: BusyTime;
 
   constructor({ url }: Upstream, parts: StationParts) {
     this.#url = url;
     this.#parts = parts;
     this.#health = new Health(parts.random);
+    this.#busy = new BusyTime(parts.monotonic());
   }
 
   get health(): Health {
@@ -56,6 +59,17 @@ export class Station {
     if (url === this.#url) return;
     this.#url = url;
     this.#health = new Health(this.#parts.random);
+  }
+
+  /** Its container runs anew: what was known of another life says nothing about this one. */
+  restarted(): void {
+    this.#health = new Health(this.#parts.random);
+    this.#busy.restart(this.#parts.monotonic());
+  }
+
+  /** How much of its time requests ran there. */
+  get busyShare(): number | undefined {
+    return this.#busy.share(this.#parts.monotonic());
   }
 
   /** Health last: whoever is ejected and nothing else can still be the last resort. */
@@ -94,6 +108,7 @@ export class Station {
     this.#usedAt = this.#parts.monotonic();
     const slice = calls?.take(this.#usedAt);
     this.#running += 1;
+    this.#busy.begin(this.#usedAt);
     let isTaken = true;
     return {
       upstream,
@@ -105,6 +120,7 @@ export class Station {
         if (!isTaken) throw new Error(`a slot of ${upstream.id} was given back twice`);
         isTaken = false;
         this.#running -= 1;
+        if (this.#running === 0) this.#busy.end(this.#parts.monotonic());
         if (sign.kind === "unused" && slice !== undefined) calls?.giveBack(slice);
         const turned = health.end(trial, sign, this.#parts.monotonic());
         this.#parts.changed(health === this.#health ? turned : undefined);

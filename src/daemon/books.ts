@@ -11,6 +11,7 @@ import { SqliteStore } from "../ledger/sqlite.ts";
 import type { Stored } from "../ledger/sqlite-read.ts";
 import { StoreError } from "../ledger/store.ts";
 import type { Lesson } from "../metering/learned-times.ts";
+import type { StartupTimes } from "../metering/startup-times.ts";
 import { seconds } from "../metering/time.ts";
 import type { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -30,6 +31,7 @@ export interface Books {
   readonly stored: Stored;
   readonly learning: Learning;
   readonly sessions: Sessions;
+  readonly startups: StartupTimes;
   readonly hooks: BookHooks;
   /** Resolves when it must not go on. */
   readonly died: Promise<unknown>;
@@ -51,7 +53,8 @@ export async function openBooks(
   metrics: Metrics,
   log: Logger,
 ): Promise<Books> {
-  const { clock, owner, stored, recovered, learning, sessions } = openStored(folder, systemClock, policy);
+  const opened = openStored(folder, systemClock, policy);
+  const { clock, owner, stored, recovered, learning, sessions, startups } = opened;
   if (recovered > 0) log.warn({ recovered }, "requests that the last run left open were settled as unknown");
   const death = Promise.withResolvers<unknown>();
   const hooks: BookHooks = {};
@@ -69,9 +72,9 @@ export async function openBooks(
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
   const { balances, tracked, gaps, containers, holds: allocations } = stored;
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const known = { balances, allocations, tracked, gaps, containers };
+  const restored = { balances, allocations, tracked, gaps, containers };
   const told = { store: counted(store, metrics), onTrouble, learn };
-  const accounts = new LocalAccounts({ ...told, ...known, clock, owner, policy });
+  const accounts = new LocalAccounts({ ...told, ...restored, clock, owner, policy });
   const retention = new Retention({ store, accounts, onTrouble });
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
@@ -101,5 +104,6 @@ export async function openBooks(
     await reader.close();
     await store.close();
   };
-  return { accounts, clock, store, reader, stored, learning, sessions, hooks, died: death.promise, close };
+  const known = { stored, learning, sessions, startups };
+  return { accounts, clock, store, reader, ...known, hooks, died: death.promise, close };
 }

@@ -13,12 +13,15 @@ import type { Container } from "../policy/container.ts";
 import type { Upstream } from "../policy/policy.ts";
 import { after, type DataPlane } from "./data-plane.ts";
 import { LeaseCheck } from "./lease-check.ts";
+import { Lifecycle, type LifecycleParts } from "./lifecycle.ts";
 import type { Logger } from "./log.ts";
 
 export interface ContainerParts {
   readonly fleet: Fleet;
   readonly ledger: ContainerEvents;
-  readonly plane: Pick<DataPlane, "isServing" | "turn">;
+  readonly books: LifecycleParts["books"];
+  readonly inForce: LifecycleParts["inForce"];
+  readonly plane: Pick<DataPlane, "isServing" | "turn" | "waiting" | "wakes">;
   readonly reader: LedgerReader;
   readonly log: Logger;
   now(): Instant;
@@ -26,11 +29,13 @@ export interface ContainerParts {
 
 export interface HouseContainers {
   readonly containers: Containers;
+  readonly lifecycle: Lifecycle;
   readonly leases: LeaseCheck;
   close(): Promise<void>;
 }
 
-export function openContainers({ fleet, ledger, plane, reader, log, now }: ContainerParts): HouseContainers {
+export function openContainers(parts: ContainerParts): HouseContainers {
+  const { fleet, ledger, plane, reader, log, now } = parts;
   const engines = new Map<string, DockerEngine>();
   const adapterFor = (container: Container): Adapter | undefined => {
     if (container.kind !== "docker") return undefined;
@@ -46,10 +51,12 @@ export function openContainers({ fleet, ledger, plane, reader, log, now }: Conta
     off: (id, stopped) => ledger.off(id, stopped),
     only: (upstream, id, since) => ledger.only(upstream, id, since),
     bug: (error) => log.error({ err: error }, "the gateway made a mistake in watching a container"),
-    changed: (upstream, { state, why }) => {
+    changed: (upstream, view) => {
+      const { state, why } = view;
       const text = `container of ${upstream} is ${state.kind}${why === undefined ? "" : `: ${why}`}`;
       if (state.kind === "failed") log.warn({ upstream }, text);
       else log.info({ upstream }, text);
+      lifecycle.changed(upstream, view);
       // Whoever waits may find it, or may find it gone.
       plane.turn();
     },
@@ -57,15 +64,18 @@ export function openContainers({ fleet, ledger, plane, reader, log, now }: Conta
     after,
     random: Math.random,
   });
+  const lifecycle = new Lifecycle({ ...parts, containers, after });
   fleet.locate = (upstream) => {
     const found = containers.find(upstream);
-    return found && { url: found.view.url, down: whyDown(found) };
+    return found && lifecycle.locate(found, whyDown(found));
   };
   const leases = new LeaseCheck({ reader, log, after });
   return {
     containers,
+    lifecycle,
     leases,
     close: async () => {
+      lifecycle.close();
       leases.close();
       containers.close();
       await Promise.all([...engines.values()].map((engine) => engine.close()));

@@ -14,6 +14,7 @@ import type { Running } from "../proxy/running.ts";
 import type { Timers } from "../proxy/timers.ts";
 import { TunnelFront } from "../proxy/tunnel-front.ts";
 import { type Place, WaitingRoom } from "../proxy/waiting-room.ts";
+import { Wakes } from "../proxy/wakes.ts";
 import type { Books } from "./books.ts";
 import type { Certificate } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
@@ -43,6 +44,8 @@ export interface DataPlaneParts {
 const SETTLE_MS = 10_000;
 
 export class DataPlane {
+  /** Who waits for a container to start. */
+  readonly wakes: Wakes;
   readonly #parts: DataPlaneParts;
   readonly #front: Front;
   readonly #listeners: Listeners;
@@ -60,6 +63,7 @@ export class DataPlane {
       policy: () => inForce.policy,
       balances: () => parts.books.accounts.view(),
     });
+    this.wakes = new Wakes(timers);
     parts.books.accounts.watchFreed((accounts) => this.#room.freed(accounts));
     fleet.onChange((id, turned) => {
       // Those who wait for one that is ejected may have somewhere better to go.
@@ -71,12 +75,13 @@ export class DataPlane {
       const { pools } = this.#front;
       return askReady(upstream, signal, { pools, secretOf: (ref) => secrets.of(ref) });
     };
-    const house = makeFrontHouse(parts, { room: this.#room, timers, secrets });
+    const house = makeFrontHouse(parts, { room: this.#room, wakes: this.wakes, timers, secrets });
     this.#front = new Front(house);
     const tunnels = new TunnelFront(house);
     this.#readiness = new Readiness({
       fleet,
-      ask: (upstream, signal) => this.#ask(upstream, signal),
+      ask: async (upstream, signal) =>
+        fleet.isAway(upstream.id) ? { kind: "unclear" } : this.#ask(upstream, signal),
       monotonic: () => systemClock.monotonic(),
       random: Math.random,
     });
@@ -111,9 +116,10 @@ export class DataPlane {
     return kind === "unclear" ? undefined : kind === "up";
   }
 
-  /** Requests that wait, in all or for one upstream. */
+  /** Requests that wait, in all or for one upstream: for a slot, for money, or for its container to start. */
   waiting(upstream?: string): number {
-    return upstream === undefined ? this.#room.size : this.#room.waitingFor(upstream);
+    const inRoom = upstream === undefined ? this.#room.size : this.#room.waitingFor(upstream);
+    return inRoom + this.wakes.waiting(upstream);
   }
 
   /** The live balances, beside what those who wait have a claim to. */
@@ -123,7 +129,7 @@ export class DataPlane {
 
   /** Where a request stands among those that wait for the same; undefined where it does not wait. */
   placeOf(request: string): Place | undefined {
-    return this.#room.placeOf(request);
+    return this.#room.placeOf(request) ?? this.wakes.placeOf(request);
   }
 
   /** Opens and closes what a new policy asks for; connections to upstreams it no longer names end. */
@@ -173,11 +179,12 @@ export class DataPlane {
 
 interface FrontParts {
   readonly room: WaitingRoom;
+  readonly wakes: Wakes;
   readonly timers: Timers;
   readonly secrets: Secrets;
 }
 
-function makeFrontHouse(parts: DataPlaneParts, { room, timers, secrets }: FrontParts): FrontHouse {
+function makeFrontHouse(parts: DataPlaneParts, { room, wakes, timers, secrets }: FrontParts): FrontHouse {
   const { inForce, books, fleet, running, tokens, log } = parts;
   const { now } = timers;
   const observer = { metrics: parts.metrics, accessLog: parts.accessLog, now };
@@ -190,6 +197,7 @@ function makeFrontHouse(parts: DataPlaneParts, { room, timers, secrets }: FrontP
     candidates: (policy, model) => fleet.candidates(policy, model),
     call: (upstream) => fleet.call(upstream),
     room,
+    wakes,
     timers,
     running,
     tokens: (sha256) => tokens.find(sha256),

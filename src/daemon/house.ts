@@ -2,7 +2,6 @@
 // and the running requests. It decides nothing of its own.
 
 import { createHash, randomBytes } from "node:crypto";
-import type { ContainerRow } from "../admin/container-row.ts";
 import type {
   EstimateAsked,
   House,
@@ -13,7 +12,7 @@ import type {
   Sums,
   TokenMade,
 } from "../admin/house.ts";
-import type { Containers, ListedContainer } from "../cloud/containers.ts";
+import type { Containers } from "../cloud/containers.ts";
 import type { Fleet } from "../cloud/fleet.ts";
 import type { LocalAccounts } from "../ledger/accounts.ts";
 import type { LedgerClock } from "../ledger/clock.ts";
@@ -33,6 +32,7 @@ import { newTaskId } from "../proxy/task-id.ts";
 import type { Alerts } from "./alerts.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { ByHand } from "./by-hand.ts";
+import { containerRows, type RowParts } from "./container-rows.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { explainBudget } from "./explain-budget.ts";
 import type { InForce } from "./in-force.ts";
@@ -59,6 +59,7 @@ export interface HouseParts {
   readonly learning: Learning;
   readonly fleet: Fleet;
   readonly containers: Pick<Containers, "list" | "order">;
+  readonly lifecycle: RowParts["lifecycle"];
   readonly leases: Pick<LeaseCheck, "found">;
   readonly running: Running;
   readonly plane: Pick<DataPlane, "waiting" | "placeOf" | "turn">;
@@ -112,8 +113,7 @@ export function makeHouse(parts: HouseParts): House {
     cancel: (id) => parts.running.cancel(id, "by an operator"),
     alerts: (query) => parts.alerts.list(query),
     acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
-    containers: () =>
-      parts.containers.list().map((one) => containerState(one, parts.fleet.inFlight(one.upstream.id))),
+    containers: () => containerRows(parts),
     leaseImbalance: () => parts.leases.found,
     orderContainer: (command, id) => parts.containers.order(command, id),
     prices: () => parts.prices.book(),
@@ -263,13 +263,6 @@ function decided(
     { policy, model, task, candidates, fallback, unreachable: [], known: learning },
     accounts.view(),
   );
-}
-
-function containerState({ upstream, view }: ListedContainer, inFlight: number): ContainerRow {
-  const { state, ...seen } = view;
-  const { id, provider, idleRate } = upstream;
-  const price = describePrice(upstream.price);
-  return { upstream: id, provider, state: state.kind, ...seen, price, idleRate, inFlight };
 }
 
 async function createToken(

@@ -24,6 +24,7 @@ import type { SpendingStop } from "../policy/spending.ts";
 import type { Task } from "../policy/task.ts";
 import type { AccountsOptions } from "./accounts-options.ts";
 import { Allocations } from "./allocations.ts";
+import { Attempts } from "./attempts.ts";
 import { type BalanceChange, Book, freedBy } from "./book.ts";
 import { slicesUnderWay } from "./by-slice.ts";
 import type { LedgerClock } from "./clock.ts";
@@ -40,12 +41,12 @@ import { Pulse } from "./pulse.ts";
 import { raiseAll } from "./raising.ts";
 import { rebase } from "./rebase.ts";
 import { LocalReservation } from "./reservation.ts";
-import { decisionRow } from "./rows.ts";
 import type { Till } from "./till.ts";
 
 export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly book = new Book();
   readonly leases = new Leases();
+  readonly attempts = new Attempts();
   readonly containers: Containers;
   readonly outbox: Outbox;
   readonly allocations: Allocations;
@@ -279,7 +280,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     if (decision.kind === "forward") throw new Error("a forward was refused");
     this.onUnsent(task, decision);
     // No money moves, so nobody waits for it.
-    this.outbox.tryWrite({ decision: decisionRow(task, decision, undefined) }).catch(this.#onTrouble);
+    this.outbox.tryWrite(this.attempts.unsent(task, decision, this.now())).catch(this.#onTrouble);
     return decision;
   }
 }

@@ -66,7 +66,9 @@ function beyond(all: readonly Part[], charged: readonly Part[]): readonly Part[]
 /** The amount belongs to the period of admission (MONEY §3), the seconds to where they lie. */
 function unitParts(hold: OpenHold, ending: Ending): readonly Part[] {
   const { price, at } = hold.row;
-  const amount = price.kind === "hour" ? ZERO_USD : unitAmount(hold, ending);
+  // One that only waited for a start has made nothing.
+  const isSent = hold.began !== undefined;
+  const amount = price.kind === "hour" || !isSent ? ZERO_USD : unitAmount(hold, ending);
   const began = hold.began ?? at;
   const times = cutAtQuarters("request", began, hold.stopped ?? began, () => 0n);
   const [first, ...others] = times;

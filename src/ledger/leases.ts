@@ -7,6 +7,7 @@ import { freezeParts } from "../metering/lease-state.ts";
 import { hourlyRate } from "../metering/money.ts";
 import { earliest, type Instant, latest } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
+import { Awaiting } from "./awaiting.ts";
 import { type Container, leaseKey } from "./container.ts";
 import { ContainerLease, type StoredContainer } from "./container-lease.ts";
 import type { HeldJoin, OpenHold } from "./held.ts";
@@ -34,6 +35,7 @@ export class Leases {
   readonly #of = new WeakMap<OpenHold, ContainerLease>();
   /** What those shared who have left a machine without a container. */
   readonly #used = new WeakMap<OpenHold, Sharing>();
+  readonly #awaiting = new Awaiting();
   /** Whose join or leaving was not handed to the disk yet. */
   readonly #unsaid = new Set<OpenHold>();
   readonly #sayers = new WeakMap<Said, OpenHold>();
@@ -55,8 +57,16 @@ export class Leases {
     return this.#of.get(hold);
   }
 
+  /** Its machine is to start: it shares that from its provider's start on, from now where that is past. */
+  wait(hold: OpenHold, at: Instant): void {
+    if (timedRate(hold) === undefined) return;
+    if (this.#serving(hold.row.machine) === undefined) this.#awaiting.add(hold, at);
+    else this.join(hold, at);
+  }
+
   /** Nothing where time costs nothing. */
   join(hold: OpenHold, at: Instant): void {
+    this.#awaiting.remove(hold);
     const { machine } = hold.row;
     const rate = timedRate(hold);
     if (rate === undefined || hold.join !== undefined) return;
@@ -68,19 +78,25 @@ export class Leases {
       this.#uses.set(machine, use);
       use.attribute(this.#attribution, at);
       use.join(hold, at);
+      this.#unsaid.add(hold);
     } else {
-      this.#of.set(hold, container);
-      container.join(hold, at);
-      const joined = hold.join as HeldJoin | undefined;
-      if (joined !== undefined) hold.join = { ...joined, lease: container.key };
+      this.#share(hold, container, at);
       this.#onContainer(container, at, []);
     }
+  }
+
+  #share(hold: OpenHold, container: ContainerLease, at: Instant): void {
+    this.#of.set(hold, container);
+    container.join(hold, at);
+    const joined = hold.join as HeldJoin | undefined;
+    if (joined !== undefined) hold.join = { ...joined, lease: container.key };
     this.#unsaid.add(hold);
   }
 
   /** What the request pays, in parts; none where it joined no lease. */
   leave(hold: OpenHold, at: Instant): readonly Part[] {
     const { machine } = hold.row;
+    if (this.#awaiting.remove(hold)) return [];
     const container = this.#of.get(hold);
     if (container !== undefined) {
       // It ended with its machine, or with the time in which nobody watched.
@@ -129,6 +145,7 @@ export class Leases {
 
   /** Nobody watched since `last`: who shares a machine without a container has left then. */
   suspend(last: Instant, end: (hold: OpenHold, at: Instant, parts: readonly Part[]) => void): void {
+    for (const hold of this.#awaiting.takeAll()) end(hold, last, []);
     for (const { holds, lease } of [...this.#uses.values()]) {
       for (const hold of [...holds]) {
         const parts = this.leave(hold, last);
@@ -176,13 +193,18 @@ export class Leases {
     }
     const { machine } = about;
     const shared = this.#serving(machine) === undefined ? this.#uses.get(machine) : undefined;
-    const from = latest(after, latest(about.start, this.#ended.get(machine) ?? about.start));
-    const lease = ContainerLease.begin(about, { from: earliest(from, at), at }, shared);
-    lease.attribute(this.#attribution, at);
+    const from = earliest(latest(after, latest(about.start, this.#ended.get(machine) ?? about.start)), at);
+    const waiting = this.#awaiting.take(machine);
+    // Whoever waits for it shares its start, also where it serves already when it is first seen.
+    const first = waiting.length === 0 ? about : { ...about, phase: "starting" as const };
+    const lease = ContainerLease.begin(first, { from, at }, shared);
+    lease.attribute(this.#attribution, from);
     const before = shared === undefined ? [] : lease.sharing.lease.precede(from);
     if (shared !== undefined) this.#uses.delete(machine);
     const { holds = [], leaving = [], unheld = [] } = shared ?? {};
     for (const hold of [...holds, ...leaving]) this.#takeOver(hold, lease);
+    for (const { hold, since } of waiting) this.#share(hold, lease, latest(since, from));
+    if (waiting.length > 0) lease.seen(about, at);
     this.#containers.set(about.id, lease);
     this.#onContainer(lease, at, [...before, ...lease.due(at)], unheld);
   }

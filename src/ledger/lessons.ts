@@ -33,6 +33,8 @@ export function remember(database: DatabaseSync, learning: Learning, now: Instan
     const at = instantUs(Number(row.at));
     if (row.tries === 1 && at > earlier(now, HOUR)) learning.tried({ upstream, model, bucket }, at);
     const outcome = OUTCOMES.find((known) => known === row.outcome);
+    if (outcome !== undefined)
+      learning.ended(upstream, { outcome, status: number("status") }, instantUs(number("ended_at") ?? at));
     const elapsed = number("elapsed");
     if (outcome === undefined || elapsed === undefined) continue;
     const expected = number("expected");

@@ -3,6 +3,7 @@
 
 import { hostname } from "node:os";
 import type { DatabaseSync } from "node:sqlite";
+import type { StartupTimes } from "../metering/startup-times.ts";
 import { type Clock, type DurationUs, EPOCH, earlier } from "../metering/time.ts";
 import { Learning } from "../policy/learning.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -15,6 +16,7 @@ import { recover } from "./recovery.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { readStored, type Stored } from "./sqlite-read.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
+import { rememberStartups } from "./startups.ts";
 
 export interface OpenedLedger {
   readonly clock: LedgerClock;
@@ -24,6 +26,7 @@ export interface OpenedLedger {
   readonly recovered: number;
   readonly learning: Learning;
   readonly sessions: Sessions;
+  readonly startups: StartupTimes;
 }
 
 /** `policy` is the one to start with. Throws with a sentence where the file cannot be used. */
@@ -54,17 +57,19 @@ export function openStored(folder: string, clock: Clock, policy?: Policy): Opene
     remember(database, learning, now);
     const sessions = new Sessions();
     rememberSessions(database, sessions, earlier(now, policy?.sessionIdle ?? SESSION_IDLE));
+    const startups = rememberStartups(database);
     const stored = readStored(database, now);
-    return { clock: ledgerClock, owner, stored, recovered: writes.length, learning, sessions };
+    const known = { learning, sessions, startups };
+    return { clock: ledgerClock, owner, stored, recovered: writes.length, ...known };
   } finally {
     database.close();
   }
 }
 
 /**
- * Those that are over, but for their name and their time. One that overlaps a lease that goes on is kept
- * whole, and so is one that overlaps that: entries name a machine, so all that ran side by side are recounted
- * together.
+ * Those that are over, but for their names, their time, and how long they took to start. One that overlaps a
+ * lease that goes on is kept whole, and so is one that overlaps that: entries name a machine, so all that ran
+ * side by side are recounted together.
  */
 const FORGET_CONTAINERS = `WITH RECURSIVE
   lease(start, at, is_over) AS (
@@ -72,7 +77,9 @@ const FORGET_CONTAINERS = `WITH RECURSIVE
   kept(start) AS (SELECT start FROM lease WHERE is_over = 0 UNION
     SELECT lease.start FROM lease JOIN kept ON lease.at >= kept.start AND lease.start < kept.start)
   UPDATE containers SET is_over = 2, idle = 0, startup = 0, state = json_object(
-      'machines', json(state -> '$.machines'), 'state', json_object('start', state ->> '$.state.start'))
+      'machines', json(state -> '$.machines'),
+      'about', json_object('upstream', state ->> '$.about.upstream'),
+      'state', json_object('start', state ->> '$.state.start', 'phase', json(state -> '$.state.phase')))
     WHERE is_over = 1 AND at < coalesce((SELECT min(start) FROM kept), at + 1)`;
 
 /** They are held on, by whoever has the ledger now. */

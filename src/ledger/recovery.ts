@@ -3,7 +3,7 @@
 // Never free, never twice, never pinned: the rows that say so go with the entries.
 
 import type { Part } from "../metering/lease.ts";
-import { ZERO_USD } from "../metering/money.ts";
+import { add, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import { PERIODS, type Period, periodOf } from "../metering/period.ts";
 import { Posted } from "../metering/posted.ts";
 import { minus, NOTHING } from "../metering/quantity.ts";
@@ -27,6 +27,8 @@ export interface Crash extends LastBeat {
   readonly policy: Policy | undefined;
   /** What entries say already of requests that are open, by the request. */
   readonly posted: ReadonlyMap<string, readonly Part[]>;
+  /** What earlier attempts of those were charged, where any was. */
+  readonly earlier?: ReadonlyMap<string, NanoUsd>;
 }
 
 /** One write a hold; none when the daemon ended in order. */
@@ -49,6 +51,7 @@ export function recover(crash: Crash): readonly Write[] {
         parts: parts.get(row.id) ?? [],
         container: sharedWith.get(row.id),
         posted: crash.posted.get(row.request) ?? [],
+        earlier: crash.earlier?.get(row.request) ?? ZERO_USD,
       },
       end,
       crash.policy,
@@ -83,6 +86,7 @@ interface Shared {
   readonly parts: readonly Part[];
   readonly container: StoredContainer | undefined;
   readonly posted: readonly Part[];
+  readonly earlier: NanoUsd;
 }
 
 /** A heartbeat that is overdue was stopped by the disk: then the last write is the last sign of life. */
@@ -94,7 +98,7 @@ function endOf({ heartbeat, highWater, restart }: Crash): Instant {
 
 function settleUnknown(
   row: HeldRow,
-  { parts, container, posted: before }: Shared,
+  { parts, container, posted: before, earlier }: Shared,
   end: Instant,
   policy: Policy | undefined,
 ): Write {
@@ -127,7 +131,7 @@ function settleUnknown(
       endedAt: hold.stopped,
       outcome: "unknown",
       status: undefined,
-      charged: charge.charged,
+      charged: add(earlier, charge.charged),
       elapsed: charge.elapsed,
       after: [],
       actions: [],

@@ -1,7 +1,7 @@
 // The right to send one request, and the one way to end it. Only LocalAccounts makes it; its states are
 // those of the hold in held.ts.
 
-import { ZERO_USD } from "../metering/money.ts";
+import { add, ZERO_USD } from "../metering/money.ts";
 import { NOTHING } from "../metering/quantity.ts";
 import { between, type DurationUs, type Instant } from "../metering/time.ts";
 import type { Ending, Outcome, Reservation, Settlement } from "../policy/admission.ts";
@@ -16,7 +16,7 @@ import { extend } from "./extending.ts";
 import type { OpenHold } from "./held.ts";
 import { type EndedWork, lessonOf } from "./lessons.ts";
 import { post } from "./posting.ts";
-import { releasedEntry, settledEntries, warnedBy } from "./rows.ts";
+import { releasedEntry, settledEntries, slicedEntries, warnedBy } from "./rows.ts";
 import { type Entry, StoreError, type Unstamped, UnwrittenSettlement } from "./store.ts";
 import type { Till } from "./till.ts";
 
@@ -56,7 +56,8 @@ export class LocalReservation implements Reservation {
   }
 
   get begun(): boolean {
-    return this.#hold.began !== undefined;
+    const { began, state } = this.#hold;
+    return began !== undefined || state === "waiting" || state === "stopped";
   }
 
   get cuts(): boolean {
@@ -74,7 +75,7 @@ export class LocalReservation implements Reservation {
 
   wait(): void {
     this.#hold.step(["held"], "waiting");
-    this.#accounts.leases.join(this.#hold, this.#accounts.now());
+    this.#accounts.leases.wait(this.#hold, this.#accounts.now());
   }
 
   begin(): void {
@@ -103,21 +104,24 @@ export class LocalReservation implements Reservation {
     return answer;
   }
 
-  async settle(ending: Ending): Promise<Settlement> {
+  async settle(ending: Ending, then: "over" | "retry" = "over"): Promise<Settlement> {
     const hold = this.#hold;
     this.stop();
     await hold.extending;
     if (hold.rebasing !== undefined) await hold.rebasing;
     hold.step(["stopped"], "ended");
     const charge = chargeOf(hold, ending, this.cuts);
-    const settled = settledEntries(hold, charge.parts, ending);
+    const posted = then === "over" ? settledEntries(hold, charge.parts, ending) : inVain(hold, charge);
+    const given = then === "over" ? [] : [releasedEntry(hold, this.#accounts.now(), false)];
     const own = this.#accounts.containers.ending(hold, charge.unheld);
-    const entries = [...settled, ...own.entries];
-    const moved = [...this.#accounts.unhold(hold), ...this.#post(settled), ...own.balances];
-    const row = this.#endingRow(ending.outcome, ending.status, charge);
+    const entries = [...posted, ...given, ...own.entries];
+    const moved = [...this.#accounts.unhold(hold), ...this.#post(posted), ...own.balances];
+    const row = this.#endingRow(then === "over" ? ending.outcome : "unsent", ending.status, charge);
+    if (then === "retry") this.#accounts.attempts.charge(this.task.id, row.charged);
     const leases = this.#accounts.leases.rows(this.#accounts.now());
     const settlement = { charged: charge.charged, elapsed: charge.elapsed };
-    this.#accounts.learn(lessonOf(this.#work(ending, charge.elapsed)));
+    // Who was never sent teaches nothing.
+    if (hold.began !== undefined) this.#accounts.learn(lessonOf(this.#work(ending, charge.elapsed)));
     const { containers } = own;
     const write = { entries, balances: this.#lasting(moved), ending: row, ...leases, containers };
     const ended = this.#end(write, "soon");
@@ -142,11 +146,10 @@ export class LocalReservation implements Reservation {
     const at = this.#accounts.now();
     const nothing: Charge = { parts: [], charged: ZERO_USD, elapsed: between(at, at), unheld: [] };
     const given = this.#accounts.unhold(hold);
-    const write = {
-      balances: this.#lasting(given),
-      entries: [releasedEntry(hold, at, then === "over")],
-      ending: this.#endingRow("unsent", undefined, nothing),
-    };
+    const ending = this.#endingRow("unsent", undefined, nothing);
+    if (then === "retry") this.#accounts.attempts.charge(this.task.id, ending.charged);
+    const entries = [releasedEntry(hold, at, then === "over")];
+    const write = { balances: this.#lasting(given), entries, ending };
     const ended = this.#end(write, "now");
     this.#accounts.moved(given);
     await ended;
@@ -194,7 +197,7 @@ export class LocalReservation implements Reservation {
       endedAt: this.#hold.stopped ?? this.#accounts.now(),
       outcome,
       status,
-      charged: charge.charged,
+      charged: add(this.#accounts.attempts.end(this.task.id), charge.charged),
       elapsed: charge.elapsed,
       after: this.#after(outcome),
       actions: outcome === "unsent" ? [] : warnedBy(this.#decision),
@@ -222,4 +225,12 @@ export class LocalReservation implements Reservation {
         return told.budget === cutBy ? { ...told, hasCut: true } : told;
       });
   }
+}
+
+/** Of an attempt that shared a start-up and was not sent: its share. The request counts once it ends. */
+function inVain(hold: OpenHold, { parts }: Charge): readonly Entry[] {
+  return slicedEntries(
+    hold,
+    parts.filter(({ amount, elapsed }) => amount > 0n || elapsed > 0),
+  );
 }

@@ -99,9 +99,10 @@ export function containerEntry(about: Container, part: Part, mark?: Mark): Entry
 
 /** Pictures are made on a 2xx, whoever went away then; tokens that nobody told count as held (MONEY §9). */
 function countsOf(
-  { row }: OpenHold,
+  { row, began }: OpenHold,
   { status, tokens, images = 0 }: Ended,
 ): Pick<Entry, "images" | "tokens"> {
+  if (began === undefined) return { images: 0, tokens: NO_TOKENS };
   const isGood = status !== undefined && status >= 200 && status < 300;
   const isRefused = status !== undefined && !isGood;
   return {

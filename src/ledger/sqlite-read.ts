@@ -29,6 +29,8 @@ export interface Stored {
   readonly holds: readonly HeldRow[];
   /** What entries say already of requests that are open, by the request. */
   readonly posted: ReadonlyMap<string, readonly Part[]>;
+  /** What those were charged in attempts before the one that is open. */
+  readonly earlier: ReadonlyMap<string, NanoUsd>;
   readonly switches: ReadonlyMap<string, string>;
   readonly tokens: readonly { readonly sha256: string; readonly id: string; readonly role: string }[];
 }
@@ -66,6 +68,7 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
     ended: database.prepare("SELECT * FROM containers WHERE is_over = 1").all().map(containerRow),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
     posted: Map.groupBy(postedRows(database), ({ request }) => request),
+    earlier: earlierOf(database),
     switches: new Map(
       database
         .prepare("SELECT name, value FROM switches")
@@ -79,12 +82,10 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
   };
 }
 
-/** Of tunnels: nobody else has such entries and is open. */
+/** Of tunnels: nobody else has such entries of an open hold, which begins with the last one reserved. */
 function postedRows(database: DatabaseSync): readonly (Part & { readonly request: string })[] {
   const statement = database.prepare(
-    `SELECT request, kind, at, amount, elapsed FROM entries WHERE kind IN ('settled', 'startup')
-       AND request IN (SELECT json_extract(held, '$.request') FROM reservations
-         WHERE json_extract(held, '$.allocation') IS NULL)`,
+    `SELECT request, kind, at, amount, elapsed FROM entries WHERE ${OF_OPEN} AND seq > ${LAST_RESERVED}`,
   );
   statement.setReadBigInts(true);
   return statement.all().map((row) => ({
@@ -95,6 +96,22 @@ function postedRows(database: DatabaseSync): readonly (Part & { readonly request
     amount: row.amount as NanoUsd,
   }));
 }
+
+function earlierOf(database: DatabaseSync): ReadonlyMap<string, NanoUsd> {
+  const statement = database.prepare(
+    `SELECT request, sum(amount) AS amount FROM entries
+     WHERE ${OF_OPEN} AND seq < ${LAST_RESERVED} GROUP BY 1`,
+  );
+  statement.setReadBigInts(true);
+  return new Map(statement.all().map(({ request, amount }) => [String(request), amount as NanoUsd]));
+}
+
+const OF_OPEN = `kind IN ('settled', 'startup')
+  AND request IN (SELECT json_extract(held, '$.request') FROM reservations
+    WHERE json_extract(held, '$.allocation') IS NULL)`;
+
+const LAST_RESERVED = `(SELECT max(seq) FROM entries AS before
+  WHERE before.request = entries.request AND before.kind = 'reserved')`;
 
 function markOf(database: DatabaseSync, key: string): Instant {
   return instantUs(Number(database.prepare("SELECT value FROM meta WHERE key = ?").get(key)?.value ?? 0));

@@ -79,6 +79,9 @@ const candidateAs = (turn: Turn) => (one: CandidateExplanation) => ({
   hold: turn(one.hold),
   rank: turn(one.rank),
   ...(one.marginal !== undefined && { marginal: turn(one.marginal) }),
+  ...(one.start && {
+    start: { ...one.start, amount: turn(one.start.amount), minimum: turn(one.start.minimum) },
+  }),
   budgets: one.budgets.map(budgetAs(turn)),
 });
 

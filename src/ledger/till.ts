@@ -5,6 +5,7 @@ import type { Instant } from "../metering/time.ts";
 import type { Balances } from "../policy/admission.ts";
 import type { Claim } from "../policy/decision.ts";
 import type { Coverage, Facts } from "../policy/match.ts";
+import type { Attempts } from "./attempts.ts";
 import type { BalanceChange, Book } from "./book.ts";
 import type { Containers } from "./containers.ts";
 import type { OpenHold } from "./held.ts";
@@ -14,6 +15,7 @@ import type { Outbox } from "./outbox.ts";
 export interface Till {
   readonly book: Book;
   readonly leases: Leases;
+  readonly attempts: Attempts;
   readonly containers: Containers;
   readonly outbox: Outbox;
   now(): Instant;

@@ -30,9 +30,11 @@ export interface Verified {
   readonly checks: readonly Checked[];
 }
 
-/** What an open hold's request was posted already: tunnels are, by slice. */
+/** What an open hold was posted already: tunnels are, by slice. What came before it was another attempt's. */
 export const POSTED = `(SELECT sum(amount) FROM entries WHERE kind IN ('settled', 'startup')
-  AND request = json_extract(held, '$.request'))`;
+  AND request = json_extract(held, '$.request')
+  AND seq > (SELECT max(seq) FROM entries AS before
+    WHERE before.request = entries.request AND before.kind = 'reserved'))`;
 
 /** Every whole number of a row as a bigint, the rest as it is. */
 export function rowsOf(

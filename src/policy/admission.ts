@@ -110,7 +110,7 @@ export interface Reservation {
   readonly quote: Quote;
   /** When the held money ends at the exclusive price; FOREVER where time costs nothing. */
   readonly horizon: Instant;
-  /** Whether its first byte has left: then it is settled, never released. */
+  /** Whether its first byte has left, or it shares a start-up: then it is settled, never released. */
   readonly begun: boolean;
   /** Whether a budget that covers it ends the work when no further slice can be held. */
   readonly cuts: boolean;
@@ -130,8 +130,11 @@ export interface Reservation {
   bySlice(): void;
   /** Asks for one more slice. Durable before it counts. */
   extend(): Promise<"extended" | "refused" | "unavailable">;
-  /** Posts what was used and gives the rest back. Durable when it resolves; rejects when it is not. */
-  settle(ending: Ending): Promise<Settlement>;
+  /**
+   * Posts what was used and gives the rest back. Durable when it resolves; rejects when it is not. `retry`:
+   * it shared a start-up in vain, nothing of it was sent, and the request is tried elsewhere.
+   */
+  settle(ending: Ending, then?: "over" | "retry"): Promise<Settlement>;
   /** Gives everything back. Only where no byte was sent; `over`: the request is tried nowhere else. */
   release(then: "retry" | "over"): Promise<void>;
 }

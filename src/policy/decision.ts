@@ -3,6 +3,7 @@
 
 import type { NanoUsd } from "../metering/money.ts";
 import type { Quantity, Unit } from "../metering/quantity.ts";
+import type { SuccessShare } from "../metering/success-share.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Demand } from "./claims.ts";
 import type { Expected } from "./expect.ts";
@@ -31,6 +32,8 @@ export interface Quote extends Expected {
   readonly down?: string | undefined;
   /** Absent: it is up. */
   readonly cold?: Cold | undefined;
+  /** Where failures are frequent: the rank is the price of a success. */
+  readonly success?: SuccessShare | undefined;
   /** Where its price goes by a time that was not learned, while that of like work elsewhere was. */
   readonly untried?: { readonly asFastest: NanoUsd; readonly mayTry: boolean } | undefined;
   /** `tried`: it stands where it does in order to learn its time; `last`: behind those that are known. */
@@ -219,6 +222,10 @@ export interface CandidateExplanation {
   readonly rank: NanoUsd;
   /** What the studio's own bill grows by; absent in records of earlier versions. */
   readonly marginal?: NanoUsd;
+  /** Of one that is to be started first: how long that takes, and what it adds to the rank. */
+  readonly start?: StartExplanation | undefined;
+  /** Where the rank is divided by it. */
+  readonly success?: SuccessShare | undefined;
   readonly time: DurationUs;
   /** "learned from 12 requests"; ledgers of before 2026-12 do not say. */
   readonly timeSource?: string | undefined;
@@ -228,6 +235,14 @@ export interface CandidateExplanation {
   /** Why it was not chosen; undefined for the chosen one and for those ranked after it. */
   readonly leftOut: string | undefined;
   readonly budgets: readonly BudgetExplanation[];
+}
+
+/** What starting its container costs beside the work. */
+export interface StartExplanation {
+  readonly time: DurationUs;
+  readonly amount: NanoUsd;
+  /** What its machine bills at least, beyond start and work. */
+  readonly minimum: NanoUsd;
 }
 
 /** One covering budget as it stood before the hold, in the period of `at`. */

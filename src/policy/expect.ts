@@ -4,6 +4,7 @@
 
 import type { LearnedTimes, LikeWork } from "../metering/learned-times.ts";
 import { originTime } from "../metering/origin-times.ts";
+import type { SuccessShare } from "../metering/success-share.ts";
 import { type DurationUs, type Instant, seconds } from "../metering/time.ts";
 import { bucketOf, type WorkBucket, type WorkFacts } from "../metering/work-bucket.ts";
 import type { Model, Upstream } from "./policy.ts";
@@ -18,6 +19,8 @@ const BYTES_PER_TOKEN = 4;
 export interface Known extends Pick<LearnedTimes, "like"> {
   /** Whether this request may be sent there now to learn how long its work takes there (MONEY §5). */
   mayTry(trial: Trial, at: Instant): boolean;
+  /** How much of what is sent there succeeds; absent or undefined: enough, or too little is known. */
+  success?(upstream: string, at: Instant): SuccessShare | undefined;
 }
 
 export const NOTHING_KNOWN: Known = { like: () => undefined, mayTry: () => false };

@@ -1,7 +1,7 @@
 // Turns what `decide` looked at into the explanation that is kept with the request. It decides nothing.
 
 import type { Balance } from "../metering/balance.ts";
-import { formatUsd } from "../metering/money.ts";
+import { formatUsd, subtract } from "../metering/money.ts";
 import type { Price, PriceSource } from "../metering/price.ts";
 import { FOREVER } from "../metering/time.ts";
 import type { Balances } from "./admission.ts";
@@ -13,11 +13,13 @@ import type {
   Degraded,
   Explanation,
   Quote,
+  StartExplanation,
 } from "./decision.ts";
 import { describeSource as describeExpected } from "./expect.ts";
 import { hindranceText } from "./hindrance.ts";
 import { marginalOf } from "./marginal.ts";
 import type { Policy } from "./policy.ts";
+import { besides, type Cold } from "./rank.ts";
 
 /** A candidate, what its budgets are asked for, and which of them cannot give it. */
 export interface Judged {
@@ -90,6 +92,8 @@ function explainCandidate(one: Judged, view: Balances, chosen: Judged | undefine
     hold: quote.hold,
     rank: quote.rank,
     marginal: marginalOf(quote),
+    ...(quote.cold && { start: explainStart(quote, quote.cold) }),
+    ...(quote.success && { success: quote.success }),
     time: quote.time,
     timeSource: describeTime(quote),
     inFlight: quote.inFlight,
@@ -102,6 +106,12 @@ function explainCandidate(one: Judged, view: Balances, chosen: Judged | undefine
         return explainBudget(demand, seenBy(demand, view.balance(coverage.account, period.start)));
       }),
   };
+}
+
+function explainStart({ upstream }: Quote, cold: Cold): StartExplanation {
+  const start = { startUp: cold.startUp, unbilled: 0 as Cold["unbilled"] };
+  const amount = besides({ upstream, cold: start });
+  return { time: cold.startUp, amount, minimum: subtract(besides({ upstream, cold }), amount) };
 }
 
 /** "the policy's estimate", and where it stands because of that. */

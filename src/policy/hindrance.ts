@@ -13,6 +13,8 @@ export type Hindrance =
   | { readonly kind: "rated"; readonly rate: CallRate; readonly again: DurationUs }
   /** It failed so often in a row that it is left alone for so long. */
   | { readonly kind: "ejected"; readonly failures: number; readonly why: string; readonly again: DurationUs }
+  /** Its container is being stopped: it can be started again once it is off. */
+  | { readonly kind: "stopping" }
   /** It was ejected, and one request is finding out whether it works again. */
   | { readonly kind: "trial"; readonly failures: number };
 
@@ -34,6 +36,8 @@ export function hindranceText(hindrance: Hindrance): string {
       const { failures, why, again } = hindrance;
       return `${ejected(failures)}, tried again in ${inSeconds(again)}: ${why}`;
     }
+    case "stopping":
+      return "being stopped, and is started again once it is off";
     case "trial":
       return `${ejected(hindrance.failures)}, and one request tries it now`;
   }

@@ -9,6 +9,7 @@
 // Invariant: while one tries, mayTry is false for every other request.
 
 import { LearnedTimes, type Lesson, type LikeWork } from "../metering/learned-times.ts";
+import { type SuccessShare, SuccessShares } from "../metering/success-share.ts";
 import { between, HOUR, type Instant } from "../metering/time.ts";
 import type { Outcome } from "./admission.ts";
 import type { Decision } from "./decision.ts";
@@ -17,6 +18,7 @@ import type { Task } from "./task.ts";
 
 export class Learning implements Known {
   readonly #times = new LearnedTimes();
+  readonly #successes = new SuccessShares();
   /** By what was tried, the longest ago first; older than an hour they are forgotten. */
   readonly #tried = new Map<string, Instant>();
   #trial: (Pick<Trial, "task"> & { readonly key: string }) | undefined;
@@ -27,6 +29,20 @@ export class Learning implements Known {
 
   like(model: string, bucket: string): LikeWork | undefined {
     return this.#times.like(model, bucket);
+  }
+
+  /** How a request ended that was sent there, in the order of time. */
+  ended(
+    upstream: string,
+    ending: { readonly outcome: Outcome; readonly status?: number | undefined },
+    at: Instant,
+  ): void {
+    const isGood = isSuccess(ending.outcome, ending.status);
+    if (isGood !== undefined) this.#successes.tell(upstream, isGood, at);
+  }
+
+  success(upstream: string, at: Instant): SuccessShare | undefined {
+    return this.#successes.of(upstream, at);
   }
 
   /** What expectations were off by, by model: see LearnedTimes. */
@@ -88,6 +104,14 @@ export function teaches(outcome: Outcome, status: number | undefined): "whole" |
     case "unknown":
       return undefined;
   }
+}
+
+/** Undefined where it was not the upstream that decided how it ended. */
+function isSuccess(outcome: Outcome, status: number | undefined): boolean | undefined {
+  if (outcome === "failed" || outcome === "truncated") return false;
+  if (outcome !== "relayed" || status === undefined) return undefined;
+  if (status >= 500) return false;
+  return status < 300 || undefined;
 }
 
 const SWITCHED = 101;

@@ -3,6 +3,7 @@
 import { add, costCeil, type NanoUsd, ZERO_USD } from "../metering/money.ts";
 import { isFree } from "../metering/price.ts";
 import { estimate } from "../metering/quote.ts";
+import { perSuccess } from "../metering/success-share.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { Quote } from "./decision.ts";
 import { Expectations, type Known, NOTHING_KNOWN, promptTokens } from "./expect.ts";
@@ -49,7 +50,7 @@ export interface Candidate {
 export interface Cold {
   /** How long that takes, expected. */
   readonly startUp: DurationUs;
-  /** What its machine bills at least beyond the start and the work. */
+  /** What its machine bills at least beyond the start: of a quote, beyond the work too. */
   readonly unbilled: DurationUs;
 }
 
@@ -74,14 +75,17 @@ export function quotesOf(
   };
   const counted = { input: amounts.inputTokens, output: amounts.outputTokens };
   return candidates.map((candidate) => {
-    const { upstream, inFlight, hindrance, down, cold } = candidate;
+    const { upstream, inFlight, hindrance, down } = candidate;
     const expected = expectations.at(upstream);
     const { time, most } = expected;
-    const due = estimate(upstream.price, { ...amounts, time, most: heldFor(most, candidate) });
+    const cold = candidate.cold && beyondWork(candidate.cold, time);
+    const due = estimate(upstream.price, { ...amounts, time, most: heldFor(most, { upstream, cold }) });
     // Whoever is asked for pictures counts no tokens.
     const isOfLanguage = upstream.price.kind === "tokens" || work.picture.kind === "none";
     const tokens = isOfLanguage ? counted : NO_TOKENS;
-    const ranked = (amount: NanoUsd) => upstream.rankPerRequest ?? add(amount, besides(candidate));
+    const success = known.success?.(upstream.id, at);
+    const ranked = (amount: NanoUsd) =>
+      perSuccess(upstream.rankPerRequest ?? add(amount, besides({ upstream, cold })), success);
     const fastest = isGuessed(upstream, expected.source.kind) ? expectations.fastest : undefined;
     const untried =
       fastest === undefined
@@ -91,7 +95,7 @@ export function quotesOf(
             mayTry: expectations.mayTry(upstream),
           };
     const rank = ranked(due.amount);
-    return { upstream, ...expected, ...due, tokens, rank, inFlight, hindrance, down, cold, untried };
+    return { upstream, ...expected, ...due, tokens, rank, inFlight, hindrance, down, cold, success, untried };
   });
 }
 
@@ -101,13 +105,19 @@ function isGuessed({ price, rankPerRequest }: Upstream, source: Quote["source"][
 }
 
 /** Who waits for a start holds that too, at the full price, and what its machine bills at least. */
-function heldFor(most: DurationUs, { upstream: { price }, cold }: Candidate): DurationUs {
+function heldFor(most: DurationUs, { upstream: { price }, cold }: Starting): DurationUs {
   if (cold === undefined || price.kind !== "hour") return most;
   return (most + cold.startUp + cold.unbilled) as DurationUs;
 }
 
+type Starting = Pick<Quote, "upstream" | "cold">;
+
+function beyondWork({ startUp, unbilled }: Cold, work: DurationUs): Cold {
+  return { startUp, unbilled: Math.max(0, unbilled - work) as DurationUs };
+}
+
 /** What choosing it costs beside the work: its start, and what its machine bills at least (MONEY §5). */
-function besides({ upstream: { price }, cold }: Candidate): NanoUsd {
+export function besides({ upstream: { price }, cold }: Starting): NanoUsd {
   if (cold === undefined || price.kind !== "hour") return ZERO_USD;
   return costCeil(price.rate, (cold.startUp + cold.unbilled) as DurationUs);
 }

@@ -1,9 +1,10 @@
 // The whole life of a request, in one file:
 //
-//   candidates ─► admit (decide, slot, hold: one tick) ─► send ─► settle, durable ─► last piece to the client
-//     ▲  ▲          │ └─► refused, no upstream, ledger unavailable
+//   candidates ─► admit (decide, slot, hold: one tick) ─► wait for its container to start, where it is off
+//     ▲  ▲          │ │     ─► send ─► settle, durable ─► last piece to the client
+//     │  │          │ └─► refused, no upstream, ledger unavailable
 //     │  └─ woken ──┴─ wait: no slot is free, or no money ─► too busy, refused, gone, cancelled
-//     └── unsent: released, that upstream is out, decide again (bounded by the model's upstreams)
+//     └── unsent, not started: given back, that one is out, decide again (bounded by the model's upstreams)
 //
 // Invariant: every admission ends in exactly one settle or release, on every path, and so does its slot: it
 // is free once the upstream's last byte was read or its connection broken, before anything is settled
@@ -23,12 +24,13 @@ import type { Task } from "../policy/task.ts";
 import { keepHeld } from "./holding.ts";
 import type { Relayed, UnsentWhy } from "./relayed.ts";
 import { replyHeaders } from "./reply-headers.ts";
+import { abandon, giveBack, settle } from "./settling.ts";
 import type { Timers } from "./timers.ts";
 import type { OnGone, Turn, Woken } from "./turn.ts";
-import { isUnwritten, keptOf } from "./unwritten.ts";
 import { giveUp, type Refused, refused, type TooBusy } from "./vain.ts";
 import { isWell, signOf } from "./vital-sign.ts";
 import type { WaitingRoom } from "./waiting-room.ts";
+import { owing, type Wakes } from "./wakes.ts";
 
 /** Sends one attempt to one upstream; proxy/relay.ts over sockets, a script in the simulation. */
 export type Send = (attempt: Attempt) => Promise<Relayed>;
@@ -54,6 +56,8 @@ export interface Gateway {
   candidates(policy: Policy, model: Model): readonly Candidate[];
   readonly room: WaitingRoom;
   readonly timers: Timers;
+  /** Absent: no candidate is ever cold. */
+  readonly wakes?: Wakes;
   /** How long requests take, and which one is sent somewhere to learn that. */
   readonly learning: Learning;
 }
@@ -83,7 +87,7 @@ export interface Unsent {
 export interface Sent {
   readonly kind: "sent";
   readonly decision: Forward;
-  /** For a slot, and for money. */
+  /** For a slot, for money, and for its container to start. */
   readonly waited: DurationUs;
   readonly ending: Ending;
   readonly relayed: Extract<Relayed, { kind: "ended" }>;
@@ -103,7 +107,7 @@ export async function exchange(
 ): Promise<Exchanged> {
   const turn = gateway.room.enter(task.id);
   try {
-    return await attempts({ task, send, gateway, signal, onGone, turn });
+    return await attempts({ task, send, gateway, signal, onGone, turn, woken: 0 as DurationUs });
   } finally {
     turn.end();
     gateway.learning.end(task.id);
@@ -117,6 +121,8 @@ interface Life {
   readonly signal: AbortSignal;
   readonly onGone: OnGone;
   readonly turn: Turn;
+  /** How long it has waited for containers to start. */
+  woken: DurationUs;
 }
 
 async function attempts(life: Life): Promise<Exchanged> {
@@ -150,8 +156,11 @@ async function attempts(life: Life): Promise<Exchanged> {
       case "admitted": {
         const { reservation, decision } = admission;
         const relayed = await run(life, reservation, decision);
-        if (relayed.kind === "ended") return settle(reservation, decision, relayed, turn.waited);
-        await release(reservation, relayed.replayable ? "retry" : "over");
+        if (relayed.kind === "ended")
+          gateway.learning.ended(decision.quote.upstream.id, relayed.ending, gateway.timers.now());
+        if (relayed.kind === "ended") return settle(reservation, decision, relayed, waitedBy(life));
+        const hasWaited = decision.quote.cold !== undefined;
+        await giveBack(reservation, relayed.replayable ? "retry" : "over", hasWaited);
         const { cause, why } = relayed;
         const upstream = decision.quote.upstream.id;
         if (!relayed.replayable) return { kind: "unsent", upstream, why, cause };
@@ -204,12 +213,9 @@ function waitForItsTurn({ turn, signal, onGone }: Life): Promise<Woken> {
   return turn.wait(signal, onGone);
 }
 
-/** Holds money in slices for as long as the work runs, and cuts it when a budget says so. */
-async function run(
-  { send, gateway, signal, turn }: Life,
-  held: Reservation,
-  decision: Forward,
-): Promise<Relayed> {
+/** Holds money in slices for as long as its start and its work take, and cuts it when a budget says so. */
+async function run(life: Life, held: Reservation, decision: Forward): Promise<Relayed> {
+  const { gateway, signal, turn } = life;
   const slot = turn.claim();
   const control = new AbortController();
   // By hand: AbortSignal.any keeps weak references, which the garbage collector pays for at every request.
@@ -218,14 +224,7 @@ async function run(
   signal.addEventListener("abort", onSignal);
   const letGo = keepHeld(held, gateway.timers, () => control.abort("cut"), gateway.room);
   try {
-    return await inSlot(slot, send, {
-      upstream: decision.quote.upstream,
-      model: decision.model,
-      held,
-      signal: control.signal,
-      headers: replyHeaders(held, decision, turn.waited),
-      answered: (status) => void (isWell(status) && slot.answers()),
-    });
+    return await inSlot(slot, () => sendAwake(life, { held, decision, slot, signal: control.signal }));
   } catch (bug) {
     await abandon(held, bug);
     throw bug;
@@ -235,56 +234,46 @@ async function run(
   }
 }
 
+interface Sending {
+  readonly held: Reservation;
+  readonly decision: Forward;
+  readonly slot: Slot;
+  readonly signal: AbortSignal;
+}
+
+/** Once its container serves, at the address that it has by then. */
+async function sendAwake(life: Life, { held, decision, slot, signal }: Sending): Promise<Relayed> {
+  const { task, send, gateway, onGone } = life;
+  const { upstream, cold } = decision.quote;
+  const sendTo = (to: Upstream) =>
+    send({
+      upstream: to,
+      model: decision.model,
+      held,
+      signal,
+      headers: replyHeaders(held, decision, waitedBy(life)),
+      answered: (status) => void (isWell(status) && slot.answers()),
+    });
+  if (cold === undefined) return sendTo(upstream);
+  if (gateway.wakes === undefined) throw new Error(`${upstream.id} is cold, and nobody can start it`);
+  const awoken = await gateway.wakes.wait({ request: task.id, upstream, held, signal, onGone });
+  life.woken = (life.woken + awoken.waited) as DurationUs;
+  return awoken.kind === "over" ? awoken.relayed : owing(await sendTo(awoken.upstream));
+}
+
+function waitedBy({ turn, woken }: Life): DurationUs {
+  return (turn.waited + woken) as DurationUs;
+}
+
 /** The slot is free in the tick in which the attempt is over, whatever is still to be written about it. */
-async function inSlot(slot: Slot, send: Send, attempt: Attempt): Promise<Relayed> {
+async function inSlot(slot: Slot, send: () => Promise<Relayed>): Promise<Relayed> {
   let sign: Sign = { kind: "unclear" };
   try {
-    const relayed = await send(attempt);
+    const relayed = await send();
     sign = signOf(relayed);
     return relayed;
   } finally {
     slot.free(sign);
-  }
-}
-
-/** Even a mistake of ours ends in a settlement: what was sent is charged, what was not is given back. */
-async function abandon(held: Reservation, bug: unknown): Promise<void> {
-  try {
-    if (held.begun) await held.settle({ outcome: "failed", status: undefined, tokens: undefined });
-    else await held.release("over");
-  } catch (error) {
-    // What could not be written is kept by the ledger; the mistake is what is thrown on.
-    if (!isUnwritten(error)) throw new AggregateError([bug, error], "a mistake, and another in its ending");
-  }
-}
-
-/** The clock has stopped; the client gets the last piece only once the charge is durable (MONEY §7). */
-async function settle(
-  reservation: Reservation,
-  decision: Forward,
-  relayed: Extract<Relayed, { kind: "ended" }>,
-  waited: DurationUs,
-): Promise<Sent> {
-  const { ending } = relayed;
-  if (ending.outcome !== "relayed" && relayed.headSent) relayed.destroy();
-  try {
-    const settlement = await reservation.settle(ending);
-    if (ending.outcome === "relayed") relayed.finish();
-    return { kind: "sent", decision, waited, ending, relayed, settlement, kept: undefined };
-  } catch (error) {
-    // The client must not see a complete reply, whatever it was.
-    relayed.destroy();
-    if (!isUnwritten(error)) throw error;
-    return { kind: "sent", decision, waited, ending, relayed, settlement: undefined, kept: keptOf(error) };
-  }
-}
-
-async function release(reservation: Reservation, then: "retry" | "over"): Promise<void> {
-  try {
-    await reservation.release(then);
-  } catch (error) {
-    // Nothing was sent and the money is free again; the ledger writes it down when the disk is back.
-    if (!isUnwritten(error)) throw error;
   }
 }
 

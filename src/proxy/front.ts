@@ -160,7 +160,7 @@ export class Front {
       if (standIn === undefined) reply(came.response, what);
       else send(came.response, this.#own({ kind: "own", what: standIn, model }, policy));
     };
-    const first = this.#firstUpstream(policy, model);
+    const first = this.#firstUpstream(policy, model, "up");
     const upstream = standIn === undefined ? first : askedInstead(first, policy.models.get(model));
     if (upstream === undefined) {
       const reason = `no upstream of ${model} may serve`;
@@ -185,9 +185,9 @@ export class Front {
     return ownAnswer(found, policy, { version: this.#house.version, isServable });
   }
 
-  #firstUpstream(policy: Policy, id: string) {
+  #firstUpstream(policy: Policy, id: string, which?: "up") {
     const model = policy.models.get(id);
-    return model === undefined ? undefined : servable(policy, model, this.#house.candidates(policy, model));
+    return model && servable(policy, model, this.#house.candidates(policy, model), which);
   }
 
   #job(
@@ -243,7 +243,9 @@ export function unservedOf(exchanged: Exchanged): Unserved | undefined {
       return exchanged;
     case "sent": {
       const { relayed, settlement, decision } = exchanged;
-      if (relayed.fault === undefined || relayed.headSent || settlement === undefined) return undefined;
+      if (relayed.fault === undefined || relayed.headSent) return undefined;
+      // Where something was sent its connection is broken off already.
+      if (settlement === undefined) return { kind: "ledger_unavailable" };
       return { kind: "fault", upstream: decision.quote.upstream.id, fault: relayed.fault };
     }
   }

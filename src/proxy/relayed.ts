@@ -23,7 +23,7 @@ export type Fault = (
 };
 
 /** Why nothing was sent. */
-export type UnsentWhy = "unreachable" | "unsendable" | "client_gone" | "cut" | "cancelled";
+export type UnsentWhy = "unreachable" | "unsendable" | "not_started" | "client_gone" | "cut" | "cancelled";
 
 export type Relayed =
   | {

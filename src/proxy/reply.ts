@@ -175,6 +175,7 @@ export function causeOf({ cause }: { readonly cause: Error }): string {
 const UNSENT = {
   unreachable: { status: 502, code: "upstream_unreachable", isFinal: false },
   unsendable: { status: 502, code: "upstream_unsendable", isFinal: false },
+  not_started: { status: 504, code: "container_not_started", isFinal: true },
   client_gone: { status: 499, code: "client_gone", isFinal: true },
   cancelled: { status: 499, code: "cancelled", isFinal: true },
   cut: { status: 402, code: "budget_cut", isFinal: true },

@@ -8,15 +8,18 @@ import type { Task } from "../policy/task.ts";
 
 /**
  * The upstream that a plain request would be offered first, one that is not ejected if there is one:
- * ejected, it may come back. Undefined where none may ever serve.
+ * ejected, it may come back. Undefined where none may ever serve. `up`: it costs nothing, and starts no
+ * container.
  */
 export function servable(
   policy: Policy,
   model: Model,
   candidates: readonly Candidate[],
+  which?: "up",
 ): Upstream | undefined {
   const asked: Task = { ...ANYONE, model: model.id };
-  const quotes = candidates.map((candidate) => quoteOf(asked, model, candidate));
+  const asking = which === "up" ? candidates.filter(({ cold }) => cold === undefined) : candidates;
+  const quotes = asking.map((candidate) => quoteOf(asked, model, candidate));
   const ranked = rank(policy, model, asked, quotes).quotes;
   const isOut = ({ hindrance }: Quote) => hindrance?.kind === "ejected" || hindrance?.kind === "trial";
   return (ranked.find((quote) => !isOut(quote)) ?? ranked[0])?.upstream;

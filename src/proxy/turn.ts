@@ -127,9 +127,10 @@ export class Turn {
     const own = this.#slot?.upstream.id;
     const seen = this.#room.seenBy(this, candidates);
     if (own === undefined) return seen;
-    return seen.map(({ upstream, inFlight, hindrance }) =>
-      upstream.id === own ? { upstream, inFlight: inFlight - 1 } : { upstream, inFlight, hindrance },
-    );
+    return seen.map((candidate) => {
+      const { upstream, inFlight } = candidate;
+      return upstream.id === own ? { ...candidate, inFlight: inFlight - 1, hindrance: undefined } : candidate;
+    });
   }
 
   /** What earlier ones have a claim to is not there for it. */

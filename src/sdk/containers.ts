@@ -1,7 +1,7 @@
 // Containers that the gateway watches: what they are doing, since when they cost, and the orders to them.
 
 import { z } from "zod";
-import { instant } from "./scalars.ts";
+import { durationUs, instant } from "./scalars.ts";
 
 export const CONTAINER_STATES = [
   "unknown",
@@ -25,6 +25,16 @@ export const ContainerStatus = z
     price: z.string(),
     idle_usd_per_hour: z.string().describe("What it costs while up and unused."),
     in_flight: z.int(),
+    waiting: z.int().describe("Requests that wait: for it to start, for a slot of it, or for money."),
+    start_up_us: durationUs.describe("How long a start takes, expected."),
+    starts_seen: z.int().describe("Starts that was learned from; 0: it is the policy's startup_estimate."),
+    busy_share: z
+      .number()
+      .nullable()
+      .describe("How much of its time requests ran there, since it serves or since the gateway started."),
+    idle_since: instant.nullable().describe("Since when it is up and nobody uses it; null: somebody does."),
+    stops_at: instant.nullable().describe("When it is stopped if nobody comes (stop_after_idle)."),
+    note: z.string().nullable().describe("What its idle time costs against starting it again."),
     seen_at: instant.nullable().describe("When its provider last answered; null: never."),
     why: z.string().nullable().describe("Why it failed, or why nothing newer is known."),
   })

@@ -28,6 +28,16 @@ export const CandidateQuote = z
     estimate_usd: usd,
     hold_usd: usd.describe("What is set aside before the request is sent."),
     rank_usd: usd.describe("What candidates are compared by."),
+    start_up: z
+      .object({ time_us: durationUs, usd, minimum_usd: usd })
+      .nullable()
+      .describe(
+        "Of one to be started first: what that adds to the rank, and what its machine bills at least.",
+      ),
+    success: z
+      .object({ requests: count, successes: count })
+      .nullable()
+      .describe("Where failures are frequent: the rank is divided by this share."),
     marginal_usd: usd
       .nullable()
       .describe("What the studio's own bill grows by if it runs there; null in records of earlier versions."),

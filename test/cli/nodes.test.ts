@@ -3,7 +3,7 @@
 import test from "ava";
 import type { ContainerRow } from "../../src/admin/container-row.ts";
 import { hourlyRate } from "../../src/metering/money.ts";
-import { type Instant, instantUs } from "../../src/metering/time.ts";
+import { type Instant, instantUs, seconds } from "../../src/metering/time.ts";
 import { NOW } from "../admin/house-of-functions.ts";
 import { asAdmin, daemon } from "./admin-daemon.ts";
 
@@ -12,11 +12,13 @@ const before = (minutes: number) => instantUs(NOW - minutes * 60_000_000) as Ins
 const up: ContainerRow = {
   ...{ upstream: "flux-local", provider: "local", state: "ready", url: "http://127.0.0.1:8000" },
   ...{ price: "0.50 USD/h, from the policy", idleRate: hourlyRate(40_000_000n), inFlight: 2 },
-  ...{ liveSince: before(135), seenAt: before(0), why: undefined },
+  ...{ liveSince: before(135), seenAt: before(0), why: undefined, waiting: 3 },
+  ...{ startUp: seconds(95), starts: 4, busyShare: 0.256, note: undefined },
+  ...{ idleSince: undefined, stopsAt: undefined },
 };
 const lost: ContainerRow = {
   ...{ ...up, upstream: "sdxl", state: "failed", liveSince: undefined, inFlight: 0, seenAt: before(7) },
-  why: "container sdxl: no GPU is free",
+  ...{ why: "container sdxl: no GPU is free", waiting: 0, starts: 0, busyShare: undefined },
 };
 
 test("the list says what each does, since when it costs, and why one does not", async (t) => {
@@ -25,9 +27,9 @@ test("the list says what each does, since when it costs, and why one does not", 
   t.is(code, 0);
   t.is(
     stdout.replace(/ +\n/g, "\n"),
-    `upstream    state   live since                                      price                        idle usd/h  in flight
-flux-local  ready   2026-11-22 09:00:00 Europe/Berlin (2 h 15 min)  0.50 USD/h, from the policy        0.04          2
-sdxl        failed  -                                               0.50 USD/h, from the policy        0.04          0
+    `upstream    state   live since                                      price                        idle usd/h  in flight  waiting    start-up  busy
+flux-local  ready   2026-11-22 09:00:00 Europe/Berlin (2 h 15 min)  0.50 USD/h, from the policy        0.04          2        3        95 s  26 %
+sdxl        failed  -                                               0.50 USD/h, from the policy        0.04          0        0  about 95 s     -
 sdxl: container sdxl: no GPU is free (last seen 7 min ago)
 `,
   );

@@ -28,6 +28,7 @@ function told(house: House): readonly [bigint, bigint, bigint] {
     per: undefined,
     when: [],
     requestsOnly: false,
+    refusesSince: undefined,
   };
   const explained = onDisk(
     house.folder,

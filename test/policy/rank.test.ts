@@ -36,7 +36,7 @@ test("who waits for a machine to start holds its start and its minimum too, and 
     return [hold, amount];
   };
   t.deepEqual(at(), [usd("0.010"), usd("0.010")]);
-  t.deepEqual(at({ startUp: seconds(30), unbilled: seconds(20) }), [usd("0.060"), usd("0.010")]);
+  t.deepEqual(at({ startUp: seconds(30), unbilled: seconds(30) }), [usd("0.060"), usd("0.010")]);
 });
 
 test("tokens in are a quarter of the body's bytes, rounded up", (t) => {

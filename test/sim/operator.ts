@@ -84,7 +84,7 @@ export class Operator {
       },
     };
     this.#edits = new BudgetEdits(
-      { inForce: this.#inForce, accounts, store, log, now, after, turn, rewrite },
+      { inForce: this.#inForce, accounts, store, log, now, after, turn, rewrite, digest: () => undefined },
       parseRaises(disk.switches.get(RAISES)),
     );
     const balances = () => plane.room.seenByNewcomer(accounts.view());

@@ -11,6 +11,7 @@ import type { Policy } from "../../src/policy/policy.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway } from "../../src/proxy/exchange.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
+import { Wakes } from "../../src/proxy/wakes.ts";
 import { World } from "../sim/world.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { TEN, task } from "./policies.ts";
@@ -32,6 +33,7 @@ export class MoneyRig {
   readonly fleet: Fleet;
   readonly accounts: LocalAccounts;
   readonly room: WaitingRoom;
+  readonly wakes: Wakes;
   /** Who ran, and where, in that order: "a@flux". */
   readonly served: string[] = [];
   policy: Policy;
@@ -61,6 +63,7 @@ export class MoneyRig {
       policy: () => this.policy,
       balances,
     });
+    this.wakes = new Wakes(this.#timers());
     this.fleet.onChange((id) => this.room.offer(id));
     this.accounts.watchFreed((accounts) => this.room.freed(accounts));
   }
@@ -139,6 +142,7 @@ export class MoneyRig {
       candidates: (policy, model) => this.fleet.candidates(policy, model),
       room: this.room,
       timers: this.#timers(),
+      wakes: this.wakes,
       learning: new Learning(),
     };
   }

@@ -33,11 +33,6 @@ const INACTIVE: readonly Row[] = [
   { key: "upstreams.*.container.ecs", instead: NOT_SEEN },
   { key: "upstreams.*.container.aks", instead: NOT_SEEN },
   { key: "upstreams.*.container.gke", instead: NOT_SEEN },
-  { key: "upstreams.*.lifecycle.wake", values: ["on_request"], instead: "acts as never" },
-  { key: "upstreams.*.lifecycle.stop_after_idle", instead: "acts as never" },
-  { key: "upstreams.*.lifecycle.keep_warm" },
-  { key: "upstreams.*.lifecycle.startup_estimate" },
-  { key: "budgets.*.stop_idle" },
 ];
 
 /** Calls `note` for each inactive key of the file's values. */

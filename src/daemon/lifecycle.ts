@@ -1,0 +1,137 @@
+// When containers are started and stopped without anybody's order: for requests, in their window, after
+// idling. It puts together what starts them (cloud/), what waits for it (proxy/) and what it may cost.
+
+import type { ContainerView } from "../cloud/container-watch.ts";
+import type { Containers, ListedContainer } from "../cloud/containers.ts";
+import type { Fleet, Located } from "../cloud/fleet.ts";
+import { Upkeep } from "../cloud/upkeep.ts";
+import { type Standing, Waking } from "../cloud/waking.ts";
+import { isFree } from "../metering/price.ts";
+import type { LearnedStartUp } from "../metering/startup-times.ts";
+import { between, type DurationUs, type Instant, instantUs, latest, MINUTE } from "../metering/time.ts";
+import type { IdleTime } from "../policy/idle-note.ts";
+import type { Upstream } from "../policy/policy.ts";
+import { spentFor } from "../policy/stop-idle.ts";
+import type { Books } from "./books.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { InForce } from "./in-force.ts";
+import type { Logger } from "./log.ts";
+
+export interface LifecycleParts {
+  readonly fleet: Fleet;
+  readonly containers: Pick<Containers, "list" | "find" | "order">;
+  readonly plane: Pick<DataPlane, "waiting" | "wakes">;
+  readonly books: Pick<Books, "accounts" | "startups">;
+  readonly inForce: Pick<InForce, "policy">;
+  readonly log: Logger;
+  now(): Instant;
+  after(delay: DurationUs, call: () => void): () => void;
+}
+
+export class Lifecycle {
+  readonly #parts: LifecycleParts;
+  readonly #waking: Waking;
+  readonly #upkeep: Upkeep;
+  /** Those that were seen to start: how long that takes is learned from them. */
+  readonly #starting = new Set<string>();
+
+  constructor(parts: LifecycleParts) {
+    this.#parts = parts;
+    const { containers, fleet, plane, log, now, after } = parts;
+    const refusal = (upstream: Upstream) => this.#refusal(upstream);
+    const order = (command: "start" | "stop", upstream: string) => containers.order(command, upstream);
+    this.#waking = new Waking({
+      find: (upstream) => containers.find(upstream),
+      order,
+      startUp: (upstream) => this.startUp(upstream),
+      refusal,
+      now,
+      after,
+    });
+    plane.wakes.waker = this.#waking;
+    this.#upkeep = new Upkeep({
+      list: () => containers.list(),
+      order,
+      isWanted: (upstream) => fleet.inFlight(upstream) > 0 || plane.waiting(upstream) > 0,
+      unusedFor: (upstream) => fleet.unusedFor(upstream),
+      remembered: (upstream) => this.#remembered(upstream),
+      spent: (upstream) => spentFor(parts.inForce.policy, upstream, parts.books.accounts.view()),
+      refusal,
+      zone: () => parts.inForce.policy.timezone,
+      told: (upstream, what) => log.info({ upstream }, `container of ${upstream} is ${what}`),
+      now,
+      after,
+    });
+  }
+
+  close(): void {
+    this.#upkeep.close();
+  }
+
+  /** Its state is another one; before whoever waits looks again. */
+  changed(id: string, view: ContainerView): void {
+    const { kind } = view.state;
+    if (kind === "starting") this.#starting.add(id);
+    else this.#learn(id, view);
+    const upstream = this.#parts.containers.find(id)?.upstream;
+    if (upstream && (kind === "starting" || kind === "ready")) this.#parts.fleet.restarted(upstream);
+    this.#waking.changed(id, view);
+    this.#upkeep.changed(id, view);
+  }
+
+  /** For the fleet: what a decision sees of it. */
+  locate(listed: ListedContainer, down: string | undefined): Located {
+    const { url } = listed.view;
+    const otherwise: Standing = down === undefined ? { kind: "up" } : { kind: "down", why: down };
+    const standing = this.#waking.standing(listed, otherwise);
+    switch (standing.kind) {
+      case "up":
+        return { url, down: undefined };
+      case "down":
+        return { url, down: standing.why };
+      case "cold":
+        return { url, down: undefined, cold: standing.cold, says: saysOf(listed) };
+      case "stopping":
+        return { url, down: undefined, isStopping: true };
+    }
+  }
+
+  idle(listed: ListedContainer): IdleTime | undefined {
+    return this.#upkeep.idle(listed);
+  }
+
+  learned(upstream: string): LearnedStartUp | undefined {
+    return this.#parts.books.startups.of(upstream);
+  }
+
+  startUp({ id, lifecycle }: Upstream): DurationUs {
+    return this.learned(id)?.median ?? lifecycle?.startupEstimate ?? MINUTE;
+  }
+
+  #learn(id: string, { state, liveSince }: ContainerView): void {
+    const wasStarting = this.#starting.delete(id);
+    if (!wasStarting || state.kind !== "ready" || liveSince === undefined) return;
+    this.#parts.books.startups.learn(id, between(liveSince, this.#parts.now()));
+  }
+
+  /** While all spending is stopped nothing is started that costs, by the hour or idle. */
+  #refusal({ price, idleRate }: Upstream): string | undefined {
+    const stop = this.#parts.books.accounts.stopped;
+    if (stop === undefined || (isFree(price) && idleRate === 0n)) return undefined;
+    return `its container is off, and all spending is stopped by ${stop.by}`;
+  }
+
+  /** By its lease: when it became ready, or its last request left. */
+  #remembered({ id, machine }: Upstream): Instant | undefined {
+    const leases = this.#parts.books.accounts.leases.containers();
+    const lease = leases.find(({ about }) => about.upstream === id || about.machine === machine);
+    if (lease === undefined) return undefined;
+    const { state, lastLeft = state.start } = lease.stored();
+    return latest(lastLeft, state.phase.kind === "ready" ? instantUs(state.phase.at) : state.start);
+  }
+}
+
+/** Goes on from "it is". */
+function saysOf({ view: { state } }: ListedContainer): string {
+  return state.kind === "starting" ? "starting" : `${state.kind}, and a request starts it`;
+}
