@@ -31,6 +31,8 @@ export interface Located {
   readonly url: string | undefined;
   /** Why it serves nobody. */
   readonly down: string | undefined;
+  /** Some time later a request may start it. */
+  readonly isForNow?: boolean;
   /** A request may start it, or waits for its start. */
   readonly cold?: Cold | undefined;
   /** What a cold one is doing, going on from "it is". */
@@ -60,12 +62,13 @@ export class Fleet {
   candidates(policy: Policy, model: Model): readonly Candidate[] {
     return model.upstreams.flatMap((id) => {
       const named = policy.upstreams.get(id);
-      const { url, down, cold, isStopping = false } = this.locate(id) ?? {};
+      const { url, down, isForNow, cold, isStopping = false } = this.locate(id) ?? {};
       const upstream = named && located(named, url);
       if (upstream !== undefined) this.#stations.get(id)?.follow(upstream);
       const isKnown = upstream?.url !== undefined || down !== undefined || cold !== undefined || isStopping;
       if (upstream === undefined || !isKnown) return [];
-      return [{ upstream, inFlight: this.inFlight(id), hindrance: this.hindrance(upstream), down, cold }];
+      const now = { inFlight: this.inFlight(id), hindrance: this.hindrance(upstream) };
+      return [{ upstream, ...now, down, isForNow, cold }];
     });
   }
 

@@ -31,7 +31,8 @@ export interface WakingParts {
 /** What a decision is to know of an upstream with a container. */
 export type Standing =
   | { readonly kind: "up" }
-  | { readonly kind: "down"; readonly why: string }
+  /** `isForNow`: a request will start it later. */
+  | { readonly kind: "down"; readonly why: string; readonly isForNow: boolean }
   | { readonly kind: "cold"; readonly cold: Cold }
   | { readonly kind: "stopping" };
 
@@ -105,7 +106,7 @@ export class Waking {
         if (state.kind === "failed" && state.at === "stop") return otherwise;
         // Of what is paid the decision itself says that spending is stopped.
         const why = this.#resting(id) ?? (isFree(upstream.price) ? this.#parts.refusal(upstream) : undefined);
-        if (why !== undefined) return { kind: "down", why };
+        if (why !== undefined) return { kind: "down", why, isForNow: true };
         return { kind: "cold", cold: this.#cold(upstream, undefined) };
       }
     }

@@ -82,13 +82,14 @@ export class Lifecycle {
   /** For the fleet: what a decision sees of it. */
   locate(listed: ListedContainer, down: string | undefined): Located {
     const { url } = listed.view;
-    const otherwise: Standing = down === undefined ? { kind: "up" } : { kind: "down", why: down };
+    const otherwise: Standing =
+      down === undefined ? { kind: "up" } : { kind: "down", why: down, isForNow: false };
     const standing = this.#waking.standing(listed, otherwise);
     switch (standing.kind) {
       case "up":
         return { url, down: undefined };
       case "down":
-        return { url, down: standing.why };
+        return { url, down: standing.why, isForNow: standing.isForNow };
       case "cold":
         return { url, down: undefined, cold: standing.cold, says: saysOf(listed) };
       case "stopping":

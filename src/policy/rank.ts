@@ -42,6 +42,8 @@ export interface Candidate {
   readonly hindrance?: Hindrance | undefined;
   /** Why it can serve nobody until somebody does something; absent where it can. */
   readonly down?: string | undefined;
+  /** That passes by itself. */
+  readonly isForNow?: boolean | undefined;
   /** Absent: it is up. */
   readonly cold?: Cold | undefined;
 }

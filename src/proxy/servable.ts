@@ -18,7 +18,10 @@ export function servable(
   which?: "up",
 ): Upstream | undefined {
   const asked: Task = { ...ANYONE, model: model.id };
-  const asking = which === "up" ? candidates.filter(({ cold }) => cold === undefined) : candidates;
+  const asking =
+    which === "up"
+      ? candidates.filter(({ cold }) => cold === undefined)
+      : candidates.map((one) => (one.isForNow ? { ...one, down: undefined } : one));
   const quotes = asking.map((candidate) => quoteOf(asked, model, candidate));
   const ranked = rank(policy, model, asked, quotes).quotes;
   const isOut = ({ hindrance }: Quote) => hindrance?.kind === "ejected" || hindrance?.kind === "trial";

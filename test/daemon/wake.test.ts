@@ -5,6 +5,7 @@ import test from "ava";
 import { Trouble } from "../../src/cloud/adapter.ts";
 import { seconds } from "../../src/metering/time.ts";
 import type { Upstream } from "../../src/policy/policy.ts";
+import { servable } from "../../src/proxy/servable.ts";
 import { type BudgetSketch, budget, model, perHour, policy, upstream, usd } from "../support/policies.ts";
 import { sleeper, WakeRig } from "../support/wake-rig.ts";
 
@@ -161,6 +162,13 @@ test("no other candidate: it is told why, and what to do", async (t) => {
   const one = rig.ask("a");
   await rig.settle();
   t.like(one.exchanged, { kind: "no_upstream", last: { upstream: "nim", why: "not_started" } });
+  // A client that polls for readiness must come and be told.
+  const found = servable(
+    rig.policy,
+    model("flux-dev", ["nim"]),
+    rig.fleet.candidates(rig.policy, model("flux-dev", ["nim"])),
+  );
+  t.is(found?.id, "nim");
   const why = one.exchanged?.kind === "no_upstream" ? one.exchanged.last?.cause.message : "";
   t.is(why, "its container could not be started: the gateway may not start it: give it the role");
 });
