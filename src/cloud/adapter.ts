@@ -1,5 +1,5 @@
-// What the gateway asks of whoever runs containers: Docker, podman, a cloud. Each adapter speaks for one
-// container; what to do with it is the fleet's affair.
+// What the gateway asks of whoever runs containers and the machines under them: Docker, podman, a cloud. An
+// adapter speaks for one container, a host for one machine group; what to do with them is the fleet's affair.
 //
 // Invariant: the absence of an answer is never "off". An adapter that cannot tell throws Trouble.
 
@@ -12,6 +12,34 @@ export interface Adapter {
   stop(signal: AbortSignal): Promise<void>;
   /** Calls back when it may have changed, whoever changed it; returns the way to end that. */
   watch?(changed: () => void): () => void;
+}
+
+/** A machine group: an Auto Scaling group, a node pool. It is what bills. */
+export interface Host {
+  observe(signal: AbortSignal): Promise<HostSighting>;
+  /** To one instance, where it has none. Resolves once its provider has taken the order. */
+  raise(signal: AbortSignal): Promise<void>;
+  /** To none at all: whatever runs there ends. Resolves once its provider has taken the order. */
+  lower(signal: AbortSignal): Promise<void>;
+}
+
+export interface HostSighting {
+  /** Each is billed, from its own start until it is gone, also while it starts and stops. */
+  readonly instances: readonly Instance[];
+  /** How many its provider is told to run. */
+  readonly wanted: number;
+  /** An autoscaler that may change that back, in words that say what to do; undefined: none that is known. */
+  readonly scaledByOthers: string | undefined;
+  /** Those whose end its provider still tells; who is in neither list is gone, and nobody says since when. */
+  readonly ended: readonly { readonly id: string; readonly stopped: Instant }[];
+}
+
+export interface Instance {
+  /** What its provider calls it; another one never has that name. */
+  readonly id: string;
+  /** By its provider's clock: since when it costs. */
+  readonly since: Instant;
+  readonly isStopping: boolean;
 }
 
 /** What a provider says of a container; whether one that is up serves, it often does not know. */
@@ -37,6 +65,8 @@ export type Sighting =
       /** Where it can be reached, where its provider knows. */
       readonly url: string | undefined;
       readonly isStopping: boolean;
+      /** The machine under it, where that bills and no machine group of the policy tells of it. */
+      readonly under?: Pick<Instance, "id" | "since"> | undefined;
     };
 
 export type TroubleKind =
