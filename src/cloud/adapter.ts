@@ -67,6 +67,8 @@ export type Sighting =
       readonly isStopping: boolean;
       /** The machine under it, where that bills and no machine group of the policy tells of it. */
       readonly under?: Pick<Instance, "id" | "since"> | undefined;
+      /** Why it does not serve yet, where its provider says so. */
+      readonly said?: string | undefined;
     };
 
 export type TroubleKind =

@@ -1,0 +1,93 @@
+// Keeps to `calls_per_minute` of a provider: each request to its API, retries included, takes its turn here.
+// Orders go before looks, and a part of the budget is theirs alone, so that what is watched closely can still
+// be turned off.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type DurationUs, MINUTE } from "../metering/time.ts";
+import { Trouble } from "./adapter.ts";
+import { CallWindow } from "./call-window.ts";
+
+/** The share of the calls that looks may take. */
+const FOR_LOOKS = 0.8;
+
+export interface Caller {
+  readonly budget: CallBudget;
+  readonly isOrder: boolean;
+  readonly signal: AbortSignal;
+}
+
+const callers = new AsyncLocalStorage<Caller>();
+
+/** Whatever `work` calls is counted as this caller's. */
+export function asCaller<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
+  return callers.run(caller, work);
+}
+
+/** Before each request to a provider's API. */
+export async function spendCall(): Promise<void> {
+  const caller = callers.getStore();
+  await caller?.budget.take(caller.isOrder, caller.signal);
+}
+
+export interface CallBudgetParts {
+  /** What the policy's key is called, for who has to wait too long. */
+  readonly key: string;
+  monotonic(): DurationUs;
+  after(delay: DurationUs, call: () => void): () => void;
+}
+
+interface Waiter {
+  readonly isOrder: boolean;
+  go(): void;
+}
+
+export class CallBudget {
+  readonly #parts: CallBudgetParts;
+  readonly #window = new CallWindow(MINUTE);
+  readonly #waiting: Waiter[] = [];
+  #forget: () => void = () => undefined;
+  /** At most so many calls in any minute. */
+  calls = 60;
+
+  constructor(parts: CallBudgetParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when it may call; throws Trouble once `signal` is aborted before that. */
+  take(isOrder: boolean, signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { isOrder, go: resolve };
+    const leave = () => {
+      const place = this.#waiting.indexOf(waiter);
+      if (place >= 0) this.#waiting.splice(place, 1);
+      const text = `its calls_per_minute (${this.calls}) are used up: raise ${this.#parts.key}`;
+      reject(new Trouble("throttled", text));
+    };
+    if (signal.aborted) leave();
+    else this.#waiting.push(waiter);
+    signal.addEventListener("abort", leave, { once: true });
+    this.#serve();
+    return promise.finally(() => signal.removeEventListener("abort", leave));
+  }
+
+  #serve(): void {
+    this.#forget();
+    for (;;) {
+      const next = this.#waiting.find(({ isOrder }) => isOrder) ?? this.#waiting[0];
+      if (next === undefined) return;
+      const now = this.#parts.monotonic();
+      const wait = this.#window.waitFor({ calls: this.#mayUse(next), per: MINUTE }, now);
+      if (wait > 0) {
+        this.#forget = this.#parts.after(wait, () => this.#serve());
+        return;
+      }
+      this.#window.take(now);
+      this.#waiting.splice(this.#waiting.indexOf(next), 1);
+      next.go();
+    }
+  }
+
+  #mayUse({ isOrder }: Waiter): number {
+    return isOrder ? this.calls : Math.max(1, Math.floor(this.calls * FOR_LOOKS));
+  }
+}
