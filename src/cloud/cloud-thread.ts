@@ -21,6 +21,8 @@ export interface CloudThreadParts {
   /** As the policy and the secrets are now; throws Trouble where there is no login. */
   accessTo(cloud: Cloud): CloudAccess;
   callsPerMinute(cloud: Cloud): number;
+  /** Whether no order may leave: whoever gives one should not have asked. */
+  isDryRun(cloud: Cloud): boolean;
   /** Instead of those above. */
   readonly limits?: { readonly lookMs: number; readonly orderMs: number; readonly graceMs: number };
 }
@@ -65,9 +67,11 @@ export class CloudThread {
   async #ask(target: CloudTarget, method: CloudMethod, signal: AbortSignal) {
     signal.throwIfAborted();
     if (this.#isClosed) throw new Trouble("unreachable", "the gateway stops");
-    const { accessTo, callsPerMinute, limits } = this.#parts;
+    const { accessTo, callsPerMinute, isDryRun, limits } = this.#parts;
     const { lookMs, orderMs, graceMs } = limits ?? { lookMs: LOOK_MS, orderMs: ORDER_MS, graceMs: GRACE_MS };
     const cloud = cloudOf(target);
+    if (method !== "observe" && isDryRun(cloud))
+      throw new Trouble("denied", `providers.${cloud}.dry_run: nothing was changed`);
     const forMs = method === "observe" ? lookMs : orderMs;
     this.#asked += 1;
     const id = this.#asked;

@@ -3,10 +3,11 @@
 //
 // Invariant: one look at a time; the ledger is told of every sighting, and of nothing that was not seen.
 
-import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
+import { type DurationUs, type Instant, MINUTE } from "../metering/time.ts";
 import type { Upstream } from "../policy/policy.ts";
-import { type Adapter, type Sighting, Trouble } from "./adapter.ts";
+import type { Adapter, Sighting, Trouble, TroubleKind } from "./adapter.ts";
 import { type Command, type ContainerState, isMoving, mayBe } from "./container-state.ts";
+import { Poll } from "./poll.ts";
 
 export interface WatchParts {
   readonly adapter: Adapter;
@@ -19,7 +20,7 @@ export interface WatchParts {
   /** Told of each sighting, for the ledger. */
   seen(up: Extract<Sighting, { kind: "up" }>, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
-  /** No other container than this one, which started then, is the upstream's; undefined: none is. */
+  /** No other container, or machine under one, than this, which started then, is the upstream's; undefined: none. */
   only(id: string | undefined, since?: Instant): void;
   /** A mistake of ours: looked at again all the same. */
   bug(error: unknown): void;
@@ -43,44 +44,57 @@ export interface ContainerView {
   readonly why: string | undefined;
 }
 
-export type Ordered = { readonly kind: "ordered" } | { readonly kind: "refused"; readonly why: string };
+export interface ContainerInside {
+  readonly up: Extract<Sighting, { kind: "up" }> | undefined;
+  /** When it was last seen to have ended. */
+  readonly stopped: Instant | undefined;
+  /** Whether somebody has answered, with whatever. */
+  readonly isAsked: boolean;
+}
 
-const SELDOM = MINUTE;
-const OFTEN = (2 * SECOND) as DurationUs;
-const JITTER = 0.2;
+export type Ordered =
+  | { readonly kind: "ordered" }
+  /** `trouble`: what its provider made of it, where it was asked. */
+  | { readonly kind: "refused"; readonly why: string; readonly trouble?: TroubleKind };
+
 const STOPS_WITHIN = (5 * MINUTE) as DurationUs;
+/** Where the policy says nothing of its start. */
+const STARTS_WITHIN = (30 * MINUTE) as DurationUs;
 const NOT_STOPPED = "it was told to stop and did not within 5 min: stop it by hand, it costs until it is off";
-/** After trouble: twice as long each time, up to SELDOM. */
-const FIRST_PAUSE = (5 * SECOND) as DurationUs;
 
 export class ContainerWatch {
   readonly #parts: WatchParts;
-  readonly #ended = new AbortController();
+  readonly #poll: Poll<Sighting>;
   #state: ContainerState = { kind: "unknown" };
   #up: Extract<Sighting, { kind: "up" }> | undefined;
   /** Which life of it was seen to serve: "id since". */
   #served: string | undefined;
   #seenAt: Instant | undefined;
   #why: string | undefined;
-  #troubles = 0;
-  #looking: Promise<void> | undefined;
-  #again = false;
-  #isStirred = false;
-  #forget: () => void = () => undefined;
+  #stopped: Instant | undefined;
+  #isAsked = false;
   #unwatch: () => void = () => undefined;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
+    this.#poll = new Poll({
+      observe: (signal) => parts.adapter.observe(signal),
+      take: (seen) => this.#take(seen),
+      miss: (trouble) => this.#miss(trouble),
+      isMoving: () => isMoving(this.#state),
+      bug: (error) => parts.bug(error),
+      after: (delay, call) => parts.after(delay, call),
+      random: () => parts.random(),
+    });
   }
 
   begin(): void {
-    this.#unwatch = this.#parts.adapter.watch?.(() => this.#stir()) ?? this.#unwatch;
+    this.#unwatch = this.#parts.adapter.watch?.(() => this.#poll.stir()) ?? this.#unwatch;
     void this.look();
   }
 
   end(): void {
-    this.#ended.abort(new Error("nobody watches it any more"));
-    this.#forget();
+    this.#poll.end();
     this.#unwatch();
   }
 
@@ -89,33 +103,23 @@ export class ContainerWatch {
     return { state: this.#state, liveSince, url, seenAt: this.#seenAt, why: this.#why };
   }
 
-  /** An event may come before what it tells of is to be seen: it is looked at now, and soon once more. */
-  #stir(): void {
-    this.#isStirred = true;
-    void this.look();
+  /** For whoever watches the machine under it. */
+  inside(): ContainerInside {
+    return { up: this.#up, stopped: this.#stopped, isAsked: this.#isAsked };
   }
 
-  /** Resolves once it was looked at: also where somebody was looking already, who may have come too early. */
+  /** Resolves once it was looked at, by whoever. */
   look(): Promise<void> {
-    this.#forget();
-    if (this.#looking !== undefined) {
-      this.#again = true;
-      return this.#looking;
-    }
-    this.#looking = this.#lookUntilStill().finally(() => {
-      this.#looking = undefined;
-      this.#plan();
-    });
-    return this.#looking;
+    return this.#poll.look();
   }
 
-  /** Resolves once its provider has taken the order or refused it. */
-  async start(): Promise<Ordered> {
+  /** Resolves once its provider has taken the order or refused it. `first`: what has to be so before. */
+  async start(first?: () => Promise<void>): Promise<Ordered> {
     if (!mayBe("start", this.#state)) return this.#notNow("start");
     const before = this.#state;
     this.#why = undefined;
     this.#turn({ kind: "starting", since: this.#parts.now() });
-    return this.#order("start", before);
+    return this.#order("start", before, first);
   }
 
   /** Requests that run there may end first; no new ones are sent. */
@@ -142,50 +146,40 @@ export class ContainerWatch {
   }
 
   /** One that its provider may not have heard of changes nothing: no answer is never off, nor broken. */
-  async #order(command: Command, before: ContainerState): Promise<Ordered> {
+  async #order(command: Command, before: ContainerState, first?: () => Promise<void>): Promise<Ordered> {
     try {
-      await this.#parts.adapter[command](this.#ended.signal);
+      await first?.();
+      await this.#parts.adapter[command](this.#poll.signal);
     } catch (error) {
-      if (this.#ended.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
-      const { kind, message } = this.#troubleOf(error);
+      if (this.#poll.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
+      const { kind, message } = this.#poll.troubleOf(error);
       if (kind === "failed" || kind === "not_found") this.#fail(command, message);
       else this.#turn(before);
       void this.look();
-      return { kind: "refused", why: message };
+      return { kind: "refused", why: message, trouble: kind };
     }
     void this.look();
     return { kind: "ordered" };
   }
 
-  async #lookUntilStill(): Promise<void> {
-    do {
-      this.#again = false;
-      try {
-        const seen = await this.#parts.adapter.observe(this.#ended.signal);
-        if (this.#ended.signal.aborted) return;
-        this.#troubles = 0;
-        this.#seenAt = this.#parts.now();
-        await this.#take(seen);
-      } catch (error) {
-        if (this.#ended.signal.aborted) return;
-        this.#miss(this.#troubleOf(error));
-      }
-    } while (this.#again && !this.#ended.signal.aborted);
-  }
-
   async #take(seen: Sighting): Promise<void> {
+    this.#seenAt = this.#parts.now();
+    this.#isAsked = true;
     if (seen.kind === "off") {
+      const { id } = billed(this.#up) ?? seen;
       this.#up = undefined;
-      this.#parts.off(seen.id, seen.stopped ?? this.#parts.now());
+      this.#stopped = seen.stopped ?? this.#parts.now();
+      this.#parts.off(id, this.#stopped);
       this.#parts.only(undefined);
       this.#isOff(seen);
       return;
     }
     const life = `${seen.id} ${seen.since}`;
     if (this.#served !== life && (await this.#serves(seen))) this.#served = life;
-    if (this.#ended.signal.aborted) return;
+    if (this.#poll.signal.aborted) return;
     // Made anew under its name: the one before is gone, and nobody has said so.
-    if (this.#up?.id !== seen.id) this.#parts.only(seen.id, seen.since);
+    const bill = billed(seen);
+    if (billed(this.#up)?.id !== bill?.id) this.#parts.only(bill?.id, bill?.since);
     this.#up = seen;
     const isReady = this.#served === life;
     this.#parts.seen(seen, isReady ? "ready" : "starting");
@@ -197,7 +191,7 @@ export class ContainerWatch {
     if (isHealthy === false) return false;
     const address = url ?? this.#parts.upstream().url;
     if (address === undefined) return isHealthy === true;
-    const answer = await this.#parts.isServing(address, this.#ended.signal);
+    const answer = await this.#parts.isServing(address, this.#poll.signal);
     return answer ?? isHealthy ?? false;
   }
 
@@ -213,7 +207,7 @@ export class ContainerWatch {
     else this.#turn({ kind: "failed", at: isOld || state.kind === "starting" ? "start" : "running" });
   }
 
-  #isUp({ since, isStopping }: Extract<Sighting, { kind: "up" }>, isReady: boolean): void {
+  #isUp({ since, isStopping, said }: Extract<Sighting, { kind: "up" }>, isReady: boolean): void {
     const state = this.#state;
     const now = this.#parts.now();
     if (state.kind === "draining") this.#drain();
@@ -226,7 +220,10 @@ export class ContainerWatch {
     } else {
       const began = state.kind === "starting" ? state.since : since;
       if (this.#isLate(began)) this.#fail("start", this.#tooLong());
-      else this.#turn({ kind: "starting", since: began });
+      else {
+        this.#why = said;
+        this.#turn({ kind: "starting", since: began });
+      }
     }
   }
 
@@ -236,30 +233,30 @@ export class ContainerWatch {
   }
 
   #isLate(since: Instant): boolean {
-    const timeout = this.#parts.upstream().lifecycle?.startupTimeout;
-    return timeout !== undefined && this.#parts.now() - since > timeout;
+    return this.#parts.now() - since > this.#startsWithin();
+  }
+
+  #startsWithin(): DurationUs {
+    return this.#parts.upstream().lifecycle?.startupTimeout ?? STARTS_WITHIN;
   }
 
   #tooLong(): string {
-    const minutes = (this.#parts.upstream().lifecycle?.startupTimeout ?? 0) / MINUTE;
-    return `it did not serve within ${minutes} min: look at its log, or raise lifecycle.startup_timeout`;
+    const minutes = this.#startsWithin() / MINUTE;
+    const said = this.#up?.said === undefined ? "" : ` (${this.#up.said})`;
+    return `it did not serve within ${minutes} min${said}: look at its log, or raise lifecycle.startup_timeout`;
   }
 
   /** A container that its provider does not know is gone; of any other trouble nothing follows. */
   #miss(trouble: Trouble): void {
     this.#why = trouble.message;
-    this.#troubles += 1;
+    this.#isAsked = true;
     if (trouble.kind !== "not_found") return;
-    if (this.#up !== undefined) this.#parts.off(this.#up.id, this.#parts.now());
+    const known = billed(this.#up);
+    if (known !== undefined) this.#parts.off(known.id, this.#parts.now());
     this.#up = undefined;
+    this.#stopped = this.#parts.now();
     this.#parts.only(undefined);
     this.#turn({ kind: "failed", at: "running" });
-  }
-
-  #troubleOf(error: unknown): Trouble {
-    if (error instanceof Trouble) return error;
-    this.#parts.bug(error);
-    return new Trouble("unreachable", "the gateway made a mistake in asking for it: see the log", error);
   }
 
   #turn(state: ContainerState): void {
@@ -267,14 +264,9 @@ export class ContainerWatch {
     this.#state = state;
     this.#parts.changed(state);
   }
+}
 
-  #plan(): void {
-    if (this.#ended.signal.aborted) return;
-    const pause = this.#troubles > 0 ? FIRST_PAUSE * 2 ** (this.#troubles - 1) : SELDOM;
-    const isSoon = isMoving(this.#state) || this.#isStirred;
-    this.#isStirred = false;
-    const delay = isSoon ? Math.max(OFTEN, this.#troubles && pause) : Math.min(pause, SELDOM);
-    const jitter = 1 + JITTER * (2 * this.#parts.random() - 1);
-    this.#forget = this.#parts.after((delay * jitter) as DurationUs, () => void this.look());
-  }
+/** What costs: the machine under it, where that does; undefined: it has none yet. */
+export function billed(up: Extract<Sighting, { kind: "up" }> | undefined) {
+  return up !== undefined && "under" in up ? up.under : up;
 }

@@ -2,17 +2,26 @@
 // started and stopped on command. One that is no longer named goes on running, and costs until it is off: it
 // is watched until then, and gets no orders.
 
-import type { DurationUs, Instant } from "../metering/time.ts";
+import { type DurationUs, type Instant, latest } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Policy, Upstream } from "../policy/policy.ts";
 import type { Adapter, Sighting } from "./adapter.ts";
 import type { ContainerState } from "./container-state.ts";
+import { mayBe } from "./container-state.ts";
 import { type ContainerView, ContainerWatch, type Ordered } from "./container-watch.ts";
+import type { HostView } from "./host-watch.ts";
+import { Hosts, type HostsParts } from "./hosts.ts";
 import type { Machines } from "./machines.ts";
 
 export type Up = Extract<Sighting, { kind: "up" }>;
 
 export interface ContainersParts {
+  /** How machine groups are reached, and what they cost told. */
+  readonly hosts: Pick<HostsParts, "hostFor" | "waiting" | "seen" | "changed" | "only">;
+  /** The key of the policy that forbids orders to its provider; undefined: none does. */
+  dryRun(upstream: Upstream): string | undefined;
+  /** What would have been done, while nothing may be. */
+  would(text: string): void;
   /** Undefined: nobody here speaks to its provider yet. */
   adapterFor(container: Container): Adapter | undefined;
   running(upstream: string): number;
@@ -35,6 +44,15 @@ export interface ContainersParts {
 export interface ListedContainer {
   readonly upstream: Upstream;
   readonly view: ContainerView;
+  /** What it runs on and bills with; undefined where it is its own machine. */
+  readonly machine?: ListedMachine | undefined;
+}
+
+export interface ListedMachine {
+  readonly name: string;
+  readonly view: HostView;
+  /** Who keeps it up, in words. */
+  readonly needs: readonly string[];
 }
 
 interface Watched {
@@ -44,6 +62,10 @@ interface Watched {
   readonly watch: ContainerWatch;
   /** By itself it is told of no more. */
   isDropped: boolean;
+  /** What it costs is told by the machine that it runs on. */
+  isHosted: boolean;
+  /** Until then it was. */
+  from: Instant | undefined;
 }
 
 export class Containers implements Machines {
@@ -51,9 +73,23 @@ export class Containers implements Machines {
   readonly #watched = new Map<string, Watched>();
   /** No longer in the policy, and not known to be off, by which container it is. */
   readonly #dropped = new Map<string, Watched>();
+  readonly #hosts: Hosts;
 
   constructor(parts: ContainersParts) {
     this.#parts = parts;
+    this.#hosts = new Hosts({
+      ...parts.hosts,
+      container: (upstream) => {
+        const watch = this.#watched.get(upstream)?.watch;
+        return watch && { state: watch.view().state, inside: watch.inside() };
+      },
+      off: (id, stopped) => parts.off(id, stopped),
+      running: (upstream) => parts.running(upstream),
+      bug: (error) => parts.bug(error),
+      now: () => parts.now(),
+      after: (delay, call) => parts.after(delay, call),
+      random: () => parts.random(),
+    });
   }
 
   follow(policy: Policy): void {
@@ -67,34 +103,90 @@ export class Containers implements Machines {
       if (known === undefined) this.#begin(upstream);
       else known.upstream = upstream;
     }
+    this.#hosts.follow(policy);
+    for (const watched of this.#watched.values()) this.#settle(watched);
+  }
+
+  /** What was charged as its own machine's is not the other's, and the other way round. */
+  #settle(watched: Watched): void {
+    const { upstream, watch, isHosted } = watched;
+    watched.isHosted = this.#hosts.of(upstream.id) !== undefined;
+    const isUp = watch.inside().up !== undefined;
+    if (watched.isHosted === isHosted || !isUp || upstream.container?.kind !== "docker") return;
+    if (!watched.isHosted) watched.from = this.#parts.now();
+    else {
+      this.#parts.only(upstream.id, undefined);
+      this.#hosts.takeOver(upstream.id);
+    }
   }
 
   list(): readonly ListedContainer[] {
-    return [...this.#watched.values()].map(({ upstream, watch }) => ({ upstream, view: watch.view() }));
+    return [...this.#watched.values()].map((watched) => this.#listed(watched));
   }
 
   find(id: string): ListedContainer | undefined {
     const found = this.#watched.get(id);
-    return found && { upstream: found.upstream, view: found.watch.view() };
+    return found && this.#listed(found);
   }
 
-  /** Undefined: no container of that upstream is watched. */
+  /** Undefined: no container of that upstream is watched. Its machine is raised first, and lowered last. */
   async order(command: "start" | "stop", upstream: string): Promise<Ordered | undefined> {
-    return this.#watched.get(upstream)?.watch[command]();
+    const found = this.#watched.get(upstream);
+    if (found === undefined) return undefined;
+    return this.#forbidden(command, found) ?? (command === "start" ? this.#start(found) : this.#stop(found));
   }
 
   async stopAll(): Promise<readonly string[]> {
     const paid = [...this.#watched.values()].filter(({ upstream }) => costs(upstream));
     const stopped = await Promise.all(
-      paid.map(async ({ upstream, watch }) => ({ id: upstream.id, done: await watch.stop() })),
+      paid.map(async ({ upstream: { id } }) => ({ id, done: (await this.order("stop", id)) ?? NOT_WATCHED })),
     );
     return stopped.filter(({ done }) => done.kind === "ordered").map(({ id }) => id);
   }
 
   close(): void {
+    this.#hosts.close();
     for (const { watch } of [...this.#watched.values(), ...this.#dropped.values()]) watch.end();
     this.#dropped.clear();
     this.#watched.clear();
+  }
+
+  #start({ upstream, watch }: Watched): Promise<Ordered> {
+    const host = this.#hosts.of(upstream.id);
+    return watch.start(host && (() => host.watch.raise()));
+  }
+
+  /** Of one that is off already its machine may be up yet. */
+  async #stop({ upstream, watch }: Watched): Promise<Ordered> {
+    const host = this.#hosts.of(upstream.id);
+    const isIdle = host !== undefined && host.watch.view().instances.length > 0;
+    if (isIdle && !mayBe("stop", watch.view().state)) {
+      const needs = this.#hosts.needs(host.place);
+      host.watch.release();
+      if (needs.length === 0) return { kind: "ordered" };
+      return { kind: "refused", why: `its machine ${host.place.machine} stays: ${needs.join(", ")}` };
+    }
+    const done = await watch.stop();
+    if (done.kind === "ordered") host?.watch.release();
+    return done;
+  }
+
+  #forbidden(command: "start" | "stop", { upstream, watch }: Watched): Ordered | undefined {
+    const key = this.#parts.dryRun(upstream);
+    if (key === undefined || !mayBe(command, watch.view().state)) return undefined;
+    const machine = this.#hosts.of(upstream.id)?.place.machine;
+    const on = machine === undefined ? "" : ` and, as far as nobody else needs it, its machine ${machine}`;
+    const would = `would ${command} ${upstream.id}${on}`;
+    this.#parts.would(`${key}: ${would}; nothing was changed`);
+    return { kind: "refused", why: `dry run, nothing was changed: it ${would} (${key})` };
+  }
+
+  #listed({ upstream, watch }: Watched): ListedContainer {
+    const host = this.#hosts.of(upstream.id);
+    if (host === undefined) return { upstream, view: watch.view() };
+    const { place } = host;
+    const machine = { name: place.machine, view: host.watch.view(), needs: this.#hosts.needs(place) };
+    return { upstream, view: watch.view(), machine };
   }
 
   #drop(watched: Watched): void {
@@ -128,11 +220,21 @@ export class Containers implements Machines {
       upstream,
       running: () => parts.running(id),
       isServing: (url, signal) => parts.isServing({ ...upstream(), url }, signal),
-      seen: (up, phase) => parts.seen(upstream(), up, phase),
-      off: (container, stopped) => parts.off(container, stopped),
-      only: (container, since) => this.#only(watched, container, since),
+      // What runs on a machine group costs what that does.
+      seen: (up, phase) => {
+        const { isHosted, from } = watched;
+        const since = latest(up.since, from ?? up.since);
+        if (!isHosted) parts.seen(upstream(), { ...up, since }, phase);
+      },
+      off: (container, stopped) => {
+        if (!watched.isHosted) parts.off(container, stopped);
+      },
+      only: (container, since) => {
+        if (!watched.isHosted) this.#only(watched, container, since);
+      },
       bug: (error) => parts.bug(error),
       changed: ({ kind }: ContainerState) => {
+        if (!watched.isDropped) this.#hosts.containerChanged(id);
         if (!watched.isDropped) parts.changed(id, watch.view());
         else if (watch.view().liveSince === undefined && kind !== "starting") this.#letGo(key);
       },
@@ -140,11 +242,20 @@ export class Containers implements Machines {
       after: (delay, call) => parts.after(delay, call),
       random: () => parts.random(),
     });
-    const watched: Watched = { upstream: first, key, watch, isDropped: false };
+    const watched: Watched = {
+      upstream: first,
+      key,
+      watch,
+      isDropped: false,
+      isHosted: false,
+      from: undefined,
+    };
     this.#watched.set(id, watched);
     watch.begin();
   }
 }
+
+const NOT_WATCHED: Ordered = { kind: "refused", why: "it is not watched" };
 
 function keyOf(upstream: Upstream | undefined): string | undefined {
   return upstream?.container && JSON.stringify(upstream.container);

@@ -76,6 +76,7 @@ export async function openBooks(
   const told = { store: counted(store, metrics), onTrouble, learn };
   const accounts = new LocalAccounts({ ...told, ...restored, clock, owner, policy });
   const retention = new Retention({ store, accounts, onTrouble });
+  accounts.leases.recall(stored.ends);
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);

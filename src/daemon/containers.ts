@@ -1,8 +1,10 @@
-// The containers of the house: Docker's and podman's by their sockets, the ledger told of what they cost,
-// the fleet of where they are. Clouds follow.
+// The containers of the house: Docker's and podman's by their sockets, those of clouds by the thread that
+// speaks to clouds; the ledger told of what they and their machines cost, the fleet of where they are.
 
 import type { Adapter } from "../cloud/adapter.ts";
-import { Containers, type ListedContainer, type Up } from "../cloud/containers.ts";
+import { cloudOf } from "../cloud/cloud-call.ts";
+import { CloudThread } from "../cloud/cloud-thread.ts";
+import { Containers, type ContainersParts, type ListedContainer } from "../cloud/containers.ts";
 import { DockerContainer } from "../cloud/docker.ts";
 import { DockerEngine } from "../cloud/docker-engine.ts";
 import type { Fleet } from "../cloud/fleet.ts";
@@ -11,18 +13,24 @@ import type { LedgerReader } from "../ledger/reader.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Upstream } from "../policy/policy.ts";
+import { accessTo } from "./cloud-logins.ts";
+import { tellContainer, tellMachine } from "./container-bill.ts";
 import { after, type DataPlane } from "./data-plane.ts";
+import type { InForce } from "./in-force.ts";
 import { LeaseCheck } from "./lease-check.ts";
 import { Lifecycle, type LifecycleParts } from "./lifecycle.ts";
 import type { Logger } from "./log.ts";
+import { Secrets } from "./secrets.ts";
+import type { TechopsWatch } from "./techops-watch.ts";
 
 export interface ContainerParts {
+  readonly inForce: Pick<InForce, "policy">;
   readonly fleet: Fleet;
   readonly ledger: ContainerEvents;
   readonly books: LifecycleParts["books"];
-  readonly inForce: LifecycleParts["inForce"];
   readonly plane: Pick<DataPlane, "isServing" | "turn" | "waiting" | "wakes">;
   readonly reader: LedgerReader;
+  readonly techops: Pick<TechopsWatch, "credentialsOf" | "state">;
   readonly log: Logger;
   now(): Instant;
 }
@@ -35,25 +43,34 @@ export interface HouseContainers {
 }
 
 export function openContainers(parts: ContainerParts): HouseContainers {
-  const { fleet, ledger, plane, reader, log, now } = parts;
+  const { fleet, ledger, plane, reader, log, now, inForce, techops } = parts;
   const engines = new Map<string, DockerEngine>();
-  const adapterFor = (container: Container): Adapter | undefined => {
-    if (container.kind !== "docker") return undefined;
+  const secrets = new Secrets((why) => log.warn(`credentials of a cloud are missing: ${why}`));
+  const clouds = new CloudThread({
+    accessTo: (cloud) => accessTo(cloud, inForce.policy, { secrets, techops }),
+    callsPerMinute: (cloud) => inForce.policy.providers?.get(cloud)?.callsPerMinute ?? CALLS_PER_MINUTE,
+    isDryRun: (cloud) => inForce.policy.providers?.get(cloud)?.dryRun ?? false,
+  });
+  const adapterFor = (container: Container): Adapter => {
+    if (container.kind !== "docker") return clouds.adapterFor(container);
     const engine = engines.get(container.socket) ?? new DockerEngine(container.socket);
     engines.set(container.socket, engine);
     return new DockerContainer({ engine, name: container.name, after });
   };
   const containers = new Containers({
     adapterFor,
+    hosts: hostsOf(parts, clouds),
+    dryRun: (upstream) => dryRunOf(upstream, inForce),
+    would: (text) => log.info(text),
     running: (upstream) => fleet.inFlight(upstream),
     isServing: (upstream, signal) => plane.isServing(upstream, signal),
-    seen: (upstream, up, phase) => tell(ledger, upstream, up, phase),
+    seen: (upstream, up, phase) => tellContainer(ledger, upstream, up, phase),
     off: (id, stopped) => ledger.off(id, stopped),
     only: (upstream, id, since) => ledger.only(upstream, id, since),
     bug: (error) => log.error({ err: error }, "the gateway made a mistake in watching a container"),
     changed: (upstream, view) => {
       const { state, why } = view;
-      const text = `container of ${upstream} is ${state.kind}${why === undefined ? "" : `: ${why}`}`;
+      const text = `container of ${upstream} is ${state.kind}${because(why)}`;
       if (state.kind === "failed") log.warn({ upstream }, text);
       else log.info({ upstream }, text);
       lifecycle.changed(upstream, view);
@@ -78,30 +95,38 @@ export function openContainers(parts: ContainerParts): HouseContainers {
       lifecycle.close();
       leases.close();
       containers.close();
-      await Promise.all([...engines.values()].map((engine) => engine.close()));
+      await Promise.all([clouds.close(), ...[...engines.values()].map((engine) => engine.close())]);
     },
   };
 }
 
-/** Upstreams that share a machine are told of by that machine, and what is paid otherwise has no lease. */
-function tell(ledger: ContainerEvents, upstream: Upstream, up: Up, phase: "starting" | "ready"): void {
-  const {
-    id,
-    provider,
-    gpuTier: tier,
-    machine,
-    price,
-    idleRate: idlePrice,
-    idleSource,
-    minBilled,
-  } = upstream;
-  // Paid otherwise now: what it cost by the hour is over.
-  if (price.kind !== "hour" || machine !== id) {
-    ledger.only(id, undefined);
-    return;
-  }
-  const what = { id: up.id, start: up.since, phase, price, idlePrice, idleSource, minBilled };
-  ledger.seen({ ...what, machine, provider, tier, upstream: id }, up.stoppedBefore);
+/** Where the policy says nothing of a provider. */
+const CALLS_PER_MINUTE = 60;
+
+function hostsOf({ ledger, plane, log }: ContainerParts, clouds: CloudThread): ContainersParts["hosts"] {
+  return {
+    hostFor: (group) => clouds.hostFor(group),
+    waiting: (upstream) => plane.waiting(upstream),
+    seen: (place, instance, phase) => tellMachine(ledger, place, instance, phase),
+    only: (machine, upstreams, ids) => ledger.onlyOn(machine, upstreams, ids),
+    changed: (machine, watch) => {
+      const { state, why, instances } = watch.view();
+      const count = instances.length > 1 ? `, ${instances.length} instances` : "";
+      const text = `machine ${machine} is ${state}${count}${because(why)}`;
+      if (state === "failed") log.warn({ machine }, text);
+      else log.info({ machine }, text);
+    },
+  };
+}
+
+function because(why: string | undefined): string {
+  return why === undefined ? "" : `: ${why}`;
+}
+
+function dryRunOf({ container }: Upstream, { policy }: Pick<InForce, "policy">): string | undefined {
+  if (container === undefined || container.kind === "docker") return undefined;
+  const cloud = cloudOf(container);
+  return policy.providers?.get(cloud)?.dryRun === true ? `providers.${cloud}.dry_run` : undefined;
 }
 
 /** Of one that nobody has answered for yet nothing is known: it may serve, where it has an address. */
@@ -117,6 +142,6 @@ function whyDown({ upstream, view: { state, url, why } }: ListedContainer): stri
     case "failed":
       return `its container has failed: ${why}`;
     default:
-      return `its container is ${state.kind}`;
+      return `its container is ${state.kind}${because(why)}`;
   }
 }

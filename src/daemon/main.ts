@@ -114,7 +114,9 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const { listen, version } = options;
   const plane = new DataPlane({ ...rooms, running, accessLog, listen, version });
   const life: Life = { isStopping: false, reload: nothing, reprice: nothing };
-  const nodes = openContainers({ ...rooms, ledger: books.accounts.containers, reader: books.reader, plane });
+  const techops = new TechopsWatch({ settings: () => inForce.policy.techops, log, now });
+  const { reader, accounts } = books;
+  const nodes = openContainers({ ...rooms, ledger: accounts.containers, reader, plane, techops });
   const spending = openSpending(rooms, plane, running, nodes);
   const alerts = await Alerts.open({ ...rooms, policy: () => inForce.policy });
   const turns = new PeriodTurns({ log, now, policy: () => inForce.policy });
@@ -122,7 +124,6 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const where = { path: options.policyPath, reload: () => life.reload() };
   const prices = openPrices({ ...rooms, alerts, reprice: () => life.reprice() });
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
-  const techops = new TechopsWatch({ settings: () => inForce.policy.techops, log, now });
   await techops.watch();
   const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes, prices, techops }, life);
   const stopLooking = whenQuiet(running, giveBackMemory);

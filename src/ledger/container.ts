@@ -41,6 +41,8 @@ export interface ContainerEvents {
    * One that nobody has seen since a restart ended when it was last watched. `since`: when that one started.
    */
   only(upstream: string, id: string | undefined, since?: Instant): void;
+  /** The same of a machine group: of it, and of these upstreams on it, no others live than these. */
+  onlyOn(machine: string, upstreams: readonly string[], ids: readonly string[]): void;
 }
 
 /** What container money is counted by: no request's labels (MONEY §2). */

@@ -42,9 +42,10 @@ export class Containers implements ContainerEvents {
     till.leases.watch((...change) => this.#changed(...change));
   }
 
-  seen(container: Container, stoppedBefore?: Instant): void {
+  seen(given: Container, stoppedBefore?: Instant): void {
     const { leases } = this.#till;
-    const known = leases.find(container.id);
+    const known = leases.find(given.id);
+    const container = leases.after(given);
     const isFree = container.price.rate === 0n && container.idlePrice === 0n;
     if (known === undefined && isFree) return;
     if (known === undefined || known.key === leaseKey(container)) {
@@ -71,6 +72,15 @@ export class Containers implements ContainerEvents {
       if (lease.about.upstream !== upstream || lease.about.id === id) continue;
       this.#end(lease, lease.isWatched ? this.#till.now() : lease.watchedUntil, since);
       this.#till.leases.replaced(lease);
+    }
+  }
+
+  onlyOn(machine: string, upstreams: readonly string[], ids: readonly string[]): void {
+    for (const lease of this.#till.leases.containers()) {
+      const { about, isWatched, sharing } = lease;
+      const isOnIt = about.machine === machine || upstreams.includes(about.upstream ?? "");
+      if (!isOnIt || ids.includes(about.id)) continue;
+      this.#end(lease, isWatched ? this.#till.now() : sharing.lease.at);
     }
   }
 
@@ -144,7 +154,7 @@ export class Containers implements ContainerEvents {
   #end(lease: ContainerLease, stop: Instant, again?: Instant): void {
     this.turn(this.#till.now());
     const parts = lease.off(stop, this.#endLost, again);
-    this.#till.leases.forget(lease);
+    this.#till.leases.over(lease);
     this.#accruing.drop(lease.key, this.#till.now());
     const posts = this.#post(lease, parts);
     this.#write({ ...posts, containers: [rowOf(lease, parts, true)] });

@@ -15,6 +15,8 @@ import { type SaidPrice, Sharing, saidAt, timedRate } from "./sharing.ts";
 import type { Write } from "./store.ts";
 
 const NO_IDLE = hourlyRate(0n);
+/** That are remembered: a provider that says again what ended long ago is not to be expected. */
+const MOST_OVER = 10_000;
 
 type Said = NonNullable<Write["joins"]>[number];
 
@@ -32,6 +34,8 @@ export class Leases {
   /** When a machine was last used without a container: no container is charged for that time again. */
   readonly #ended = new Map<string, Instant>();
   readonly #containers = new Map<string, ContainerLease>();
+  /** When the last lease of each container ended. */
+  readonly #over = new Map<string, Instant>();
   readonly #of = new WeakMap<OpenHold, ContainerLease>();
   /** What those shared who have left a machine without a container. */
   readonly #used = new WeakMap<OpenHold, Sharing>();
@@ -228,9 +232,25 @@ export class Leases {
     this.#ended.set(about.machine, sharing.lease.at);
   }
 
-  /** It is over: nobody finds it any more. */
-  forget(container: ContainerLease): void {
-    if (this.#containers.get(container.about.id) === container) this.#containers.delete(container.about.id);
+  /** It has ended: nobody finds it any more. */
+  over(lease: ContainerLease): void {
+    const { id } = lease.about;
+    if (this.#containers.get(id) === lease) this.#containers.delete(id);
+    this.#over.delete(id);
+    this.#over.set(id, lease.sharing.lease.at);
+    const [oldest = ""] = this.#over.keys();
+    if (this.#over.size > MOST_OVER) this.#over.delete(oldest);
+  }
+
+  /** Ends of leases, oldest first, after a restart. */
+  recall(ends: readonly (readonly [string, Instant])[]): void {
+    for (const [id, end] of ends) this.#over.set(id, end);
+  }
+
+  /** As it is to be charged: no time of one container is charged twice, whatever is said of its start. */
+  after(given: Container): Container {
+    const from = this.#containers.get(given.id)?.about.start ?? this.#over.get(given.id);
+    return from === undefined || from <= given.start ? given : { ...given, start: from };
   }
 
   find(id: string): ContainerLease | undefined {

@@ -26,6 +26,8 @@ export interface Stored {
   readonly containers: readonly StoredContainer[];
   /** Leases of those that are over: somebody who shared one may not be settled. */
   readonly ended: readonly StoredContainer[];
+  /** When leases of containers ended, by what their provider calls them, oldest first. */
+  readonly ends: readonly (readonly [string, Instant])[];
   readonly holds: readonly HeldRow[];
   /** What entries say already of requests that are open, by the request. */
   readonly posted: ReadonlyMap<string, readonly Part[]>;
@@ -66,6 +68,10 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
     ),
     containers: database.prepare("SELECT * FROM containers WHERE is_over = 0").all().map(containerRow),
     ended: database.prepare("SELECT * FROM containers WHERE is_over = 1").all().map(containerRow),
+    ends: database
+      .prepare("SELECT key, at FROM containers WHERE is_over > 0 ORDER BY at")
+      .all()
+      .map(({ key, at }) => [String(key).replace(/@\d+$/, ""), instantUs(Number(at))]),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
     posted: Map.groupBy(postedRows(database), ({ request }) => request),
     earlier: earlierOf(database),

@@ -22,6 +22,12 @@ class Engine {
   constructor() {
     const parts: ContainersParts = {
       adapterFor: (one) => (one.kind === "docker" ? this.#adapter(one.name) : undefined),
+      hosts: {
+        ...{ hostFor: () => undefined, waiting: () => 0, seen: () => undefined },
+        ...{ only: () => undefined, changed: () => undefined },
+      },
+      dryRun: () => undefined,
+      would: () => undefined,
       running: () => 0,
       isServing: async () => true,
       seen: ({ id }, up) => this.told.push(`${id} ${up.id}`),

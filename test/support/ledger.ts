@@ -148,6 +148,7 @@ export async function openHouse(folder: string, clock: HandClock, policy: Policy
   const known = { store: disk, clock: ledgerClock, owner, policy, balances, tracked, gaps, containers };
   const options = { ...known, allocations, onTrouble, learn };
   const accounts = new LocalAccounts(options);
+  accounts.leases.recall(stored.ends);
   (await accounts.prepare(policy))();
   const house: House = {
     ...{ folder, clock, accounts, time: ledgerClock, disk, troubles, recovered, learning, policy },

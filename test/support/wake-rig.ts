@@ -66,6 +66,11 @@ export class WakeRig extends MoneyRig {
     const ledger = this.accounts.containers;
     this.containers = new Containers({
       adapterFor: (one) => (one.kind === "docker" ? this.#adapter(this.engine(one.name)) : undefined),
+      hosts: {
+        ...{ hostFor: () => undefined, waiting: () => 0, seen: () => undefined },
+        ...{ only: () => undefined, changed: () => undefined },
+      },
+      ...{ dryRun: () => undefined, would: () => undefined },
       running: (id) => this.fleet.inFlight(id),
       isServing: async ({ id }) => this.engine(id).serving !== undefined,
       seen: ({ id, provider, gpuTier: tier, machine, price, idleRate: idlePrice, ...one }, up, phase) => {

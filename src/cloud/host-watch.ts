@@ -1,0 +1,299 @@
+// One machine group, watched: what runs there as its provider says, told to the ledger instance by instance;
+// raised when somebody needs it, lowered when nobody does any more.
+//
+//   off ──raise──► starting ──a container on it serves──► ready ──nobody needs it──► stopping ──► off
+//   failed: an order did nothing, or nothing came of it. Whoever else scales it moves it too.
+//
+// Invariant: what its provider does not list in two looks is gone, and nothing else is; no more orders leave
+// than its provider takes (AKS: 20, then one a minute).
+
+import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
+import type { Host, HostSighting, Instance, Trouble } from "./adapter.ts";
+import { OrderPace } from "./order-pace.ts";
+import { Poll } from "./poll.ts";
+
+export interface HostParts {
+  readonly host: Host;
+  /** Whether it can be raised and lowered at all. */
+  readonly isOrderable: boolean;
+  /** Who needs it, in words: "flux-aws is ready". */
+  needs(): readonly string[];
+  /** Whether a container on it serves now. */
+  serves(): boolean;
+  /** Whether its containers have been asked, so that it is known who serves. */
+  isSettled(): boolean;
+  /** Told of each instance at each sighting, for the ledger. */
+  seen(instance: Instance, phase: "starting" | "ready"): void;
+  off(id: string, stopped: Instant): void;
+  /** No others live than these. */
+  only(ids: readonly string[]): void;
+  bug(error: unknown): void;
+  changed(): void;
+  now(): Instant;
+  after(delay: DurationUs, call: () => void): () => void;
+  /** [0, 1) */
+  random(): number;
+}
+
+export type HostState = "unknown" | "off" | "starting" | "ready" | "stopping" | "failed";
+
+/** How things stand, for whoever asks. */
+export interface HostView {
+  readonly state: HostState;
+  readonly instances: readonly Instance[];
+  /** How many its provider is told to run; undefined: it has not answered. */
+  readonly wanted: number | undefined;
+  readonly seenAt: Instant | undefined;
+  /** Why it failed, or why nothing newer is known. */
+  readonly why: string | undefined;
+  /** Who else scales it, and what to do about that. */
+  readonly scaledByOthers: string | undefined;
+}
+
+/** A read may still show what was so before an order. */
+const SETTLES = (30 * SECOND) as DurationUs;
+/** Whoever starts a container again at once does not pay for another machine. */
+const QUIET = (20 * SECOND) as DurationUs;
+const DONE_WITHIN = (15 * MINUTE) as DurationUs;
+
+interface Goal {
+  readonly kind: "raise" | "lower";
+  /** When its order left; undefined while it waits for its turn. */
+  sent: Instant | undefined;
+}
+
+export class HostWatch {
+  readonly #parts: HostParts;
+  readonly #poll: Poll<HostSighting>;
+  readonly #pace: OrderPace;
+  #seen: HostSighting | undefined;
+  #seenAt: Instant | undefined;
+  /** That run, as far as is known, and how often in a row its provider did not list them. */
+  readonly #known = new Map<string, { instance: Instance; misses: number }>();
+  /** Instances on which a container has served. */
+  readonly #served = new Set<string>();
+  #looks = 0;
+  #goal: Goal | undefined;
+  #why: string | undefined;
+  /** At what; a group that its provider does not know failed at being seen. */
+  #failedAt: Goal["kind"] | "seen" | undefined;
+  #rival: string | undefined;
+  #isReleasing = false;
+  #quietSince: Instant | undefined;
+  #forget: () => void = () => undefined;
+
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+    this.#pace = new OrderPace(parts);
+    this.#poll = new Poll({
+      observe: (signal) => parts.host.observe(signal),
+      take: (seen) => this.#take(seen),
+      miss: (trouble) => this.#miss(trouble),
+      isMoving: () => this.#isMoving(),
+      bug: (error) => parts.bug(error),
+      after: (delay, call) => parts.after(delay, call),
+      random: () => parts.random(),
+    });
+  }
+
+  look(): Promise<void> {
+    return this.#poll.look();
+  }
+
+  end(): void {
+    this.#poll.end();
+    this.#forget();
+    this.#pace.end();
+  }
+
+  view(): HostView {
+    return {
+      state: this.#state(),
+      instances: [...this.#known.values()].map(({ instance }) => instance),
+      wanted: this.#seen?.wanted,
+      seenAt: this.#seenAt,
+      why: this.#why,
+      scaledByOthers: this.#rival ?? this.#seen?.scaledByOthers,
+    };
+  }
+
+  /** Resolves once its provider has taken the order, where it needs one; throws Trouble. */
+  async raise(): Promise<void> {
+    this.#isReleasing = false;
+    this.#quietSince = undefined;
+    this.#failedAt = undefined;
+    const isUp = (this.#seen?.wanted ?? 0) > 0 && this.#goal?.kind !== "lower";
+    if (!this.#parts.isOrderable || isUp || this.#goal?.kind === "raise") return;
+    await this.#order("raise");
+  }
+
+  /** It is lowered as soon as nobody needs it. */
+  release(): void {
+    this.#isReleasing = this.#parts.isOrderable;
+    this.#consider();
+  }
+
+  /** A container on it is in another state. */
+  containersChanged(): void {
+    const all = [...this.#known.keys()];
+    if (!this.#parts.isOrderable) void this.#poll.look();
+    else if (this.#parts.serves() && all.some((id) => !this.#served.has(id))) this.#tell();
+    this.#consider();
+  }
+
+  /** Nobody is told of a goal that a later one has replaced: its call does not leave. */
+  async #order(kind: Goal["kind"]): Promise<void> {
+    const goal: Goal = { kind, sent: undefined };
+    this.#goal = goal;
+    this.#parts.changed();
+    const { signal } = this.#poll;
+    try {
+      await this.#pace.send(async () => {
+        if (this.#goal !== goal || signal.aborted) return;
+        goal.sent = this.#parts.now();
+        await this.#parts.host[kind](signal);
+      });
+      void this.look();
+    } catch (error) {
+      if (signal.aborted) return;
+      const trouble = this.#poll.troubleOf(error);
+      if (this.#goal === goal) this.#failed(trouble);
+      throw trouble;
+    }
+  }
+
+  #failed({ kind, message }: Trouble): void {
+    const at = this.#goal?.kind;
+    this.#goal = undefined;
+    this.#why = message;
+    // What is only late is tried again; a refusal would be one again.
+    const isRefusal = kind === "failed" || kind === "denied" || kind === "not_found";
+    if (isRefusal) this.#failedAt = at;
+    if (at === "lower" && isRefusal) this.#isReleasing = false;
+    this.#parts.changed();
+  }
+
+  #take(seen: HostSighting): void {
+    const before = this.#state();
+    this.#seen = seen;
+    this.#seenAt = this.#parts.now();
+    this.#looks += 1;
+    this.#count(seen);
+    const isOff = this.#known.size === 0;
+    const isOver = this.#failedAt === "seen" || (this.#failedAt === "lower") === isOff;
+    if (isOver) this.#failedAt = undefined;
+    if (this.#failedAt === undefined) this.#why = undefined;
+    this.#judge(seen);
+    this.#tell();
+    if (this.#state() !== before) this.#parts.changed();
+    this.#consider();
+  }
+
+  /** Which instances there are: one that is missing once may only be late in its provider's list. */
+  #count({ instances, ended }: HostSighting): void {
+    for (const { id, stopped } of ended) this.#gone(id, stopped);
+    const listed = new Set(instances.map(({ id }) => id));
+    for (const [id, known] of this.#known) {
+      known.misses = listed.has(id) ? 0 : known.misses + 1;
+      if (known.misses > 1) this.#gone(id, this.#parts.now());
+    }
+    for (const instance of instances) this.#known.set(instance.id, { instance, misses: 0 });
+    if (this.#looks > 1 && this.#missing === 0) this.#parts.only([...this.#known.keys()]);
+  }
+
+  #gone(id: string, stopped: Instant): void {
+    this.#known.delete(id);
+    this.#served.delete(id);
+    this.#parts.off(id, stopped);
+  }
+
+  get #missing(): number {
+    return [...this.#known.values()].filter(({ misses }) => misses > 0).length;
+  }
+
+  /** What has become of an order. */
+  #judge({ wanted, instances, scaledByOthers }: HostSighting): void {
+    if (this.#goal === undefined) return;
+    const { kind, sent } = this.#goal;
+    const waited = sent === undefined ? 0 : this.#parts.now() - sent;
+    const isDone = kind === "raise" ? instances.some((one) => !one.isStopping) : this.#known.size === 0;
+    if (isDone) {
+      this.#goal = undefined;
+      if (kind === "lower") this.#isReleasing = false;
+      this.#rival = undefined;
+    } else if (kind === "lower" && wanted > 0 && waited > SETTLES) {
+      this.#goal = undefined;
+      const who = scaledByOthers ?? "find out who does, or it is never turned off";
+      this.#rival = `it was raised again to ${wanted} after it had been lowered: ${who}`;
+      this.#isReleasing = false;
+    } else if (waited > DONE_WITHIN) {
+      this.#goal = undefined;
+      this.#why = TOO_LATE[kind];
+      this.#failedAt = kind;
+    }
+  }
+
+  #tell(): void {
+    const { serves, isSettled, seen } = this.#parts;
+    // At first it is not known yet who serves; a look later it is told of all the same.
+    if (!isSettled() && this.#looks < 2) return;
+    for (const { instance } of this.#known.values()) {
+      if (serves() && !instance.isStopping) this.#served.add(instance.id);
+      seen(instance, this.#served.has(instance.id) ? "ready" : "starting");
+    }
+  }
+
+  #consider(): void {
+    this.#forget();
+    if (!this.#isReleasing || this.#goal !== undefined || this.#seen === undefined) return;
+    if (this.#known.size === 0 && this.#seen.wanted === 0) {
+      this.#isReleasing = false;
+      return;
+    }
+    if (this.#parts.needs().length > 0) {
+      this.#quietSince = undefined;
+      return;
+    }
+    const now = this.#parts.now();
+    this.#quietSince ??= now;
+    const left = QUIET - (now - this.#quietSince);
+    if (left > 0) this.#forget = this.#parts.after(left as DurationUs, () => this.#consider());
+    // Why it did not do is in its view.
+    else this.#order("lower").catch(() => undefined);
+  }
+
+  #state(): HostState {
+    if (this.#failedAt !== undefined) return "failed";
+    const { size } = this.#known;
+    if (this.#goal?.kind === "raise" && size === 0) return "starting";
+    if (this.#seen === undefined) return "unknown";
+    if (size === 0) return this.#seen.wanted > 0 && this.#goal?.kind !== "lower" ? "starting" : "off";
+    const all = [...this.#known.values()];
+    if (this.#goal?.kind === "lower" || all.every(({ instance }) => instance.isStopping)) return "stopping";
+    return all.some(({ instance }) => this.#served.has(instance.id)) ? "ready" : "starting";
+  }
+
+  #isMoving(): boolean {
+    if (this.#goal !== undefined || this.#missing > 0 || this.#looks < 2) return true;
+    return [...this.#known.values()].some(({ instance }) => instance.isStopping);
+  }
+
+  /** Of a group that its provider does not know nothing runs; of any other trouble nothing follows. */
+  #miss(trouble: Trouble): void {
+    this.#why = trouble.message;
+    if (trouble.kind !== "not_found") return;
+    for (const id of [...this.#known.keys()]) this.#gone(id, this.#parts.now());
+    this.#parts.only([]);
+    this.#seen = undefined;
+    this.#goal = undefined;
+    this.#failedAt = "seen";
+    this.#parts.changed();
+  }
+}
+
+const TOO_LATE = {
+  raise:
+    "no machine came within 15 min: its provider may have none of that kind left; look at the group's " +
+    "activity, or take another region or kind",
+  lower: "it was told to turn off and did not within 15 min: turn it off by hand, it costs until it is off",
+} as const;
