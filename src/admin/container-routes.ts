@@ -5,7 +5,7 @@ import { z } from "zod";
 import { formatUsd } from "../metering/money.ts";
 import { formatInstant } from "../metering/time.ts";
 import * as sdk from "../sdk/containers.ts";
-import type { ContainerRow } from "./container-row.ts";
+import type { ContainerRow, MachineRow } from "./container-row.ts";
 import type { House } from "./house.ts";
 import { refuse } from "./problem.ts";
 import { type Api, mayNeedToken, needsToken, ok, problems, type Room, reads, takesBody } from "./route.ts";
@@ -44,6 +44,8 @@ export function addContainerRoutes(api: Api, { house, safety }: Room): void {
       const found = house.containers().find((one) => one.upstream === upstream);
       if (done.kind === "ordered" && found !== undefined) return c.json(containerWire(found), 200);
       const detail = done.kind === "refused" ? done.why : "the policy has just dropped it";
+      if (done.kind === "refused" && done.trouble === "unauthenticated")
+        return refuse(c, 503, { code: "credentials_missing", detail });
       return refuse(c, 409, { code: "conflict", detail });
     });
   }
@@ -79,5 +81,24 @@ function containerWire(row: ContainerRow): sdk.ContainerStatus {
     note: row.note ?? null,
     seen_at: row.seenAt === undefined ? null : formatInstant(row.seenAt),
     why: row.why ?? null,
+    idle_warning: row.idleDoubt ?? null,
+    machine: row.machine === undefined ? null : machineWire(row.machine),
+  };
+}
+
+function machineWire(row: MachineRow): sdk.MachineStatus {
+  return {
+    name: row.name,
+    state: row.state,
+    instances: row.instances.map(({ id, since, isStopping }) => ({
+      id,
+      since: formatInstant(since),
+      stopping: isStopping,
+    })),
+    wanted: row.wanted ?? null,
+    needed_by: [...row.needs],
+    seen_at: row.seenAt === undefined ? null : formatInstant(row.seenAt),
+    why: row.why ?? null,
+    scaled_by_others: row.scaledByOthers ?? null,
   };
 }

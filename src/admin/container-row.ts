@@ -2,7 +2,7 @@
 
 import type { HourlyRate, NanoUsd } from "../metering/money.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
-import type { CONTAINER_STATES } from "../sdk/containers.ts";
+import type { CONTAINER_STATES, MACHINE_STATES } from "../sdk/containers.ts";
 
 /** What the admin surface needs of the house for containers. */
 export interface ContainerHouse {
@@ -37,8 +37,31 @@ export interface ContainerRow {
   readonly note: string | undefined;
   readonly seenAt: Instant | undefined;
   readonly why: string | undefined;
+  /** Where its idle price is below what the price list knows, in words. */
+  readonly idleDoubt?: string | undefined;
+  /** Undefined where it is its own machine. */
+  readonly machine?: MachineRow | undefined;
+}
+
+/** What a container runs on, and bills with others. */
+export interface MachineRow {
+  readonly name: string;
+  readonly state: (typeof MACHINE_STATES)[number];
+  /** Each costs for itself. */
+  readonly instances: readonly {
+    readonly id: string;
+    readonly since: Instant;
+    readonly isStopping: boolean;
+  }[];
+  readonly wanted: number | undefined;
+  /** Who keeps it up, in words. */
+  readonly needs: readonly string[];
+  readonly seenAt: Instant | undefined;
+  readonly why: string | undefined;
+  readonly scaledByOthers: string | undefined;
 }
 
 export type ContainerOrdered =
   | { readonly kind: "ordered" }
-  | { readonly kind: "refused"; readonly why: string };
+  /** `trouble`: what its provider made of it, where it was asked. */
+  | { readonly kind: "refused"; readonly why: string; readonly trouble?: string };

@@ -1,6 +1,6 @@
 // `budgetguard nodes list|start|stop`: the containers that the gateway watches, and orders to them.
 
-import type { ContainerStatus } from "../sdk/containers.ts";
+import type { ContainerStatus, MachineStatus } from "../sdk/containers.ts";
 import { addConnectionOptions, ask, type ConnectionOptions, show } from "./connection.ts";
 import type { DefineCommand } from "./define-command.ts";
 import { EXIT } from "./exit-code.ts";
@@ -89,15 +89,43 @@ function listText(items: readonly ContainerStatus[], { at, zone, terminal }: Tol
     const age = seen_at === null ? "never seen" : `last seen ${lasted(since(seen_at, at))} ago`;
     return [`${upstream}: ${why} (${age})`];
   });
+  const machines = new Map(
+    items.flatMap(({ machine }) => (machine === null ? [] : [[machine.name, machine]])),
+  );
+  const hosts = [...machines.values()].flatMap((machine) => machineLines(machine, { at, zone, terminal }));
+  const doubts = items.flatMap(({ upstream, idle_warning: doubt }) =>
+    doubt === null ? [] : [`${upstream}: ${doubt}`],
+  );
   const notes = items.flatMap(({ upstream, note }) => (note === null ? [] : [`${upstream}: ${note}`]));
-  return [table(terminal.out, COLUMNS, rows), ...whys, ...notes].join("\n");
+  return [table(terminal.out, COLUMNS, rows), ...whys, ...notes, ...hosts, ...doubts].join("\n");
+}
+
+/** "machine gpu-pool: ready, i-0a1 since … (2 h), needed: flux-aws is ready" */
+function machineLines(machine: MachineStatus, { at, zone }: Told): readonly string[] {
+  const { name, state, instances, needed_by: needs, why, scaled_by_others: rival } = machine;
+  const each = instances.map(
+    ({ id, since: from }) => `${id} since ${moment(from, zone)} (${lasted(since(from, at))})`,
+  );
+  const costs =
+    instances.length > 1 ? ` (${instances.length} instances: it costs ${instances.length} times)` : "";
+  const needed =
+    instances.length === 0 ? "" : `, ${needs.length === 0 ? "nobody needs it" : needs.join(", ")}`;
+  return [
+    `machine ${name}: ${[state, ...each].join(", ")}${costs}${needed}`,
+    ...(why === null ? [] : [`machine ${name}: ${why}`]),
+    ...(rival === null ? [] : [`machine ${name}: ${rival}`]),
+  ];
 }
 
 function since(instant: string, at: string): number {
   return Math.max(0, Math.round((Date.parse(at) - Date.parse(instant)) * 1000));
 }
 
-function orderedText({ upstream, state, in_flight }: ContainerStatus): string {
+function orderedText({ upstream, state, in_flight, machine }: ContainerStatus): string {
   if (state === "draining") return `${upstream} is stopped once the ${in_flight} requests that run there end`;
-  return `${upstream} is ${state}`;
+  const isStopping = state === "stopping" || state === "off";
+  if (machine === null || !isStopping) return `${upstream} is ${state}`;
+  const others = machine.needed_by.filter((who) => !who.startsWith(`${upstream} `));
+  const then = others.length === 0 ? "is turned off when it has stopped" : `stays: ${others.join(", ")}`;
+  return `${upstream} is ${state}; its machine ${machine.name} ${then}`;
 }

@@ -55,6 +55,7 @@ export class CallBudget {
 
   /** Resolves when it may call; throws Trouble once `signal` is aborted before that. */
   take(isOrder: boolean, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { isOrder, go: resolve };
     const leave = () => {
@@ -63,8 +64,7 @@ export class CallBudget {
       const text = `its calls_per_minute (${this.calls}) are used up: raise ${this.#parts.key}`;
       reject(new Trouble("throttled", text));
     };
-    if (signal.aborted) leave();
-    else this.#waiting.push(waiter);
+    this.#waiting.push(waiter);
     signal.addEventListener("abort", leave, { once: true });
     this.#serve();
     return promise.finally(() => signal.removeEventListener("abort", leave));

@@ -99,8 +99,9 @@ export class ContainerWatch {
   }
 
   view(): ContainerView {
-    const { since: liveSince, url } = this.#up ?? {};
-    return { state: this.#state, liveSince, url, seenAt: this.#seenAt, why: this.#why };
+    const up = this.#up;
+    const liveSince = (billed(up) ?? up)?.since;
+    return { state: this.#state, liveSince, url: up?.url, seenAt: this.#seenAt, why: this.#why };
   }
 
   /** For whoever watches the machine under it. */
@@ -243,7 +244,8 @@ export class ContainerWatch {
   #tooLong(): string {
     const minutes = this.#startsWithin() / MINUTE;
     const said = this.#up?.said === undefined ? "" : ` (${this.#up.said})`;
-    return `it did not serve within ${minutes} min${said}: look at its log, or raise lifecycle.startup_timeout`;
+    const cure = "look at its log, or raise lifecycle.startup_timeout";
+    return `it did not serve within ${minutes} min${said}: ${cure}`;
   }
 
   /** A container that its provider does not know is gone; of any other trouble nothing follows. */

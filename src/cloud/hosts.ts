@@ -1,4 +1,4 @@
-// The machine groups that the policy's containers run on: each watched once, however many containers share it,
+// The machine groups that the policy's containers run on: each watched once, whoever shares it,
 // told of to the ledger, and lowered when none of them needs it. One that the policy no longer names is
 // watched until nothing runs there, and gets no orders.
 

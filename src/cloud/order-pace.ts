@@ -1,4 +1,4 @@
-// Lets orders to one provider's machine group leave one after the other and not too often: a few at once, then
+// Lets orders to one machine group leave one after the other and not too often: a few at once, then
 // one a minute. An order that has to wait is not lost, and whoever gave it need not wait with it.
 
 import { type DurationUs, type Instant, MINUTE } from "../metering/time.ts";

@@ -1,4 +1,4 @@
-// A machine that nobody can be asked about but the containers on it: a Docker host, a machine without a group.
+// A machine that only the containers on it can be asked about: a Docker host, a machine without a group.
 // It is up while any of them is, since the first of them; nobody can raise or lower it.
 
 import type { Instant } from "../metering/time.ts";

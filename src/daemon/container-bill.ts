@@ -1,5 +1,5 @@
-// What a container or a machine that runs costs, as the ledger is told of it: from the policy's prices and the
-// provider's own names and times.
+// What a container or a machine that runs costs, as the ledger is told of it: by the policy's prices, and by
+// the names and times of its provider.
 
 import type { Instance } from "../cloud/adapter.ts";
 import { billed } from "../cloud/container-watch.ts";

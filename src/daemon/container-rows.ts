@@ -23,14 +23,16 @@ export function containerRows(parts: RowParts): readonly ContainerRow[] {
 
 function containerRow(parts: RowParts, listed: ListedContainer): ContainerRow {
   const { lifecycle, fleet, plane, now } = parts;
-  const { upstream, view } = listed;
-  const { id, provider, idleRate } = upstream;
+  const { upstream, view, machine } = listed;
+  const { id, provider, idleRate, idleDoubt } = upstream;
   const { state, ...seen } = view;
   const idle = lifecycle.idle(listed);
   const learned = lifecycle.learned(id);
   const startUp = lifecycle.startUp(upstream);
   return {
-    ...{ upstream: id, provider, state: state.kind, ...seen, price: describePrice(upstream.price), idleRate },
+    ...{ upstream: id, provider, state: state.kind, ...seen },
+    ...{ price: describePrice(upstream.price), idleRate, idleDoubt },
+    machine: machine && { name: machine.name, needs: machine.needs, ...machine.view },
     inFlight: fleet.inFlight(id),
     waiting: plane.waiting(id),
     startUp,

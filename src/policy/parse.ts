@@ -14,6 +14,7 @@ import { noteBudgets } from "./schema/note-budgets.ts";
 import { noteChoice } from "./schema/note-choice.ts";
 import { noteFallbacks } from "./schema/note-fallbacks.ts";
 import { noteHosted } from "./schema/note-hosted.ts";
+import { noteIdle } from "./schema/note-idle.ts";
 import { notePrices } from "./schema/note-prices.ts";
 import { resolvePrices } from "./schema/resolve-price.ts";
 import type { Names, PolicyContext, Scene } from "./schema/scene.ts";
@@ -70,8 +71,9 @@ export function parsePolicy(text: string, context: PolicyContext): ParsedPolicy 
     scene.note(["models"], "no models: there is nothing that clients could ask for");
 
   if (found.length > 0) return { kind: "problems", problems: sorted(found as [Note, ...Note[]]) };
-  const built = buildPolicy(shape.file, prices, context);
+  const built = buildPolicy(shape.file, prices, { ...context, rates });
   noteFallbacks(built, scene.note);
+  noteIdle(built, scene.note);
   noteBudgets(built, shape.file.budgets.length, scene.note);
   return { kind: "policy", policy: Object.freeze({ ...built, notes: sorted(notes) }) };
 }

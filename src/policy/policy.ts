@@ -101,6 +101,8 @@ export interface Machine {
   readonly idleRate: HourlyRate;
   /** Where the idle price comes from: an estimate is marked wherever it is shown. */
   readonly idleSource?: PriceSource;
+  /** Where the idle price is below what the price list knows, in words. */
+  readonly idleDoubt?: string;
   readonly minBilled: DurationUs;
   /** How the provider calls it. */
   readonly group?: MachineGroup;
@@ -120,6 +122,7 @@ export interface Upstream {
   readonly machine: string;
   readonly idleRate: HourlyRate;
   readonly idleSource?: PriceSource;
+  readonly idleDoubt?: string;
   readonly minBilled: DurationUs;
   /** Requests at once; undefined is no bound. */
   readonly concurrency: number | undefined;

@@ -13,6 +13,24 @@ export const CONTAINER_STATES = [
   "failed",
 ] as const;
 
+export const MACHINE_STATES = ["unknown", "off", "starting", "ready", "stopping", "failed"] as const;
+
+export const MachineStatus = z
+  .object({
+    name: z.string(),
+    state: z.enum(MACHINE_STATES).describe("ready: a container on it has served."),
+    instances: z
+      .array(z.object({ id: z.string(), since: instant, stopping: z.boolean() }))
+      .describe("What bills, each for itself, since its provider's own start."),
+    wanted: z.int().nullable().describe("How many its provider is told to run; null: it has not answered."),
+    needed_by: z.array(z.string()).describe("Who keeps it up: it is turned off only when nobody does."),
+    seen_at: instant.nullable(),
+    why: z.string().nullable().describe("Why it failed, or why nothing newer is known."),
+    scaled_by_others: z.string().nullable().describe("Who else may change its size, and what to do."),
+  })
+  .meta({ id: "MachineStatus" });
+export type MachineStatus = z.infer<typeof MachineStatus>;
+
 export const ContainerStatus = z
   .object({
     upstream: z.string(),
@@ -37,6 +55,13 @@ export const ContainerStatus = z
     note: z.string().nullable().describe("What its idle time costs against starting it again."),
     seen_at: instant.nullable().describe("When its provider last answered; null: never."),
     why: z.string().nullable().describe("Why it failed, or why nothing newer is known."),
+    idle_warning: z
+      .string()
+      .nullable()
+      .describe("Where its idle price is below what the price list knows: by what factor."),
+    machine: MachineStatus.nullable().describe(
+      "What it runs on and bills with; null: it is its own machine.",
+    ),
   })
   .meta({ id: "ContainerStatus" });
 export type ContainerStatus = z.infer<typeof ContainerStatus>;

@@ -17,6 +17,7 @@ export const PROBLEM_CODES = [
   "too_large",
   "not_json",
   "ledger_unavailable",
+  "credentials_missing",
   "internal",
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];

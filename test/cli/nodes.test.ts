@@ -43,6 +43,58 @@ sdxl: container sdxl: no GPU is free (last seen 7 min ago)
   t.like(items[1], { live_since: null, why: "container sdxl: no GPU is free" });
 });
 
+const pooled: ContainerRow = {
+  ...{ ...up, upstream: "flux-aws", provider: "aws" },
+  idleDoubt: "0.04 USD/h while unused is 25 times less than it costs",
+  machine: {
+    ...{ name: "gpu-pool", state: "ready", wanted: 2, seenAt: before(0), why: undefined },
+    instances: [
+      { id: "i-1", since: before(60), isStopping: false },
+      { id: "i-2", since: before(30), isStopping: false },
+    ],
+    needs: ["sdxl is ready"],
+    scaledByOthers: "its MinSize is 1: set it to 0",
+  },
+};
+
+test("a machine is told of once: each instance, what it costs, who keeps it, and who else scales it", async (t) => {
+  const { run } = await daemon(t, {
+    containers: () => [pooled, { ...pooled, upstream: "sdxl", idleDoubt: undefined }],
+  });
+  const { stdout } = await run("nodes list");
+  t.is(stdout.match(/^machine gpu-pool: ready/gm)?.length, 1);
+  t.regex(stdout, /^machine gpu-pool: ready, i-1 since [^,]*\(1 h 0 min\), i-2 since [^,]*\(30 min\)/m);
+  t.regex(stdout, /\(2 instances: it costs 2 times\), sdxl is ready$/m);
+  t.regex(stdout, /^machine gpu-pool: its MinSize is 1: set it to 0$/m);
+  t.regex(stdout, /^flux-aws: 0\.04 USD\/h while unused is 25 times less/m);
+  const { items } = JSON.parse((await run("nodes list --json")).stdout) as { items: object[] };
+  t.like(items[0], {
+    idle_warning: pooled.idleDoubt,
+    machine: { name: "gpu-pool", wanted: 2, needed_by: ["sdxl is ready"], why: null },
+  });
+});
+
+test("a stop says what becomes of the machine", async (t) => {
+  let row: ContainerRow = { ...pooled, state: "stopping" };
+  const orderContainer = async () => ({ kind: "ordered" as const });
+  const { run } = await daemon(t, { containers: () => [row], orderContainer });
+  const stop = async () => (await run("nodes stop flux-aws", asAdmin)).stdout;
+  t.is(await stop(), "flux-aws is stopping; its machine gpu-pool stays: sdxl is ready\n");
+  row = { ...row, machine: row.machine && { ...row.machine, needs: ["flux-aws is stopping"] } };
+  t.is(await stop(), "flux-aws is stopping; its machine gpu-pool is turned off when it has stopped\n");
+});
+
+test("an order that no credentials are there for says so, with its own code", async (t) => {
+  const why = "no credentials of AWS were found: write providers.aws.credentials";
+  const { run } = await daemon(t, {
+    containers: () => [pooled],
+    orderContainer: async () => ({ kind: "refused", why, trouble: "unauthenticated" }),
+  });
+  const refused = await run("nodes start flux-aws", asAdmin);
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /no credentials of AWS were found/);
+});
+
 test("without any it says how to have one", async (t) => {
   const { run } = await daemon(t, { containers: () => [] });
   t.regex((await run("nodes list")).stdout, /^no container is watched: give an upstream a `container`/);

@@ -25,7 +25,7 @@ test("keys of rooms to come are told once each, not key by key", (t) => {
   const providers = "providers: {aws: {dry_run: true, calls_per_minute: 6}, gcp: {dry_run: true}}";
   check(t, file(`techops: {config: a}\ncomfyui: {url: 'http://127.0.0.1:8188'}\n${providers}\n`), [
     /^7:1 comfyui: not active yet$/,
-    /^8:1 providers: not active yet$/,
+    /^8:56 providers\.gcp: not active yet$/,
   ]);
 });
 
@@ -84,15 +84,36 @@ test("a disabled budget, a provider nobody is, a file without models are told", 
   check(t, "version: 1\n", [/^1:1 models: no models/]);
 });
 
-test("an address of ECS that is to be discovered is told to be not active, written or not", (t) => {
+test("a service of ECS that names no machine group is told what is not counted", (t) => {
   const ecs = "{ecs: {region: us-east-1, cluster: c, service: s}}";
-  const of = (url: string, container = ecs, provider = "aws") =>
-    file("", `  b: {provider: ${provider}, ${url}price: {usd_per_hour: 1}, container: ${container}}\n`);
-  const told =
-    /^4:\d+ upstreams\.b\.url: not active yet: its address is not discovered, so no request goes there/;
-  for (const url of ["", "url: discovered, "]) check(t, of(url), [told, /b\.container\.ecs: not active yet/]);
-  check(t, of("url: http://h, "), [/b\.container\.ecs: not active yet/]);
-  check(t, of("", "{docker: {name: X}}", "local"), []);
+  const of = (more: string) =>
+    `  b: {provider: aws, ${more}, container: ${ecs}}\nmodels: {m2: {upstreams: [b]}}\n`;
+  const told = /upstreams\.b\.container: names no machine group: after its stop .* is not counted/;
+  check(t, file("", of("price: {usd_per_hour: 1}").replace(/models.*\n/, "")), [told]);
+  const pool = "machines: {p: {asg: {region: us-east-1, name: g}, price: {usd_per_hour: 1}}}\n";
+  check(t, file(pool, of("machine: p").replace(/models.*\n/, "")), []);
+});
+
+test("an idle price below what the price list knows is told with its factor, written or estimated", (t) => {
+  const of = (more: string) => {
+    const ecs = "{ecs: {region: us-east-1, cluster: c, service: s}}";
+    const pool = `machines: {p: {asg: {region: us-east-1, name: g}, ${more}}}\n`;
+    return file(pool, `  b: {provider: aws, machine: p, gpu_tier: a10g, container: ${ecs}}\n`);
+  };
+  const path = "machines\\.p\\.idle_usd_per_hour";
+  const rate = "price: {rate: aws/us-east-1/g5.xlarge}";
+  check(t, of(`${rate}, idle_usd_per_hour: 0.04`), [
+    new RegExp(
+      `${path}: 0\\.04 USD/h while unused is 25 times less than the 1\\.006 USD/h .* take idle_usd_per_hour out`,
+    ),
+  ]);
+  check(t, of(`${rate}, idle_usd_per_hour: 0.503`), [/is 2\.0 times less/]);
+  check(t, of(`${rate}, idle_usd_per_hour: 0`), [/is nothing of the 1\.006 USD\/h/]);
+  check(t, of("price: {usd_per_request: 0.01}"), [
+    /25 times less.*write idle_usd_per_hour, for it is an estimate/,
+  ]);
+  for (const same of [rate, `${rate}, idle_usd_per_hour: 1.006`, "price: {usd_per_hour: 0.5}"])
+    check(t, of(same), []);
 });
 
 test("a secret over plain http is told, but not on the machine itself", (t) => {

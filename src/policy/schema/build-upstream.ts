@@ -2,21 +2,30 @@
 
 import { type HourlyRate, hourlyRate, type NanoUsd } from "../../metering/money.ts";
 import { isFree, type Price, type PriceSource } from "../../metering/price.ts";
+import type { RateCard } from "../../metering/rate-card.ts";
 import type { DurationUs } from "../../metering/time.ts";
 import type { Machine, Upstream } from "../policy.ts";
+import { type IdleSaid, idleDoubt } from "./note-idle.ts";
 import type { PolicyFile } from "./policy-file.ts";
 import { IDLE_ESTIMATE, type Prices } from "./resolve-price.ts";
 import { DEFAULT_TIMEOUTS, type UpstreamEntry } from "./upstream.ts";
 
-export function buildMachines(file: PolicyFile, prices: Prices): ReadonlyMap<string, Machine> {
+export function buildMachines(
+  file: PolicyFile,
+  prices: Prices,
+  rates: RateCard,
+): ReadonlyMap<string, Machine> {
   const machines = new Map<string, Machine>();
   for (const [id, entry] of file.machines) {
     const price = known(prices.machines, id);
     const group = entry.group === undefined ? {} : { group: entry.group };
+    const served = [...file.upstreams.values()].find(({ machine }) => machine === id);
+    const idle = idleOf(price, entry.idle_usd_per_hour, true);
     machines.set(id, {
       id,
       price,
-      ...idleOf(price, entry.idle_usd_per_hour, true),
+      ...idle,
+      ...doubtOf({ ...idle, price, provider: served?.provider, gpuTier: served?.gpu_tier }, rates),
       ...billedOf(entry),
       ...group,
     });
@@ -28,15 +37,17 @@ export function buildUpstreams(
   file: PolicyFile,
   prices: Prices,
   machines: ReadonlyMap<string, Machine>,
+  rates: RateCard,
 ): ReadonlyMap<string, Upstream> {
   const upstreams = new Map<string, Upstream>();
   for (const [id, entry] of file.upstreams) {
     const price = known(prices.upstreams, id);
     const machine = entry.machine === undefined ? undefined : machines.get(entry.machine);
-    const own = {
-      ...idleOf(price, entry.idle_usd_per_hour, entry.container !== undefined),
-      ...billedOf(entry),
-    };
+    const idle = idleOf(price, entry.idle_usd_per_hour, entry.container !== undefined);
+    const doubt =
+      entry.container &&
+      doubtOf({ ...idle, price, provider: entry.provider, gpuTier: entry.gpu_tier }, rates);
+    const own = { ...idle, ...doubt, ...billedOf(entry) };
     upstreams.set(id, {
       id,
       provider: entry.provider,
@@ -65,8 +76,13 @@ function laterRooms(entry: UpstreamEntry): Pick<Upstream, "rateLimit" | "contain
   };
 }
 
-function billingOf({ idleRate, idleSource, minBilled }: Machine) {
-  return { idleRate, minBilled, ...(idleSource && { idleSource }) };
+function billingOf({ idleRate, idleSource, idleDoubt, minBilled }: Machine) {
+  return { idleRate, minBilled, ...(idleSource && { idleSource }), ...(idleDoubt && { idleDoubt }) };
+}
+
+function doubtOf(said: IdleSaid, rates: RateCard): { readonly idleDoubt?: string } {
+  const doubt = idleDoubt(said, rates);
+  return doubt === undefined ? {} : { idleDoubt: doubt };
 }
 
 function billedOf(entry: { readonly min_billed?: DurationUs | undefined }) {

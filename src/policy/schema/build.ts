@@ -10,7 +10,7 @@ import type { Prices } from "./resolve-price.ts";
 import type { PolicyContext } from "./scene.ts";
 
 export function buildPolicy(file: PolicyFile, prices: Prices, context: PolicyContext): Omit<Policy, "notes"> {
-  const machines = buildMachines(file, prices);
+  const machines = buildMachines(file, prices, context.rates);
   return {
     version: 1,
     digest: context.digest,
@@ -28,7 +28,7 @@ export function buildPolicy(file: PolicyFile, prices: Prices, context: PolicyCon
     origins: file.origins ?? [],
     metrics: { labels: file.metrics?.labels ?? [] },
     machines,
-    upstreams: buildUpstreams(file, prices, machines),
+    upstreams: buildUpstreams(file, prices, machines, context.rates),
     models: modelsOf(file),
     budgets: buildBudgets(file),
     clients: clientsOf(file),

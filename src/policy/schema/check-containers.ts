@@ -170,6 +170,12 @@ function checkClusters(file: PolicyFile, scene: Scene): void {
   const first = new Map<string, { readonly id: string; readonly machine: string | undefined }>();
   for (const [id, { container, machine }] of file.upstreams) {
     if (container?.kind !== "ecs") continue;
+    if (machine === undefined || file.machines.get(machine)?.group === undefined) {
+      const text =
+        "names no machine group: after its stop the instance under it may go on, and is not counted; " +
+        "write machine: NAME, and machines.NAME.asg with its Auto Scaling group";
+      scene.note(["upstreams", id, "container"], text);
+    }
     const key = JSON.stringify([container.region, container.cluster]);
     const other = first.get(key);
     if (!other) first.set(key, { id, machine });

@@ -46,10 +46,9 @@ function checkAddress(id: string, upstream: UpstreamEntry, scene: Scene): void {
     scene.problem(["upstreams", id, "url"], text);
     return;
   }
-  if (url === undefined && container?.kind === "docker") return;
   if (url === undefined) {
-    const text = "not active yet: its address is not discovered, so no request goes there: write the address";
-    scene.note(["upstreams", id, "url"], text);
+    const text = "the secret travels unencrypted to the address that ECS tells: write an https url";
+    if (auth !== undefined && container?.kind === "ecs") scene.note(["upstreams", id, "auth"], text);
     return;
   }
   if (auth === undefined) return;
