@@ -31,7 +31,14 @@ export interface HostSighting {
   /** An autoscaler that may change that back, in words that say what to do; undefined: none that is known. */
   readonly scaledByOthers: string | undefined;
   /** Those whose end its provider still tells; who is in neither list is gone, and nobody says since when. */
-  readonly ended: readonly { readonly id: string; readonly stopped: Instant }[];
+  readonly ended: readonly EndedInstance[];
+}
+
+export interface EndedInstance {
+  readonly id: string;
+  /** Where its provider still tells it. */
+  readonly since?: Instant | undefined;
+  readonly stopped: Instant;
 }
 
 export interface Instance {

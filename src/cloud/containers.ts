@@ -9,7 +9,7 @@ import type { Adapter, Sighting } from "./adapter.ts";
 import type { ContainerState } from "./container-state.ts";
 import { mayBe } from "./container-state.ts";
 import { type ContainerView, ContainerWatch, type Ordered } from "./container-watch.ts";
-import type { HostView } from "./host-watch.ts";
+import type { HostView } from "./host-view.ts";
 import { Hosts, type HostsParts } from "./hosts.ts";
 import type { Machines } from "./machines.ts";
 

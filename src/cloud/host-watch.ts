@@ -9,6 +9,7 @@
 
 import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
 import type { Host, HostSighting, Instance, Trouble } from "./adapter.ts";
+import { type HostState, type HostView, TOO_LATE } from "./host-view.ts";
 import { OrderPace } from "./order-pace.ts";
 import { Poll } from "./poll.ts";
 
@@ -35,21 +36,6 @@ export interface HostParts {
   random(): number;
 }
 
-export type HostState = "unknown" | "off" | "starting" | "ready" | "stopping" | "failed";
-
-/** How things stand, for whoever asks. */
-export interface HostView {
-  readonly state: HostState;
-  readonly instances: readonly Instance[];
-  /** How many its provider is told to run; undefined: it has not answered. */
-  readonly wanted: number | undefined;
-  readonly seenAt: Instant | undefined;
-  /** Why it failed, or why nothing newer is known. */
-  readonly why: string | undefined;
-  /** Who else scales it, and what to do about that. */
-  readonly scaledByOthers: string | undefined;
-}
-
 /** A read may still show what was so before an order. */
 const SETTLES = (30 * SECOND) as DurationUs;
 /** Whoever starts a container again at once does not pay for another machine. */
@@ -72,6 +58,9 @@ export class HostWatch {
   readonly #known = new Map<string, { instance: Instance; misses: number }>();
   /** Instances on which a container has served. */
   readonly #served = new Set<string>();
+  /** Told to be gone, as long as its provider still lists them so. */
+  readonly #over = new Set<string>();
+  #firstAt: Instant | undefined;
   #looks = 0;
   #goal: Goal | undefined;
   #why: string | undefined;
@@ -179,6 +168,7 @@ export class HostWatch {
     this.#seenAt = this.#parts.now();
     this.#looks += 1;
     this.#count(seen);
+    this.#firstAt ??= this.#seenAt;
     const isOff = this.#known.size === 0;
     const isOver = this.#failedAt === "seen" || (this.#failedAt === "lower") === isOff;
     if (isOver) this.#failedAt = undefined;
@@ -191,17 +181,27 @@ export class HostWatch {
 
   /** Which instances there are: one that is missing once may only be late in its provider's list. */
   #count({ instances, ended }: HostSighting): void {
-    for (const { id, stopped } of ended) this.#gone(id, stopped);
+    for (const one of ended) this.#hasEnded(one);
     const listed = new Set(instances.map(({ id }) => id));
     for (const [id, known] of this.#known) {
       known.misses = listed.has(id) ? 0 : known.misses + 1;
       if (known.misses > 1) this.#gone(id, this.#parts.now());
     }
+    for (const id of this.#over) if (!ended.some((one) => one.id === id)) this.#over.delete(id);
     for (const instance of instances) this.#known.set(instance.id, { instance, misses: 0 });
     if (this.#looks > 1 && this.#missing === 0) this.#parts.only([...this.#known.keys()]);
   }
 
+  /** One that came and went between two looks costs, too; who came before the first one was told of then. */
+  #hasEnded({ id, since, stopped }: HostSighting["ended"][number]): void {
+    const isNew = since !== undefined && this.#firstAt !== undefined && since > this.#firstAt;
+    if (isNew && !this.#known.has(id) && !this.#over.has(id))
+      this.#parts.seen({ id, since, isStopping: true }, "starting");
+    this.#gone(id, stopped);
+  }
+
   #gone(id: string, stopped: Instant): void {
+    this.#over.add(id);
     this.#known.delete(id);
     this.#served.delete(id);
     this.#parts.off(id, stopped);
@@ -290,10 +290,3 @@ export class HostWatch {
     this.#parts.changed();
   }
 }
-
-const TOO_LATE = {
-  raise:
-    "no machine came within 15 min: its provider may have none of that kind left; look at the group's " +
-    "activity, or take another region or kind",
-  lower: "it was told to turn off and did not within 15 min: turn it off by hand, it costs until it is off",
-} as const;

@@ -2,9 +2,11 @@
 // one a minute. An order that has to wait is not lost, and whoever gave it need not wait with it.
 
 import { type DurationUs, type Instant, MINUTE } from "../metering/time.ts";
+import { Trouble, type TroubleKind } from "./adapter.ts";
 
 /** AKS takes 20 before it asks for patience; others than this gateway give orders, too. */
 const AT_ONCE = 4;
+const NOT_LET_IN: ReadonlySet<TroubleKind> = new Set(["unauthenticated", "denied", "unreachable"]);
 
 export interface PaceParts {
   now(): Instant;
@@ -41,7 +43,13 @@ export class OrderPace {
     this.#left -= 1;
     const sent = this.#last.then(call);
     this.#last = sent.catch(() => undefined);
-    await sent;
+    try {
+      await sent;
+    } catch (error) {
+      // Who was not let in did not use up anybody's patience.
+      if (error instanceof Trouble && NOT_LET_IN.has(error.kind)) this.#left += 1;
+      throw error;
+    }
   }
 
   #refill(): void {

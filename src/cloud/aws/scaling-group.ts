@@ -25,7 +25,9 @@ export class ScalingGroup implements Host {
     const group = await this.#group(signal);
     const machines = await this.#region.instances.ofGroup(this.#name, signal);
     const instances: Instance[] = [];
-    const ended = machines.flatMap(({ id, stopped }) => (stopped === undefined ? [] : [{ id, stopped }]));
+    const ended = machines.flatMap(({ id, since, stopped }) =>
+      stopped === undefined ? [] : [{ id, since, stopped }],
+    );
     const listed = new Map(
       (group.Instances ?? []).map(({ InstanceId = "", LifecycleState = "" }) => [InstanceId, LifecycleState]),
     );

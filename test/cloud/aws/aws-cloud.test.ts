@@ -74,7 +74,7 @@ test("a stop: the task until its end, the machine until AWS bills it no more; it
   fake.world.pass(1000);
   const off = await pool.observe(never);
   t.deepEqual(off.instances, []);
-  t.deepEqual(off.ended, [{ id: before?.id ?? "", stopped: at(5 * MINUTE + 22_000) }] as never);
+  t.deepEqual(off.ended, [{ id: before?.id ?? "", since: at(0), stopped: at(5 * MINUTE + 22_000) }] as never);
   await pool.raise(never);
   await nim.start(never);
   fake.world.pass(5 * MINUTE);

@@ -121,6 +121,24 @@ test("started and scaled by others: what is seen is charged, each instance for i
   t.is(studio.billed, 2n * 600_000_000n);
 });
 
+test("an instance that came and went between two looks costs what it lived, once", async (t) => {
+  const studio = await Studio.open(t, [nim("flux")]);
+  const { world } = studio.fake;
+  world.group("pool");
+  world.service("flux", "pool");
+  await studio.begin();
+  await studio.pass(5 * SECOND);
+  world.setGroup("pool", 1);
+  await studio.pass(7 * SECOND);
+  world.setGroup("pool", 0);
+  await studio.pass(3 * MINUTE);
+  t.is(studio.billed, 60_000_000n, "a minute at least");
+  t.is(studio.posted, studio.billed);
+  await studio.crash(5 * MINUTE);
+  await studio.pass(MINUTE);
+  t.is(studio.posted, studio.billed);
+});
+
 test("an autoscaler that raises it again is told of, and what to do; it costs as long as it runs", async (t) => {
   const studio = await Studio.open(t, [nim("flux")]);
   const { world } = studio.fake;
