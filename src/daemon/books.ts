@@ -70,13 +70,11 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const { balances, tracked, gaps, containers, holds: allocations } = stored;
-  const learn = (lesson: Lesson) => learning.learn(lesson);
-  const restored = { balances, allocations, tracked, gaps, containers };
-  const told = { store: counted(store, metrics), onTrouble, learn };
+  const { balances, tracked, gaps, containers, ends, holds: allocations } = stored;
+  const restored = { balances, allocations, tracked, gaps, containers, ends };
+  const told = { store: counted(store, metrics), onTrouble, learn: (one: Lesson) => learning.learn(one) };
   const accounts = new LocalAccounts({ ...told, ...restored, clock, owner, policy });
   const retention = new Retention({ store, accounts, onTrouble });
-  accounts.leases.recall(stored.ends);
   const reader = new LedgerReader(folder, () => accounts.outbox.settled());
   try {
     const adopt = await accounts.prepare(policy);

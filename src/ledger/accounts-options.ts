@@ -2,6 +2,7 @@
 // is told.
 
 import type { Lesson } from "../metering/learned-times.ts";
+import type { Instant } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { BalanceChange } from "./book.ts";
 import type { LedgerClock } from "./clock.ts";
@@ -24,6 +25,8 @@ export interface AccountsOptions {
   readonly gaps?: Gaps;
   /** Leases of containers that were up: each goes on once its provider says that it lives. */
   readonly containers?: readonly StoredContainer[];
+  /** When those that are over ended, oldest first. */
+  readonly ends?: readonly (readonly [string, Instant])[];
   /** Told of every write that failed. */
   readonly onTrouble: (error: unknown) => void;
   /** Told of every ending that says how long such work takes. */

@@ -23,8 +23,10 @@ class Engine {
     const parts: ContainersParts = {
       adapterFor: (one) => (one.kind === "docker" ? this.#adapter(one.name) : undefined),
       hosts: {
-        ...{ hostFor: () => undefined, waiting: () => 0, seen: () => undefined },
-        ...{ only: () => undefined, changed: () => undefined },
+        ...{ hostFor: () => undefined, waiting: () => 0, changed: () => undefined },
+        seen: ({ machine, only }, { id, since }) =>
+          this.told.push(`${machine} ${id} since ${(since - TEN) / 1e6} of ${only}`),
+        only: (machine, upstreams, ids) => this.told.push(`only ${ids} on ${machine} of ${upstreams}`),
       },
       dryRun: () => undefined,
       would: () => undefined,
@@ -54,8 +56,8 @@ class Engine {
     };
   }
 
-  up(name: string): void {
-    const own = { id: `c-${name}`, since: TEN as Instant, url: "http://127.0.0.1:8000" };
+  up(name: string, after = 0): void {
+    const own = { id: `c-${name}`, since: (TEN + after * 1e6) as Instant, url: "http://127.0.0.1:8000" };
     this.says.set(name, { kind: "up", ...own, isHealthy: undefined, isStopping: false });
   }
 
@@ -143,4 +145,63 @@ test("to stop all is to stop what costs money, and only that", async (t) => {
   await engine.look();
   t.deepEqual(await engine.containers.stopAll(), ["paid", "idle"]);
   t.deepEqual(engine.orders, ["stop paid", "stop idle"]);
+});
+
+const host = (upstreams: readonly Upstream[]) => {
+  const group = { kind: "docker_host", socket: "/run/docker.sock" } as const;
+  const price = { price: perHour("3.6"), idleRate: hourlyRate(1n), minBilled: 0 };
+  return policy({ upstreams, machines: new Map([["gpu", { id: "gpu", ...price, group } as never]]) });
+};
+const GPU = "docker host /run/docker.sock";
+
+test("two containers on one Docker host cost once, since the first of them, until the last one ends", async (t) => {
+  const engine = new Engine();
+  engine.up("a");
+  engine.containers.follow(host([nim("a", "a", { machine: "gpu" }), nim("b", "b", { machine: "gpu" })]));
+  await engine.look();
+  engine.told.length = 0;
+  engine.up("b", 60);
+  await engine.look();
+  await engine.look();
+  t.deepEqual(
+    engine.told,
+    [`only ${GPU} on gpu of a,b`, `gpu ${GPU} since 0 of undefined`].toSorted(
+      (one, other) => engine.told.indexOf(one) - engine.told.indexOf(other),
+    ),
+  );
+  // The first one ends: the machine is up since then all the same.
+  engine.says.delete("a");
+  engine.told.length = 0;
+  await engine.look();
+  await engine.look();
+  t.true(engine.told.includes(`gpu ${GPU} since 0 of undefined`));
+  t.false(
+    engine.told.some((text) => /since 60|^off|^[ab] /.test(text)),
+    engine.told.join("\n"),
+  );
+  t.deepEqual(engine.containers.find("b")?.machine?.needs, ["b is ready"]);
+  engine.says.delete("b");
+  engine.told.length = 0;
+  await engine.look();
+  await engine.look();
+  t.true(engine.told.includes(`off ${GPU}`));
+  t.is(engine.containers.find("b")?.machine?.view.state, "off");
+});
+
+test("a container that gets a machine while it runs is its own until then, and the machine's from then on", async (t) => {
+  const engine = new Engine();
+  engine.up("a", -60);
+  engine.containers.follow(policy({ upstreams: [nim("a")] }));
+  await engine.look();
+  engine.told.length = 0;
+  engine.containers.follow(host([nim("a", "a", { machine: "gpu" })]));
+  await engine.look();
+  t.true(engine.told.includes("only undefined of a"));
+  t.true(engine.told.includes(`gpu ${GPU} since 0 of a`), engine.told.join("\n"));
+  t.false(engine.told.includes("a c-a"));
+  engine.told.length = 0;
+  engine.containers.follow(policy({ upstreams: [nim("a")] }));
+  await engine.look();
+  t.true(engine.told.includes(`off ${GPU}`), engine.told.join("\n"));
+  t.true(engine.told.includes("a c-a"));
 });
