@@ -12,6 +12,8 @@ import { type CloudTarget, cloudOf, type FromCloud, type ToCloud } from "./cloud
 /** One line a cloud. */
 const OPENERS: { readonly [C in Cloud]?: () => Promise<OpenCloudOf<C>> } = {
   aws: async () => (await import("./aws/aws-cloud.ts")).openAws,
+  azure: async () => (await import("./azure/azure-cloud.ts")).openAzure,
+  gcp: async () => (await import("./gcp/gcp-cloud.ts")).openGcp,
 };
 
 const port = parentPort;

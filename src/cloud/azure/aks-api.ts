@@ -3,6 +3,7 @@
 
 import { ContainerServiceClient } from "@azure/arm-containerservice";
 import { Trouble } from "../adapter.ts";
+import { spendCall } from "../call-budget.ts";
 import type { AzurePlace } from "./azure-place.ts";
 import type { AzureTokens } from "./azure-tokens.ts";
 import { azureTrouble, throttled } from "./azure-trouble.ts";
@@ -62,6 +63,7 @@ export class AksApi {
       {
         name: "budgetguardTurnedAway",
         sendRequest: async (request, next) => {
+          await spendCall();
           const response = await next(request);
           const after = Number(response.headers.get("retry-after"));
           if (response.status === 429 && after > WAITED_OUT_S) throw throttled("AKS", after);

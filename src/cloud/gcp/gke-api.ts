@@ -3,6 +3,7 @@
 
 import { ClusterManagerClient } from "@google-cloud/container";
 import { type AuthClient, OAuth2Client } from "google-auth-library";
+import { spendCall } from "../call-budget.ts";
 import type { GoogleLogin } from "./google-login.ts";
 import { clientTrouble } from "./google-trouble.ts";
 
@@ -33,6 +34,7 @@ export class GkeApi {
   ): Promise<T> {
     try {
       signal.throwIfAborted();
+      await spendCall();
       const client = this.#open;
       // A look that is broken off is over; what was sent ends by its own time-out.
       const broken = new Promise<never>((_, reject) => {

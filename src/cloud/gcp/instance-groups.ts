@@ -1,10 +1,12 @@
 // The machines of a GKE node pool, from the instance groups that it is made of: a pool itself tells neither
 // how many run nor since when. Compute Engine's API, by plain JSON.
 
+import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import { EPOCH, type Instant } from "../../metering/time.ts";
 import type { HostSighting, Instance } from "../adapter.ts";
 import { Trouble } from "../adapter.ts";
+import { spendCall } from "../call-budget.ts";
 import { JsonApi } from "../json-api.ts";
 import { providerInstant } from "../provider-time.ts";
 import type { GoogleLogin } from "./google-login.ts";
@@ -12,15 +14,22 @@ import { googleTrouble, refusedBy } from "./google-trouble.ts";
 
 const ENDPOINT = "https://compute.googleapis.com";
 const PAGE = 100;
+/** A machine may end and begin again between two looks. */
+const KEPT = { max: 100, ttl: 60_000 };
 
 const group = z.object({ targetSize: z.number().int().default(0) });
 const managed = z.object({
   managedInstances: z
     .array(
-      z.object({ instance: z.string(), currentAction: z.string().optional(), id: z.string().optional() }),
+      z.object({
+        instance: z.string(),
+        currentAction: z.string().default("NONE"),
+        instanceStatus: z.string().default(""),
+      }),
     )
     .default([]),
 });
+type Managed = z.infer<typeof managed>["managedInstances"][number];
 const instance = z.object({
   id: z.string(),
   status: z.string(),
@@ -35,6 +44,8 @@ export class InstanceGroups {
   readonly #login: GoogleLogin;
   readonly #endpoint: string;
   readonly #api = new JsonApi("Google's Compute API");
+  /** Since when one runs does not change while it does: Compute Engine allows few calls. */
+  readonly #running = new LRUCache<string, z.infer<typeof instance>>(KEPT);
 
   constructor(login: GoogleLogin, endpoint: string | undefined) {
     this.#login = login;
@@ -66,12 +77,7 @@ export class InstanceGroups {
       what,
       signal,
     );
-    const found = await Promise.all(
-      listed.managedInstances.map(async ({ instance: address, currentAction = "NONE" }) => {
-        const one = await this.#instance(address, signal);
-        return one && { ...one, isStopping: /^(DELETING|ABANDONING|STOPPING)$/.test(currentAction) };
-      }),
-    );
+    const found = await Promise.all(listed.managedInstances.map((each) => this.#instance(each, signal)));
     const there = found.filter((each) => each !== undefined);
     return {
       wanted: targetSize,
@@ -81,9 +87,22 @@ export class InstanceGroups {
   }
 
   /** Undefined where it is listed and not made yet, or gone already. */
-  async #instance(url: string, signal: AbortSignal): Promise<z.infer<typeof instance> | undefined> {
+  async #instance(listed: Managed, signal: AbortSignal): Promise<Found | undefined> {
+    const { instance: url, currentAction, instanceStatus } = listed;
+    const isStopping = /^(DELETING|ABANDONING|STOPPING)$/.test(currentAction);
+    const kept = this.#running.get(url);
+    if (kept !== undefined && instanceStatus === "RUNNING") return { ...kept, isStopping };
+    this.#running.delete(url);
     try {
-      return await this.#ask("GET", pathOf(url), instance, `instance ${url.split("/").at(-1)}`, signal);
+      const found = await this.#ask(
+        "GET",
+        pathOf(url),
+        instance,
+        `instance ${url.split("/").at(-1)}`,
+        signal,
+      );
+      if (found.status === "RUNNING") this.#running.set(url, found);
+      return { ...found, isStopping };
     } catch (error) {
       if (error instanceof Trouble && error.kind === "not_found") return undefined;
       throw error;
@@ -99,6 +118,7 @@ export class InstanceGroups {
   ): Promise<T> {
     const headers = { authorization: `Bearer ${await this.#login.token(signal)}` };
     const url = `${this.#endpoint}${path}`;
+    await spendCall();
     const { status, body } = await this.#api.ask({ method, url, headers }, signal);
     if (status !== 200) throw googleTrouble(refusedBy(status, body), what);
     const read = schema.safeParse(body);

@@ -55,7 +55,7 @@ export class DeploymentContainer implements Adapter {
       isHealthy: isReady(pod),
       url: addressOf(services, deployment.spec.template.metadata.labels),
       isStopping: replicas === 0,
-      ...(!isReady(pod) && { why: whyWaiting(pod) }),
+      ...(!isReady(pod) && { said: whyWaiting(pod) }),
     };
   }
 

@@ -230,7 +230,7 @@ test("a Deployment is reached by GKE's word for its cluster and a token of Googl
   await rig.pool.raise(SIGNAL);
   await nim.start(SIGNAL);
   rig.clock.pass(79);
-  t.like(await nim.observe(SIGNAL), { kind: "up", isHealthy: false, why: undefined });
+  t.like(await nim.observe(SIGNAL), { kind: "up", isHealthy: false, said: undefined });
   rig.clock.pass(321);
   t.like(await nim.observe(SIGNAL), { kind: "up", isHealthy: true, url: "http://20.1.2.3:8000" });
 });

@@ -155,7 +155,7 @@ test("why a pod does not get on is told in its cluster's words", async (t) => {
   rig.clock.pass(2);
   const why = async () => {
     const seen = await rig.nim.observe(SIGNAL);
-    return seen.kind === "up" ? seen.why : `off: ${seen.why}`;
+    return seen.kind === "up" ? seen.said : `off: ${seen.why}`;
   };
   t.is(await why(), "no machine takes its pod yet: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu.");
   node(rig);
