@@ -18,6 +18,12 @@ export interface CredentialsState {
 interface CredentialFound {
   readonly status: (typeof CREDENTIAL_STATUSES)[number];
   readonly why: string | undefined;
+  /** What its cloud said of it; undefined where nobody asked. */
+  readonly checked?: {
+    readonly at: Instant;
+    readonly result: sdk.CredentialResult;
+    readonly why: string | undefined;
+  };
 }
 
 export function addCredentialRoutes(api: Api, { house, safety }: Room): void {
@@ -29,9 +35,13 @@ export function addCredentialRoutes(api: Api, { house, safety }: Room): void {
     security: mayNeedToken,
     summary: "Whether TechOps' credentials are on this machine and can be used",
     middleware: reads(safety, "everybody"),
+    request: { query: sdk.CredentialsQuery },
     responses: { 200: ok(sdk.CredentialsStatus, "A status for each provider."), ...problems },
   });
-  api.openapi(get, (c) => c.json(credentialsWire(house.credentials()), 200));
+  api.openapi(get, async (c) => {
+    const isLive = c.req.valid("query").check === "live";
+    return c.json(credentialsWire(isLive ? await house.checkCredentials() : house.credentials()), 200);
+  });
 }
 
 export function credentialsWire(state: CredentialsState): sdk.CredentialsStatus {
@@ -40,8 +50,11 @@ export function credentialsWire(state: CredentialsState): sdk.CredentialsStatus 
     file: state.path ?? null,
     read_at: state.readAt === undefined ? null : formatInstant(state.readAt),
     providers: CREDENTIAL_OWNERS.map((provider) => {
-      const { status, why } = state.status[provider];
-      return { provider, status, why: why ?? null };
+      const { status, why, checked } = state.status[provider];
+      const found = checked && {
+        ...{ at: formatInstant(checked.at), result: checked.result, why: checked.why ?? null },
+      };
+      return { provider, status, why: why ?? null, checked: found ?? null };
     }),
     notes: [...state.notes],
   };

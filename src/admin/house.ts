@@ -33,8 +33,9 @@ export interface House extends PriceHouse, ContainerHouse {
   clock(): ClockState;
   /** An operator's word that the wall clock is right; kept in the ledger before it counts. */
   acceptClock(by: string): Promise<ClockState>;
-  /** Of TechOps' file. */
   credentials(): CredentialsState;
+  /** Once their clouds have been asked; each at most once a minute. */
+  checkCredentials(): Promise<CredentialsState>;
   /** Undefined while spending goes on. */
   stopped(): SpendingStop | undefined;
   /** Newest first. */

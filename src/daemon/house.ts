@@ -33,6 +33,7 @@ import type { Alerts } from "./alerts.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { ByHand } from "./by-hand.ts";
 import { containerRows, type RowParts } from "./container-rows.ts";
+import type { CredentialCheck } from "./credential-check.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { explainBudget } from "./explain-budget.ts";
 import type { InForce } from "./in-force.ts";
@@ -43,7 +44,6 @@ import type { PolicyParser } from "./policy-parser.ts";
 import type { PriceDesk } from "./price-desk.ts";
 import { requestRecord, requestRow } from "./records.ts";
 import { SPENDING, type Spending, turnOf } from "./spending.ts";
-import type { TechopsWatch } from "./techops-watch.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface HouseParts {
@@ -66,7 +66,7 @@ export interface HouseParts {
   readonly tokens: Tokens;
   readonly spending: Spending;
   readonly alerts: Pick<Alerts, "list" | "acknowledge">;
-  readonly techops: Pick<TechopsWatch, "state">;
+  readonly credentials: Pick<CredentialCheck, "state" | "check">;
   readonly prices: Pick<PriceDesk, "book" | "update">;
   readonly byHand: Pick<ByHand, "edits" | "allocations">;
   listeners(): readonly Listening[];
@@ -97,7 +97,8 @@ export function makeHouse(parts: HouseParts): House {
     explainBudget: (budget) => explained(parts, budget),
     clock: () => clockState(parts),
     acceptClock: (by) => acceptClock(parts, by),
-    credentials: () => parts.techops.state(),
+    credentials: () => parts.credentials.state(),
+    checkCredentials: () => parts.credentials.check(),
     stopped: () => parts.spending.stopped,
     spendingTurns: async (limit) => (await reader.turns(SPENDING, limit)).map(turnOf),
     stopSpending: (asked) => parts.spending.stop(asked),

@@ -17,6 +17,7 @@ import { type Books, openBooks } from "./books.ts";
 import { type ByHand, openByHand } from "./by-hand.ts";
 import type { Certificate } from "./certificate.ts";
 import { type HouseContainers, openContainers } from "./containers.ts";
+import type { CredentialCheck } from "./credential-check.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { DataPlane } from "./data-plane.ts";
 import { checkExposure, TRUSTS_THE_PROXY } from "./exposure.ts";
@@ -37,7 +38,7 @@ import { openPrices } from "./price-room.ts";
 import { Reload } from "./reload.ts";
 import { ReloadRecord } from "./reload-record.ts";
 import { SPENDING, Spending } from "./spending.ts";
-import { TechopsWatch } from "./techops-watch.ts";
+import { openTechops } from "./techops-room.ts";
 import { authenticator, Tokens } from "./tokens.ts";
 
 export type { Daemon, DaemonOptions, Started } from "./options.ts";
@@ -114,7 +115,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const { listen, version } = options;
   const plane = new DataPlane({ ...rooms, running, accessLog, listen, version });
   const life: Life = { isStopping: false, reload: nothing, reprice: nothing };
-  const techops = new TechopsWatch({ settings: () => inForce.policy.techops, log, now });
+  const { techops, credentials } = openTechops({ policy: () => inForce.policy, log, now });
   const { reader, accounts } = books;
   const nodes = openContainers({ ...rooms, ledger: accounts.containers, reader, plane, techops });
   const spending = openSpending(rooms, plane, running, nodes);
@@ -125,7 +126,8 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const prices = openPrices({ ...rooms, alerts, reprice: () => life.reprice() });
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
   await techops.watch();
-  const admin = openAdmin(rooms, { plane, running, spending, alerts, byHand, nodes, prices, techops }, life);
+  const served = { plane, running, spending, alerts, byHand, nodes, prices, credentials };
+  const admin = openAdmin(rooms, served, life);
   const stopLooking = whenQuiet(running, giveBackMemory);
   const close = async (graceMs: number) => {
     life.isStopping = true;
@@ -210,7 +212,7 @@ interface Served {
   readonly alerts: Alerts;
   readonly byHand: ByHand;
   readonly nodes: HouseContainers;
-  readonly techops: TechopsWatch;
+  readonly credentials: CredentialCheck;
   readonly prices: PriceDesk;
 }
 

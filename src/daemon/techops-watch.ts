@@ -44,6 +44,8 @@ interface TechopsParts {
   /** Of the policy in force. */
   settings(): Techops | undefined;
   now(): Instant;
+  /** What there is has changed. */
+  changed?(): void;
   readonly log: { info(about: object, text: string): void; warn(text: string): void };
 }
 
@@ -142,6 +144,7 @@ export class TechopsWatch {
     const before = JSON.stringify(this.#report);
     this.#report = report;
     if (JSON.stringify(report) === before) return;
+    this.#parts.changed?.();
     const { log } = this.#parts;
     const { banner, status, notes, path } = this.state();
     const shown = Object.fromEntries(OWNERS.map((owner) => [owner, status[owner].status]));

@@ -139,8 +139,8 @@ export class BudgetGuardClient {
     return this.#send("POST", "/api/v1/clock", { accept: true }, ClockState);
   }
 
-  credentials(): Promise<CredentialsStatus> {
-    return this.#get("/api/v1/credentials/status", CredentialsStatus);
+  credentials(query: { check?: "live" } = {}): Promise<CredentialsStatus> {
+    return this.#get(`/api/v1/credentials/status${searchOf(query)}`, CredentialsStatus);
   }
 
   spending(): Promise<SpendingHistory> {

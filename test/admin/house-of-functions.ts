@@ -293,6 +293,12 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     clock: () => ({ at: NOW, wall: NOW, doubt: undefined }),
     acceptClock: async () => ({ at: NOW, wall: NOW, doubt: undefined }),
     credentials: () => credentials,
+    checkCredentials: async () => {
+      const checked = { at: NOW, result: "invalid", why: "it has expired" } as const;
+      const { status } = credentials;
+      const gcp = { status: "invalid", why: "it has expired", checked } as const;
+      return { ...credentials, status: { ...status, gcp } };
+    },
     stopped: () => heard.stops.at(-1),
     spendingTurns: async () =>
       heard.stops.map(({ by, at }) => ({ at, by, stopped: true, cut: false, containers: false })),

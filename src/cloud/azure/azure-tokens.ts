@@ -127,8 +127,8 @@ function refused({ status, body }: JsonAnswer): never {
 
 const WHY: Readonly<Record<string, string>> = {
   "7000222":
-    "the client secret has expired: make a new one (az ad app credential reset) and give it to the gateway, " +
-    "or to TechOps' install_credentials.py",
+    "the client secret has expired: make a new one (az ad app credential reset) and give it to the " +
+    "gateway, or to TechOps' install_credentials.py",
   "7000215": "the client secret is wrong: it is the secret's value that is needed, not its id",
   "700016": "there is no such application (client) in that tenant",
   "7000112": "the application is disabled",

@@ -13,7 +13,7 @@ const ASKED_AGAIN_MS = 60_000;
 
 export type GkeClient = Pick<
   ClusterManagerClient,
-  "getCluster" | "getNodePool" | "setNodePoolSize" | "getOperation" | "listClusters"
+  "getCluster" | "getNodePool" | "setNodePoolSize" | "getOperation"
 >;
 
 export class GkeApi {

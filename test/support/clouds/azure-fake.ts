@@ -49,6 +49,10 @@ export async function azureFake(t: ExecutionContext, clock: CloudClock, kube: Ku
     if (!fake.tokens.has((asked.headers.authorization ?? "").replace("Bearer ", ""))) {
       return refuse(401, "InvalidAuthenticationToken", "The access token is invalid.");
     }
+    if (asked.url.pathname === "/subscriptions") {
+      // Those in which it has any role: that needs no action.
+      return { body: { value: [{ subscriptionId: SUB, state: "Enabled" }] } };
+    }
     const route = ROUTES.find(({ on }) => on.test(`${asked.method} ${asked.url.pathname}`));
     if (route === undefined) {
       return refuse(404, "ResourceNotFound", `The Resource '${asked.url.pathname}' was not found.`);
@@ -97,11 +101,6 @@ interface Scene {
 }
 
 const ROUTES: readonly { readonly on: RegExp; readonly needs: string; answer(scene: Scene): Reply }[] = [
-  {
-    on: new RegExp(`^GET /subscriptions/${SUB}$`),
-    needs: "Microsoft.Resources/subscriptions/read",
-    answer: () => ({ body: { subscriptionId: SUB, state: "Enabled" } }),
-  },
   {
     on: new RegExp(`^GET ${CLUSTER}/agentPools/${AKS.pool}$`),
     needs: "Microsoft.ContainerService/managedClusters/agentPools/read",

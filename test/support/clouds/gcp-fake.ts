@@ -111,11 +111,6 @@ const ROUTES: readonly { readonly on: RegExp; readonly needs: string; answer(sce
     },
   },
   {
-    on: /^GET \/v1\/projects\/p\/locations\/-\/clusters$/,
-    needs: "container.clusters.list",
-    answer: () => ({ body: { clusters: [{ name: GKE.cluster }] } }),
-  },
-  {
     on: new RegExp(`^GET ${CLUSTER}/nodePools/${GKE.pool}$`),
     needs: "container.clusters.get",
     answer: ({ machines: { autoscaling, zones } }) => ({
