@@ -123,7 +123,7 @@ async function openRooms(parts: Parts, at: AdminAddress): Promise<Started> {
   const turns = new PeriodTurns({ log, now, policy: () => inForce.policy });
   books.hooks.onBeat = () => turns.look();
   const where = { path: options.policyPath, reload: () => life.reload() };
-  const prices = openPrices({ ...rooms, alerts, reprice: () => life.reprice() });
+  const prices = openPrices({ ...rooms, alerts, techops, reprice: () => life.reprice() });
   const byHand = openByHand({ ...rooms, ...where, plane, alerts });
   await techops.watch();
   const served = { plane, running, spending, alerts, byHand, nodes, prices, credentials };

@@ -20,6 +20,8 @@ export function accessTo(
   shipped: RateCard,
   secretOf: (ref: SecretRef) => string | undefined,
   asOf: string,
+  /** TechOps' credentials of AWS, as such a secret. */
+  techopsLogin: () => string | undefined,
 ): Access {
   const access = policy.prices?.access.get(source);
   const own = { source, asOf, endpoint: access?.endpoint, timeoutMs: TIMEOUT_MS, pauseMs: PAUSE_MS };
@@ -31,7 +33,9 @@ export function accessTo(
       return { kind: "ask", ask: { ...asked, key: undefined, profile: login.name } };
     }
     if (login.kind === "techops") {
-      return { kind: "missing", why: "TechOps' credentials are not read for prices yet: name a profile" };
+      const key = techopsLogin();
+      if (key !== undefined) return { kind: "ask", ask: { ...asked, key, profile: undefined } };
+      return { kind: "missing", why: "TechOps have installed no credentials of AWS that can be used" };
     }
     return withKey(asked, login, secretOf);
   }

@@ -45,6 +45,8 @@ export interface PriceDeskParts {
   random(): number;
   raise(alert: Alert): boolean;
   secretOf(ref: SecretRef): string | undefined;
+  /** KEY_ID:SECRET of TechOps, where they have installed one for AWS. */
+  techopsLogin(): string | undefined;
   fetch(ask: PriceAsk, stopping: AbortSignal): Promise<Fetched>;
   /** Resolves the policy in force against what is kept now. */
   reprice(): Promise<void>;
@@ -149,11 +151,11 @@ export class PriceDesk {
   }
 
   async #fetch(source: Source): Promise<void> {
-    const { policy, shipped, secretOf, now, fetch } = this.#parts;
+    const { policy, shipped, secretOf, techopsLogin, now, fetch } = this.#parts;
     clearTimeout(source.timer);
     source.nextAt = undefined;
     const asOf = secondOf(now());
-    const access = accessTo(source.name, policy(), shipped, secretOf, asOf);
+    const access = accessTo(source.name, policy(), shipped, secretOf, asOf, techopsLogin);
     if (access.kind === "missing") return this.#failed(source, access.why);
     const fetched = await fetch(access.ask, this.#stopping.signal);
     if (this.#stopping.signal.aborted) return;

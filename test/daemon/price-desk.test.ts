@@ -49,6 +49,7 @@ interface World {
 }
 
 interface Sketch {
+  readonly techopsLogin?: string;
   readonly folder?: string;
   readonly sources?: readonly PriceSourceName[];
   readonly access?: readonly (readonly [PriceSourceName, PriceAccess])[];
@@ -80,6 +81,7 @@ function world(t: ExecutionContext, sketch: Sketch): World {
     log: { info: () => undefined, warn: (...told: unknown[]) => void warned.push(String(told.at(-1))) },
     raise: (alert) => alerts.push(alert) > 0,
     secretOf: ({ kind }) => (kind === "env" ? "a-secret" : undefined),
+    techopsLogin: () => sketch.techopsLogin,
     fetch: async (ask) => {
       asked.push(ask);
       return sketch.answer(ask, asked.length);
@@ -240,7 +242,14 @@ test("AWS is asked for the regions of the list, with the login of the policy", a
   t.deepEqual([ask?.profile, ask?.key, ask?.regions], ["studio", undefined, ["us-east-1"]]);
   const techops = world(t, { over: login({ kind: "techops" }), answer: () => prices(rate(1)) });
   await update(techops);
-  t.regex(techops.desk.book().sources[0]?.trouble?.why ?? "", /^TechOps' credentials are not read/);
+  t.regex(
+    techops.desk.book().sources[0]?.trouble?.why ?? "",
+    /^TechOps have installed no credentials of AWS/,
+  );
+  const sketch = { over: login({ kind: "techops" }), answer: () => prices(rate(1)) };
+  const installed = world(t, { ...sketch, techopsLogin: "AKIA:secret" });
+  await update(installed);
+  t.is(installed.asked[0]?.key, "AKIA:secret");
 });
 
 test("what cannot be written is not charged by", async (t) => {

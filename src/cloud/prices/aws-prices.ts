@@ -1,9 +1,10 @@
 // The AWS Price List Query API, through AWS' own client: it signs, and finds credentials wherever AWS' tools
-// look for them. Imported only in the thread that fetches. On-demand Linux machines with GPUs; spot prices
-// are another API's.
+// look for them. Imported only in the thread that fetches. Linux machines with GPUs, on demand; what they
+// cost on spot is asked of another API (aws-spot.ts).
 
 import { GetProductsCommand, type GetProductsCommandOutput, PricingClient } from "@aws-sdk/client-pricing";
 import { z } from "zod";
+import { addSpot } from "./aws-spot.ts";
 import {
   Gathered,
   hourly,
@@ -31,7 +32,10 @@ export const awsPrices: PriceSource = {
     const found = new Gathered("AWS Price List API", ask.asOf);
     const client = clientOf(ask);
     try {
-      for (const region of ask.regions) await ofRegion(client, region, found, signal);
+      for (const region of ask.regions) {
+        await ofRegion(client, region, found, signal);
+        await spotOf(ask, region, found, signal);
+      }
     } catch (error) {
       if (signal.aborted || error instanceof PriceTrouble) throw error;
       throw new PriceTrouble(wordsOf(error), { cause: error });
@@ -42,16 +46,33 @@ export const awsPrices: PriceSource = {
   },
 };
 
-function clientOf({ regions, endpoint, key, profile }: PriceAsk): PricingClient {
+function clientOf(ask: PriceAsk): PricingClient {
+  return new PricingClient({ region: endpointRegion(ask.regions[0] ?? ""), ...accessOf(ask) });
+}
+
+function accessOf({ endpoint, key, profile }: PriceAsk) {
   const credentials = key === undefined ? undefined : loginOf(key);
-  return new PricingClient({
-    region: endpointRegion(regions[0] ?? ""),
+  return {
     maxAttempts: 4,
     // The default reads files of the machine that may name other endpoints; a policy says it itself.
     ...(endpoint !== undefined && { endpoint }),
     ...(credentials !== undefined && { credentials }),
     ...(profile !== undefined && { profile }),
-  });
+  };
+}
+
+/** A login that may not ask for them still has the prices on demand. */
+async function spotOf(ask: PriceAsk, region: string, found: Gathered, signal: AbortSignal): Promise<void> {
+  const onDemand = found.rates.filter(
+    ({ key, kind }) => kind === "on_demand" && key.startsWith(`aws/${region}/`),
+  );
+  try {
+    await addSpot({ region, ...accessOf(ask) }, onDemand, found, signal);
+  } catch (error) {
+    if (signal.aborted || error instanceof PriceTrouble) throw error;
+    const why = wordsOf(error, "ec2:DescribeSpotPriceHistory");
+    found.notes.push(`it has no spot prices in ${region}: ${why}`);
+  }
 }
 
 /** The API lives in three regions and tells the prices of all; at another name nobody answers. */
@@ -137,14 +158,10 @@ function take(text: string, region: string, found: Gathered): void {
 }
 
 /** By AWS' own names for what went wrong; its messages may hold the caller's identity. */
-function wordsOf(error: unknown): string {
+function wordsOf(error: unknown, action = "pricing:GetProducts"): string {
   const name = error instanceof Error ? error.name : "";
-  if (
-    /AccessDenied|UnrecognizedClient|InvalidSignature|ExpiredToken|NotAuthorized|InvalidClientToken/.test(
-      name,
-    )
-  ) {
-    return `it refused the credentials (${name}): they need pricing:GetProducts`;
+  if (REFUSED.some((word) => name.includes(word))) {
+    return `it refused the credentials (${name}): they need ${action}`;
   }
   if (/CredentialsProvider/.test(name)) {
     return "no AWS credentials were found: name them with providers.aws.credentials";
@@ -153,3 +170,8 @@ function wordsOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : name;
   return `it could not be asked (${/^\w{1,64}$/.test(code) ? code : "unknown error"})`;
 }
+
+const REFUSED = [
+  ...["AccessDenied", "UnauthorizedOperation", "AuthFailure", "NotAuthorized", "UnrecognizedClient"],
+  ...["InvalidSignature", "ExpiredToken", "InvalidClientToken"],
+];

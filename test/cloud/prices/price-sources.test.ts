@@ -58,6 +58,8 @@ async function check(
 }
 
 const aws = (...products: readonly Product[]) => awsPriceList(products);
+/** Of the price list, without those of EC2. */
+const pagesOf = (list: PriceServer) => list.got.filter(({ headers }) => headers["x-amz-target"]).length;
 
 test.serial("AWS: on-demand Linux machines with GPUs, each price as it is written", async (t) => {
   const list = await aws(
@@ -88,14 +90,14 @@ test.serial("AWS: all pages of all regions, and a region without any is told", a
   const fetched = await ask("aws", list, { regions: ["us-east-1", "us-west-2", "us-moon-1"] });
   t.is(fetched.kind === "prices" && fetched.rates.length, 251);
   t.deepEqual(linesOf(fetched).slice(251), ["it has no GPU machine in us-moon-1"]);
-  t.is(list.got.length, 5);
+  t.is(pagesOf(list), 5);
 });
 
 test.serial("AWS: throttled, its client waits and asks again", async (t) => {
   const list = await aws(G5);
   list.misbehave(awsError(400, "ThrottlingException"), awsError(500, "InternalErrorException"));
   await check(t, "aws", list, ["aws/us-east-1/g5.xlarge on_demand 1.006 x1"]);
-  t.is(list.got.length, 3);
+  t.is(pagesOf(list), 3);
 });
 
 test.serial("AWS: what it refuses is told with what to do, and without who asked", async (t) => {
@@ -108,6 +110,39 @@ test.serial("AWS: what it refuses is told with what to do, and without who asked
   const wrong = "trouble: its credentials are not KEY_ID:SECRET: write them so where the policy reads them";
   await check(t, "aws", other, [wrong], { key: "secret-of-aws" });
 });
+
+test.serial(
+  "AWS: a machine on spot costs what its dearest zone asks, and only machines with GPUs do",
+  async (t) => {
+    const list = await aws(G5, { ...G5, type: "g4dn.xlarge", usd: "0.5260000000" });
+    list.spots = [
+      { type: "g5.xlarge", zone: "us-east-1a", usd: "0.401200" },
+      { type: "g5.xlarge", zone: "us-east-1b", usd: "0.432100" },
+      { type: "g5.xlarge", zone: "us-east-1c", usd: "0.398000" },
+      { type: "m7i.large", zone: "us-east-1a", usd: "0.040000" },
+      { type: "g4dn.xlarge", zone: "us-east-1a", usd: "0.000000" },
+    ];
+    await check(t, "aws", list, [
+      "aws/us-east-1/g5.xlarge on_demand 1.006 x1",
+      "aws/us-east-1/g4dn.xlarge on_demand 0.526 x1",
+      "aws/us-east-1/g5.xlarge spot 0.4321 x1",
+    ]);
+  },
+);
+
+test.serial(
+  "AWS: a login that may not ask for spot prices still has those on demand, and is told so",
+  async (t) => {
+    const list = await aws(G5);
+    list.refuseSpot = "UnauthorizedOperation";
+    const refused =
+      "it refused the credentials (UnauthorizedOperation): they need ec2:DescribeSpotPriceHistory";
+    await check(t, "aws", list, [
+      "aws/us-east-1/g5.xlarge on_demand 1.006 x1",
+      `it has no spot prices in us-east-1: ${refused}`,
+    ]);
+  },
+);
 
 test.serial("AWS: a product that is no JSON is told, one that is no machine is left out", async (t) => {
   await check(t, "aws", await aws({ ...G5, raw: "{" }), ["trouble: one of its products is no JSON"]);

@@ -18,14 +18,28 @@ export interface Product {
 
 export const G5: Product = { type: "g5.xlarge", usd: "1.0060000000", gpus: "1" };
 
+/** What EC2 asks for one on spot in one zone. */
+export interface Spot {
+  readonly type: string;
+  readonly zone: string;
+  readonly usd: string;
+}
+
 export interface AwsPriceList extends PriceServer {
   products: readonly Product[];
+  spots: readonly Spot[];
+  /** EC2's word for why it does not tell them. */
+  refuseSpot: string | undefined;
 }
 
 /** Takes any login whose signature is for `pricing`; `pageSize` is its own, below what is asked. */
 export async function awsPriceList(products: readonly Product[], pageSize = 100): Promise<AwsPriceList> {
-  const server = await priceServer((asked) => answer(asked, list.products, pageSize));
-  const list: AwsPriceList = { ...server, products };
+  const server = await priceServer((asked) =>
+    asked.body.includes("Action=DescribeSpotPriceHistory")
+      ? spotAnswer(asked, list)
+      : answer(asked, list.products, pageSize),
+  );
+  const list: AwsPriceList = { ...server, products, spots: [], refuseSpot: undefined };
   return list;
 }
 
@@ -57,6 +71,30 @@ function answer({ headers, body }: Asked, products: readonly Product[], pageSize
   const more = until < found.length ? { NextToken: String(until) } : {};
   const type = "application/x-amz-json-1.1";
   return { type, body: JSON.stringify({ FormatVersion: "aws_v1", PriceList, ...more }) };
+}
+
+/** Two of a page. */
+function spotAnswer({ headers, body }: Asked, { spots, refuseSpot }: AwsPriceList): Reply {
+  const form = new URLSearchParams(body);
+  const type = "text/xml";
+  if (refuseSpot !== undefined) {
+    const error = `<Error><Code>${refuseSpot}</Code><Message>arn:aws:iam::1:user/secret-name</Message></Error>`;
+    return { status: 403, type, body: `<Response><Errors>${error}</Errors></Response>` };
+  }
+  if (!/\/[a-z0-9-]+\/ec2\/aws4_request, /.test(headers.authorization ?? ""))
+    return { status: 401, type, body: "" };
+  const asked = [...form].flatMap(([key, value]) => (key.startsWith("InstanceType.") ? [value] : []));
+  const found = spots.filter((each) => asked.includes(each.type));
+  const from = Number(form.get("NextToken") ?? 0);
+  const items = found.slice(from, from + 2).map(({ type, zone, usd }) => {
+    const time = "<timestamp>2026-11-28T10:00:00.000Z</timestamp>";
+    const what = `<instanceType>${type}</instanceType><productDescription>Linux/UNIX</productDescription>`;
+    return `<item>${what}<spotPrice>${usd}</spotPrice>${time}<availabilityZone>${zone}</availabilityZone></item>`;
+  });
+  const next = from + 2 < found.length ? String(from + 2) : "";
+  const set = `<spotPriceHistorySet>${items.join("")}</spotPriceHistorySet><nextToken>${next}</nextToken>`;
+  const name = "DescribeSpotPriceHistoryResponse";
+  return { type, body: `<${name} xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">${set}</${name}>` };
 }
 
 function refusal(type: string): Reply {
