@@ -41,10 +41,15 @@ interface Operation {
   error: string | undefined;
 }
 
-export async function gcpFake(t: ExecutionContext, clock: CloudClock, kube: KubeFake): Promise<GcpFake> {
+export async function gcpFake(
+  t: ExecutionContext,
+  clock: CloudClock,
+  kube: KubeFake,
+  isPlain = false,
+): Promise<GcpFake> {
   const machines = new GkeMachines(clock, kube.cluster, GKE.pool);
   const operations: Operation[] = [];
-  const server = await tlsCloud(t, clock, (asked) => {
+  const answer = (asked: Asked): Reply => {
     if (asked.url.pathname === "/token") return tokenFor(fake, kube, asked);
     const bearer = (asked.headers.authorization ?? "").replace("Bearer ", "");
     if (!fake.tokens.has(bearer)) return refuse(401, "UNAUTHENTICATED", UNAUTHENTICATED);
@@ -56,7 +61,8 @@ export async function gcpFake(t: ExecutionContext, clock: CloudClock, kube: Kube
       return refuse(403, "PERMISSION_DENIED", `Required "${route.needs}" permission(s) for "${where}".`);
     }
     return route.answer({ asked, clock, machines, operations, kube });
-  });
+  };
+  const server = await tlsCloud(t, clock, answer, isPlain);
   const keyFile = JSON.stringify({
     ...{
       type: "service_account",

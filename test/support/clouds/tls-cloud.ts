@@ -1,7 +1,12 @@
 // A fake of a cloud's API over TLS on loopback, as the clouds' own clients insist on: it writes down what it is
 // asked, and misbehaves as it is told before it answers again. Its dates are those of the fake's clock.
 
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import {
+  createServer as createPlain,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import { createServer } from "node:https";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { ExecutionContext } from "ava";
@@ -47,10 +52,12 @@ export async function tlsCloud(
   t: ExecutionContext,
   clock: CloudClock,
   answer: (asked: Asked) => Reply,
+  /** Without TLS: for a thread that trusts only what its process began with. */
+  isPlain = false,
 ): Promise<TlsCloud> {
   const asked: Asked[] = [];
   const faults: { readonly on: RegExp; readonly fault: Fault }[] = [];
-  const server = createServer({ key: KEY, cert: CERTIFICATE }, async (request, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     const one = await read(request);
     asked.push(one);
     const found = faults.findIndex(({ on }) => on.test(`${one.method} ${one.url.pathname}`));
@@ -66,7 +73,8 @@ export async function tlsCloud(
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const own = { "content-type": "application/json", date: new Date(clock.now).toUTCString() };
     response.writeHead(status, { ...own, ...headers }).end(text);
-  });
+  };
+  const server = isPlain ? createPlain(take) : createServer({ key: KEY, cert: CERTIFICATE }, take);
   await listen(server);
   t.teardown(() => {
     server.closeAllConnections();
@@ -74,7 +82,7 @@ export async function tlsCloud(
   });
   const host = `127.0.0.1:${portOf(server)}`;
   return {
-    ...{ origin: `https://${host}`, host, asked },
+    ...{ origin: `${isPlain ? "http" : "https"}://${host}`, host, asked },
     lines: () => asked.map(({ method, url }) => `${method} ${url.pathname}`),
     misbehave: (on, ...next) => void faults.push(...next.map((fault) => ({ on, fault }))),
   };
