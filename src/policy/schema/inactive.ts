@@ -13,21 +13,12 @@ interface Row {
   readonly values?: readonly string[];
 }
 
-/** Docker's and ECS' containers are watched (cloud/containers.ts), those of other clouds not yet. */
-const NOT_SEEN = "it is neither started, stopped nor charged while idle";
-
 const INACTIVE: readonly Row[] = [
   { key: "when_ledger_fails", values: ["serve_free", "spool"], instead: "acts as refuse" },
   { key: "limits.label_values" },
   { key: "metrics.labels" },
-  { key: "providers.azure" },
-  { key: "providers.gcp" },
   { key: "comfyui" },
   { key: "prices.entries" },
-  { key: "machines.*.aks_pool" },
-  { key: "machines.*.gke_pool" },
-  { key: "upstreams.*.container.aks", instead: NOT_SEEN },
-  { key: "upstreams.*.container.gke", instead: NOT_SEEN },
 ];
 
 /** Calls `note` for each inactive key of the file's values. */
