@@ -1,5 +1,7 @@
 // The mistakes that must not be made in money code, one line each, and which tests are to notice them.
 
+import { MUTANTS_OF_POSTS } from "./mutant-of-posts.ts";
+
 export interface Mutant {
   /** Below src/. */
   readonly file: string;
@@ -381,4 +383,5 @@ export const MUTANTS: readonly Mutant[] = [
     to: "Math.min(latest(",
     tests: ["test/ledger/retention.test.ts"],
   },
+  ...MUTANTS_OF_POSTS,
 ];

@@ -1,5 +1,6 @@
 // npm run mutants: breaks one line of the money code at a time, in a copy of the checkout, and runs the tests
-// that should notice. Ends with 1 where one does not: then a test is missing.
+// that should notice. Ends with 1 where one does not: then a test is missing. `-- WORD` runs those alone whose file
+// or mistake has that word.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,12 +12,15 @@ import { MUTANTS, type Mutant } from "./mutant.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const COPIED = ["src", "test", "config", "bin", "package.json", "ava.config.js", "tsconfig.json"];
 
+const word = process.argv[2] ?? "";
+const mutants = MUTANTS.filter(({ file, what }) => `${file} ${what}`.includes(word));
+
 const folder = mkdtempSync(join(tmpdir(), "budgetguard-mutants-"));
 let survivors = 0;
 try {
   for (const name of COPIED) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-  for (const mutant of MUTANTS) {
+  for (const mutant of mutants) {
     const isNoticed = await isKilled(mutant);
     if (!isNoticed) survivors += 1;
     console.log(`${isNoticed ? "noticed " : "SURVIVES"} ${mutant.file}: ${mutant.what}`);
@@ -24,7 +28,7 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-console.log(`${MUTANTS.length} mutants, ${survivors} not noticed`);
+console.log(`${mutants.length} mutants, ${survivors} not noticed`);
 if (survivors > 0) process.exitCode = 1;
 
 async function isKilled({ file, from, to, tests }: Mutant): Promise<boolean> {

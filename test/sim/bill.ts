@@ -10,7 +10,7 @@ import { coveringContainer, periodFor } from "../../src/policy/match.ts";
 import type { Budget, Policy } from "../../src/policy/policy.ts";
 import type { Attempt } from "../../src/proxy/exchange.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
-import { LeaseModel, RAW, slackOf } from "./lease-model.ts";
+import { growthOf, isBeside, LeaseModel, RAW, slackOf } from "./lease-model.ts";
 import type { Machine } from "./machines.ts";
 import { receivesContainers } from "./recount.ts";
 
@@ -97,14 +97,12 @@ export class Bill {
     const seen = () => accounts.containers.seen(about);
     const now = accounts.now();
     this.#name(account, machine.about);
+    const isOther = account.known !== undefined && account.known.start0 !== start;
     // Whoever came since a restart is let run.
-    if (account.known?.start0 !== start && account.known?.isWatched === false && account.known.active > 0) {
-      seen();
-      return;
-    }
-    if (account.known !== undefined && account.known.start0 !== start)
-      this.#end(account, start, accounts, seen);
+    const isLetRun = isOther && account.known?.isWatched === false && account.known.active > 0;
+    if (isOther && !isLetRun) this.#end(account, start, accounts, seen);
     else seen();
+    if (isLetRun) return;
     const known = account.known ?? this.#begun(account, start, now);
     known.names.add(about.machine);
     known.watch(now);
@@ -397,11 +395,3 @@ export class Bill {
 }
 
 const NOT_CHARGED: ReadonlySet<string> = new Set(["reserved", "extended", "released"]);
-
-function growthOf(growth: bigint): bigint {
-  return growth > 0n ? growth : 0n;
-}
-
-function isBeside({ kind, priceSource }: Entry): boolean {
-  return kind === "minimum" || priceSource.endsWith("(unheld)");
-}

@@ -218,3 +218,12 @@ export function slackOf(known: LeaseModel | undefined, ended: ReadonlyMap<LeaseM
   const changes = [...ended.keys()].reduce((sum, lease) => sum + lease.changes, known?.changes ?? 0);
   return BigInt(2 * changes + 4);
 }
+
+export function growthOf(growth: bigint): bigint {
+  return growth > 0n ? growth : 0n;
+}
+
+/** Money of a container that its lease has not cost. */
+export function isBeside({ kind, priceSource }: { readonly kind: string; readonly priceSource: string }) {
+  return kind === "minimum" || priceSource.endsWith("(unheld)");
+}
