@@ -346,21 +346,14 @@ export const MUTANTS: readonly Mutant[] = [
     what: "what is taken back of before a reset stays forgiven",
     from: "    this.#reliefs.takeBack(one.account, one.start, one.of, one.amount);",
     to: "",
-    tests: SIM,
+    tests: ["test/ledger/book.test.ts"],
   },
   {
     file: "ledger/raising.ts",
     what: "whoever is asked a higher price too late pays beyond its hold",
     from: "rebasedAt(earliest(at, hold.horizon), usedSoFar(hold, share, at), price)",
     to: "rebasedAt(at, share, price)",
-    tests: SIM,
-  },
-  {
-    file: "ledger/accounts.ts",
-    what: "a reload forgets what is set aside by hand",
-    from: "      this.allocations.place();",
-    to: "",
-    tests: SIM,
+    tests: ["test/ledger/raising.test.ts"],
   },
   {
     file: "ledger/leases.ts",
