@@ -20,7 +20,7 @@ export interface WatchParts {
   /** Told of each sighting, for the ledger. */
   seen(up: Extract<Sighting, { kind: "up" }>, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
-  /** No other container, or machine under one, than this, which started then, is the upstream's; undefined: none. */
+  /** No other container, or machine under one, lives than this, which started then; undefined: none. */
   only(id: string | undefined, since?: Instant): void;
   /** A mistake of ours: looked at again all the same. */
   bug(error: unknown): void;

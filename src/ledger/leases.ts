@@ -11,14 +11,12 @@ import { Awaiting } from "./awaiting.ts";
 import { type Container, leaseKey } from "./container.ts";
 import { ContainerLease, type StoredContainer } from "./container-lease.ts";
 import type { HeldJoin, OpenHold } from "./held.ts";
+import { LeaseEnds } from "./lease-ends.ts";
 import { type SaidPrice, Sharing, saidAt, timedRate } from "./sharing.ts";
 import type { Write } from "./store.ts";
+import { Unsaid } from "./unsaid.ts";
 
 const NO_IDLE = hourlyRate(0n);
-/** That are remembered: a provider that says again what ended long ago is not to be expected. */
-const MOST_OVER = 10_000;
-
-type Said = NonNullable<Write["joins"]>[number];
 
 /** Told in the tick in which a container's money changed its pace; these are to be posted. */
 export type OnContainer = (
@@ -34,15 +32,12 @@ export class Leases {
   /** When a machine was last used without a container: no container is charged for that time again. */
   readonly #ended = new Map<string, Instant>();
   readonly #containers = new Map<string, ContainerLease>();
-  /** When the last lease of each container ended. */
-  readonly #over = new Map<string, Instant>();
+  readonly #over = new LeaseEnds();
   readonly #of = new WeakMap<OpenHold, ContainerLease>();
   /** What those shared who have left a machine without a container. */
   readonly #used = new WeakMap<OpenHold, Sharing>();
   readonly #awaiting = new Awaiting();
-  /** Whose join or leaving was not handed to the disk yet. */
-  readonly #unsaid = new Set<OpenHold>();
-  readonly #sayers = new WeakMap<Said, OpenHold>();
+  readonly #unsaid = new Unsaid();
   #attribution: Attribution = "shared";
   /** What the policy in force says of machines. */
   readonly #prices = new Map<string, SaidPrice>();
@@ -236,20 +231,17 @@ export class Leases {
   over(lease: ContainerLease): void {
     const { id } = lease.about;
     if (this.#containers.get(id) === lease) this.#containers.delete(id);
-    this.#over.delete(id);
-    this.#over.set(id, lease.sharing.lease.at);
-    const [oldest = ""] = this.#over.keys();
-    if (this.#over.size > MOST_OVER) this.#over.delete(oldest);
+    this.#over.add(id, lease.sharing.lease.at);
   }
 
   /** Ends of leases, oldest first, after a restart. */
   recall(ends: readonly (readonly [string, Instant])[]): void {
-    for (const [id, end] of ends) this.#over.set(id, end);
+    for (const [id, end] of ends) this.#over.add(id, end);
   }
 
   /** As it is to be charged: no time of one container is charged twice, whatever is said of its start. */
   after(given: Container): Container {
-    const from = this.#containers.get(given.id)?.about.start ?? this.#over.get(given.id);
+    const from = this.#containers.get(given.id)?.about.start ?? this.#over.of(given.id);
     return from === undefined || from <= given.start ? given : { ...given, start: from };
   }
 
@@ -259,32 +251,21 @@ export class Leases {
 
   /**
    * Leases of requests alone, and every join and leaving since they were last asked for: they go with every
-   * ending, every heartbeat and whatever else is written of a container. Each is said once: a crowd of n that
-   * repeated them would say n² of them.
+   * ending, every heartbeat and whatever else is written of a container.
    */
-  rows(at: Instant): Required<Pick<Write, "leases" | "joins">> {
+  rows(at: Instant): {
+    readonly leases: Required<Write>["leases"];
+    readonly joins: Required<Write>["joins"];
+  } {
     const leases = [...this.#uses].map(([machine, { lease }]) => {
       lease.advance(at);
       return { machine, state: lease.state() };
     });
-    const joins = [...this.#unsaid].flatMap((hold) => this.#say(hold));
-    this.#unsaid.clear();
-    return { leases, joins };
+    return { leases, joins: this.#unsaid.take() };
   }
 
-  #say(hold: OpenHold): readonly Said[] {
-    if (hold.join === undefined) return [];
-    const said = { id: hold.row.id, join: hold.join };
-    this.#sayers.set(said, hold);
-    return [said];
-  }
-
-  /** The disk refused them: they go with whatever is written next, as they are by then. */
-  refused(joins: NonNullable<Write["joins"]>): void {
-    for (const said of joins) {
-      const hold = this.#sayers.get(said);
-      if (hold !== undefined) this.#unsaid.add(hold);
-    }
+  refused(joins: Required<Write>["joins"]): void {
+    this.#unsaid.refused(joins);
   }
 
   #sharingOf(hold: OpenHold): Sharing | undefined {
