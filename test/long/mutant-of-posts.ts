@@ -104,7 +104,7 @@ export const MUTANTS_OF_POSTS: readonly Mutant[] = [
   {
     file: "cloud/container-watch.ts",
     what: "a stop is not told to the ledger",
-    from: "      this.#parts.off(seen.id, seen.stopped ?? this.#parts.now());",
+    from: "      this.#parts.off(id, this.#stopped);",
     to: "",
     tests: WATCH,
   },
@@ -118,7 +118,7 @@ export const MUTANTS_OF_POSTS: readonly Mutant[] = [
   {
     file: "cloud/container-watch.ts",
     what: "one that was made anew leaves the one before it up",
-    from: "if (this.#up?.id !== seen.id) this.#parts.only(seen.id, seen.since);",
+    from: "if (billed(this.#up)?.id !== bill?.id) this.#parts.only(bill?.id, bill?.since);",
     to: "",
     tests: WATCH,
   },
