@@ -24,6 +24,8 @@ export function afterCrash(bill: Bill, disk: FakeDisk, recovery: Recovery): void
   bill.lastUse.clear();
   noteLost(bill, disk);
   const open = openOf(disk);
+  // What it shared in memory nobody knows any more, unless the disk says so: a name that was told since is gone.
+  for (const held of open) bill.whose.delete(held.request);
   for (const account of bill.accounts.values()) {
     const leases = new Set([
       ...account.ended.keys(),
