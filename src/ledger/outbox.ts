@@ -1,8 +1,12 @@
 // What leaves for the disk. A write that must not be lost is kept when the disk refuses it and tried again
 // with each heartbeat; one that only counts once it is written is given up and said to be. It knows what is
 // still on its way, so that a question can wait for it.
+//
+// Invariant: no later state of a container's lease is durable before what was posted of it by then: a restart
+// finds what is due in the state, and of a gap or an end that is what only its entry says (owed.ts).
 
 import type { LedgerClock } from "./clock.ts";
+import { hasState, isOwed, together } from "./owed.ts";
 import { type Store, StoreError, type Unstamped, type Write } from "./store.ts";
 
 export class Outbox {
@@ -95,14 +99,21 @@ export class Outbox {
   }
 
   async #put(write: Write, when: "now" | "soon" = "now"): Promise<void> {
+    const owed = hasState(write) ? this.#takeOwed() : [];
     try {
-      await this.#follow(this.#store.write(write, when));
+      await this.#follow(this.#store.write(together(owed, write), when));
     } catch (error) {
       this.#refusals += 1;
-      this.#kept.push(withoutShares(write));
+      this.#kept.push(...owed, withoutShares(write));
       this.#onTrouble(error);
       throw error;
     }
+  }
+
+  #takeOwed(): readonly Write[] {
+    const owed = this.#kept.filter(isOwed);
+    for (const one of owed) this.#kept.splice(this.#kept.indexOf(one), 1);
+    return owed;
   }
 
   #follow<T>(writing: Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { Join } from "../metering/lease.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Adjustment } from "./adjustments.ts";
+import { hasState } from "./owed.ts";
 import { pack, packShares } from "./packing.ts";
 import { isFatal } from "./sqlite-codes.ts";
 import type { Answer, Batch, BatchResult, Operation } from "./sqlite-worker.ts";
@@ -185,7 +186,9 @@ export class SqliteStore implements Store {
       const error = storeError(result.message, result.errcode);
       // Writes that wait behind them count on these joins, and may be the last ones before a crash.
       for (const { write } of done) for (const { id, join } of write?.joins ?? []) this.#owed.set(id, join);
-      for (const waiting of done) waiting.reject(error);
+      const behind = this.#next.filter(({ write }) => write !== undefined && hasState(write));
+      this.#next = this.#next.filter((waiting) => !behind.includes(waiting));
+      for (const waiting of [...done, ...behind]) waiting.reject(error);
     }
     // What they wake has endings to write: these go along.
     this.#plan();

@@ -143,13 +143,15 @@ test("a full disk refuses whole batches, passes, and is written again when there
   const program = fileURLToPath(new URL("../support/full-disk.ts", import.meta.url));
   const ran = spawnSync(process.execPath, ["--import", program, program], { cwd: folder, encoding: "utf8" });
   t.is(ran.status, 0, ran.stderr);
-  const { before, full, after, join: known } = JSON.parse(ran.stdout) as FullDiskReport;
+  const { before, full, after, join: known, behind } = JSON.parse(ran.stdout) as FullDiskReport;
   t.deepEqual([before, after], ["written", "written"]);
   for (const said of full)
     t.regex(said, /^passing: the ledger could not be written: database or disk is full/);
-  t.deepEqual(requests(folder), ["before", "after"]);
+  t.deepEqual(requests(folder), ["before", "after", "behind"]);
+  t.regex(behind[0] ?? "", /full/, "a lease's state would take what was refused before it for written");
+  t.is(behind[1], "written");
   t.is(known, JSON.stringify({ start: TEN, V0: "7" }), "a refused join goes with the next commit");
-  t.is(rows(folder, "SELECT requests FROM rollups WHERE dimension = 'total'")[0]?.requests, 2n);
+  t.is(rows(folder, "SELECT requests FROM rollups WHERE dimension = 'total'")[0]?.requests, 3n);
 });
 
 test("a write that cannot be handed over is refused, and the next one is written", async (t) => {

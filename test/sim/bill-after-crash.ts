@@ -22,7 +22,6 @@ export interface Recovery {
 export function afterCrash(bill: Bill, disk: FakeDisk, recovery: Recovery): void {
   bill.uses.clear();
   bill.lastUse.clear();
-  noteLost(bill, disk);
   const open = openOf(disk);
   // What it shared in memory nobody knows any more, unless the disk says so: a name that was told since is gone.
   for (const held of open) bill.whose.delete(held.request);
@@ -42,22 +41,6 @@ export function afterCrash(bill: Bill, disk: FakeDisk, recovery: Recovery): void
       if (row?.isOver) account.overcharged += chargedOf(recovery.writes, own);
       else if (row !== undefined) resume({ bill, account, lease, row, disk, ...recovery }, own);
     }
-  }
-}
-
-/**
- * A lease goes on from its last state, and posts what is due less what is posted; but of gaps, minimums and what is
- * taken back, and of all once it is over, a state that was written knows nothing that an entry did not say.
- */
-function noteLost(bill: Bill, disk: FakeDisk): void {
-  const written = new Set(disk.entries);
-  for (const entry of bill.unwritten) {
-    const { request, facts, at, elapsed, amount } = entry;
-    const account = request === undefined ? bill.named(facts.machine) : undefined;
-    if (account === undefined || written.has(entry)) continue;
-    const rows = [...disk.containers.values()].filter(({ about }) => about.id === account.id);
-    const isPassed = rows.some(({ state }) => state.t >= at + elapsed);
-    if (isPassed) account.lost += amount < 0n ? -amount : amount;
   }
 }
 

@@ -24,8 +24,6 @@ export interface Account {
   readonly ended: Map<LeaseModel, number>;
   /** What a crash charged of requests that had left, and more than their share (shares.ts). */
   overcharged: bigint;
-  /** What a failing disk and a crash have lost of what was posted, though a later state of it was written. */
-  lost: bigint;
   /** Posted since the disk was read last: of its own time, and beside it (minimum, unheld). */
   own: bigint;
   beside: bigint;
@@ -47,8 +45,6 @@ export class Bill {
   #seen = new WeakSet<Entry>();
   /** Handed over, and not on disk. */
   readonly #underWay = new Set<Entry>();
-  /** The same, and what the disk has refused. */
-  readonly unwritten = new Set<Entry>();
   #read = 0;
   readonly #count: (what: string) => void;
   #lastBeat = 0;
@@ -189,7 +185,6 @@ export class Bill {
     for (const entry of entries ?? []) {
       if (NOT_CHARGED.has(entry.kind)) continue;
       this.#underWay.add(entry);
-      this.unwritten.add(entry);
       if (this.#seen.has(entry)) continue;
       this.#seen.add(entry);
       if (entry.request !== undefined) continue;
@@ -212,7 +207,7 @@ export class Bill {
         if (price.kind === "hour") this.accounts.get(about.id)?.known?.asked(row.id, price.rate, view.at);
     }
     const due = new Map<string, { expected: bigint; slack: bigint; counted: bigint }>();
-    for (const { id, about, known, ended, own, lost } of this.accounts.values()) {
+    for (const { id, about, known, ended, own } of this.accounts.values()) {
       if (known === undefined) continue;
       const leases = [...ended].map(([lease, end]) => lease.ownOf(end));
       const expected = leases.reduce((sum, raw) => sum + raw, known.own(view.at)) / RAW - own;
@@ -224,7 +219,7 @@ export class Bill {
         const { start } = periodFor(ground, view.at);
         const counted = view.balance(account, start).settled - accounts.book.balance(account, start).settled;
         const before = due.get(account) ?? { expected: 0n, slack: 0n };
-        const slack = before.slack + slackOf(known, ended) + lost;
+        const slack = before.slack + slackOf(known, ended);
         due.set(account, { expected: before.expected + expected, slack, counted });
       }
     }
@@ -264,8 +259,7 @@ export class Bill {
   /** Once nothing is on its way: what was posted of a machine is what its leases cost, all of them. */
   checkLaw(disk: FakeDisk, { outbox }: Pick<LocalAccounts, "outbox">): void {
     for (; this.#read < disk.entries.length; this.#read += 1) {
-      const entry = disk.entries[this.#read] as Entry;
-      for (const all of [this.#underWay, this.unwritten]) all.delete(entry);
+      this.#underWay.delete(disk.entries[this.#read] as Entry);
     }
     if (this.#underWay.size > 0 || outbox.kept > 0) return;
     for (const account of this.accounts.values()) {
@@ -283,7 +277,7 @@ export class Bill {
     return this.#underWay.size === 0 && all.every(({ known, isDue }) => known === undefined && !isDue);
   }
 
-  #checkLaw({ id, ended, overcharged, lost }: Account, disk: FakeDisk): void {
+  #checkLaw({ id, ended, overcharged }: Account, disk: FakeDisk): void {
     let posted = 0n;
     for (const { request, kind, facts, amount } of disk.entries) {
       if (NOT_CHARGED.has(kind)) continue;
@@ -291,7 +285,7 @@ export class Bill {
       if (owner === id) posted += amount;
     }
     const due = [...ended].reduce((sum, [lease, end]) => sum + lease.costs(end), 0n);
-    if (posted < due - lost || posted > due + overcharged + lost)
+    if (posted < due || posted > due + overcharged)
       throw new Error(`${id} was posted ${posted}, and its ${ended.size} leases cost ${due}`);
   }
 
@@ -299,7 +293,6 @@ export class Bill {
   reread(disk: FakeDisk): void {
     this.#seen = new WeakSet();
     this.#underWay.clear();
-    this.unwritten.clear();
     this.#hadGap = true;
     this.#read = 0;
     for (const account of this.accounts.values()) {
@@ -375,7 +368,7 @@ export class Bill {
     if (known !== undefined) return known;
     const account: Account = {
       ...{ id, names: new Map(), about, known: undefined, ended: new Map() },
-      ...{ overcharged: 0n, lost: 0n, own: 0n, beside: 0n, grown: { own: 0n, beside: 0n }, isDue: false },
+      ...{ overcharged: 0n, own: 0n, beside: 0n, grown: { own: 0n, beside: 0n }, isDue: false },
     };
     this.accounts.set(id, account);
     this.#name(account, about);

@@ -112,6 +112,9 @@ const FAILED_BY_HAND: readonly (readonly [seed: number, what: string])[] = [
   [21202, "a machine was started twice in one moment, as ledger time stood still"],
   [21395, "a machine was off by a time that a crash had undone: nothing ends later than now"],
   [21467, "who is parked for money of another budget blocks nobody: the check looked at its claims alone"],
+  [20392, "what a disk refused of an end was lost by a crash, though a later state of the lease was written"],
+  [20765, "the same, of what was taken back"],
+  [20926, "a restart of the simulation forgot which leases nobody watches"],
   [
     60281,
     "a name that was told in the last moment was gone after a crash: the bill knew who had shared by it",

@@ -34,6 +34,12 @@ export interface DiskWhims {
 
 export const PATIENT: DiskWhims = { delay: () => Promise.resolve(), fails: () => false };
 
+interface Waiting {
+  readonly act: () => void;
+  readonly reject: (error: Error) => void;
+  readonly hasState: boolean;
+}
+
 export class FakeDisk implements Store {
   readonly entries: Entry[] = [];
   readonly balances = new Map<string, BalanceChange>();
@@ -54,7 +60,7 @@ export class FakeDisk implements Store {
   onHanded: (write: Write) => void = () => undefined;
   onRefused: (write: Write) => void = () => undefined;
   readonly #whims: DiskWhims;
-  readonly #waiting: { readonly act: () => void; readonly reject: (error: Error) => void }[] = [];
+  readonly #waiting: Waiting[] = [];
   readonly #resets: FakeResets;
   #isTurning = false;
 
@@ -65,7 +71,7 @@ export class FakeDisk implements Store {
 
   write(write: Write): Promise<void> {
     this.onHanded(write);
-    const writing = this.#inTurn(() => this.#put(write));
+    const writing = this.#inTurn(() => this.#put(write), (write.containers ?? []).length > 0);
     writing.catch(() => this.onRefused(write));
     return writing;
   }
@@ -158,9 +164,9 @@ export class FakeDisk implements Store {
   }
 
   /** Group commit, as the real store does it: whatever waits when the platter is free goes together. */
-  #inTurn<T>(act: () => T): Promise<T> {
+  #inTurn<T>(act: () => T, hasState = false): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ act: () => resolve(act()), reject });
+      this.#waiting.push({ act: () => resolve(act()), reject, hasState });
       if (!this.#isTurning) void this.#turn();
     });
   }
@@ -171,11 +177,14 @@ export class FakeDisk implements Store {
       const batch = this.#waiting.splice(0);
       await this.#whims.delay();
       if (this.isDead) return;
-      const isFailing = this.#whims.fails();
-      for (const { act, reject } of batch) {
-        if (isFailing) reject(new StoreError("no space left on the fake disk", false));
-        else act();
+      if (!this.#whims.fails()) {
+        for (const { act } of batch) act();
+        continue;
       }
+      const behind = this.#waiting.filter(({ hasState }) => hasState);
+      for (const one of behind) this.#waiting.splice(this.#waiting.indexOf(one), 1);
+      for (const { reject } of [...batch, ...behind])
+        reject(new StoreError("no space left on the fake disk", false));
     }
     this.#isTurning = false;
   }
@@ -261,7 +270,7 @@ const NO_MONEY = nanoUsd(0n);
 
 /** What entries say of it, and what is cut and waits for one. */
 function asRead(row: ContainerRow): StoredContainer {
-  const { about, machines, state, lastLeft, rates, idlePosted, startupPosted } = row;
+  const { about, machines, state, lastLeft, rates, unwatched, idlePosted, startupPosted } = row;
   const cut = (kind: "idle" | "startup", inEntries: bigint) =>
     String(
       state.pending
@@ -273,5 +282,6 @@ function asRead(row: ContainerRow): StoredContainer {
     idle: { raw: state.idle.raw, posted: cut("idle", idlePosted) },
     startup: { raw: state.startup.raw, posted: cut("startup", startupPosted) },
   };
-  return { about, machines, state: read, lastLeft, rates };
+  const watch = unwatched && { unwatched };
+  return { about, machines, state: read, lastLeft, rates, ...watch };
 }

@@ -5,13 +5,16 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import type { HeldRow } from "../../src/ledger/held.ts";
 import { SqliteStore } from "../../src/ledger/sqlite.ts";
-import { StoreError } from "../../src/ledger/store.ts";
+import { type ContainerRow, StoreError } from "../../src/ledger/store.ts";
+import { Lease } from "../../src/metering/lease.ts";
+import { container } from "./containers.ts";
 import { entry } from "./ledger.ts";
-import { TEN } from "./policies.ts";
+import { TEN, ZERO } from "./policies.ts";
 
 export interface FullDiskReport {
   readonly before: string;
@@ -19,6 +22,8 @@ export interface FullDiskReport {
   readonly after: string;
   /** What is known of the join that went with a refused write, once another one was written. */
   readonly join: string | null;
+  /** What became of writes that waited behind a refused one until there was space: with a lease's state, and without. */
+  readonly behind: readonly string[];
 }
 
 const HELD = {
@@ -28,6 +33,13 @@ const HELD = {
   amount: 0n,
   price: { kind: "request", amount: 0n },
 } as never as HeldRow;
+
+const about = container();
+const LEASE: ContainerRow = {
+  ...{ about, machines: ["aws"], lastLeft: undefined, rates: [], isOver: false },
+  state: new Lease(TEN, about.price.rate, about.idlePrice, "ready").state(),
+  ...{ idlePosted: ZERO, startupPosted: ZERO },
+};
 
 function large() {
   return entry({ request: "lost", price: "x".repeat(100_000) });
@@ -46,10 +58,10 @@ DatabaseSync.prototype.exec = function (sql) {
 
 if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url)) {
   const store = await SqliteStore.open(folder, { committed: () => undefined });
-  const write = async (name: string, length: number) => {
+  const write = async (name: string, length: number, containers: readonly ContainerRow[] = []) => {
     const entries = [entry({ request: name, price: "x".repeat(length) })];
     try {
-      await store.write({ entries, at: TEN, wall: TEN });
+      await store.write({ entries, containers, at: TEN, wall: TEN });
       return "written";
     } catch (error) {
       return error instanceof StoreError ? `${error.fatal ? "fatal" : "passing"}: ${error.message}` : "a bug";
@@ -64,10 +76,16 @@ if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url)) {
   await store.write({ ...lost, at: TEN, wall: TEN }).catch(() => undefined);
   writeFileSync(pages, "1000000");
   const after = await write("after", 100_000);
+  writeFileSync(pages, "1");
+  const refused = write("refused", 100_000).then(() => writeFileSync(pages, "1000000"));
+  await turn();
+  await turn();
+  const behind = await Promise.all([write("lease", 10, [LEASE]), write("behind", 10)]);
+  await refused;
   await store.close();
   const read = new DatabaseSync(join(folder, "ledger.db"), { readOnly: true });
   const known = read.prepare("SELECT joined FROM reservations WHERE id = ?").get(HELD.id)?.joined;
   process.stdout.write(
-    JSON.stringify({ before, full, after, join: known as string | null } satisfies FullDiskReport),
+    JSON.stringify({ before, full, after, join: known as string | null, behind } satisfies FullDiskReport),
   );
 }
