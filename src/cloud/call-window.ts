@@ -54,6 +54,12 @@ export class CallWindow {
     else this.#counts.set(slice, count - 1);
   }
 
+  /** No call counts any more. */
+  isQuiet(now: DurationUs): boolean {
+    this.#forget(now);
+    return this.#sum === 0;
+  }
+
   get #slice(): number {
     return this.#per / SLICES;
   }

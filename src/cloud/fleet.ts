@@ -133,7 +133,10 @@ export class Fleet {
     this.#station(upstream).probed(found);
   }
 
-  /** Forgets upstreams that the policy no longer names, each once nobody runs there. */
+  /**
+   * Forgets upstreams that the policy no longer names, each once nobody runs there and its calls are old enough:
+   * one that comes back within its `rate_limit` keeps to it.
+   */
   follow(policy: Policy): void {
     this.#policy = policy;
     for (const [id, station] of this.#stations) {
@@ -145,7 +148,7 @@ export class Fleet {
 
   #forget(id: string): void {
     if (this.#policy === undefined || this.#policy.upstreams.has(id)) return;
-    if (this.#stations.get(id)?.running === 0) this.#stations.delete(id);
+    if (this.#stations.get(id)?.isQuiet) this.#stations.delete(id);
   }
 
   #station(upstream: Upstream): Station {

@@ -46,6 +46,11 @@ export class Station {
     return this.#running;
   }
 
+  /** Nobody runs there, and no call counts any more: nothing is lost where it is forgotten. */
+  get isQuiet(): boolean {
+    return this.#running === 0 && this.#calls?.isQuiet(this.#parts.monotonic()) !== false;
+  }
+
   /** When a request last was let in. */
   get usedAt(): DurationUs | undefined {
     return this.#usedAt;

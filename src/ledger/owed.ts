@@ -1,7 +1,7 @@
 // Which writes a later state of a container's lease must not overtake: those that post of containers alone.
-// Of idle and start-up a restart finds in the state what no entry says, as long as the lease goes on. Of gaps,
-// minimums, corrections and time beyond a hold nothing is left once a later state is written, and of an end
-// nothing at all.
+// Of idle and start-up a restart finds in the state what no entry says, as long as the lease goes on. Of
+// gaps, minimums, corrections and time beyond a hold nothing is left once a later state is written, and of an
+// end nothing at all.
 
 import type { Write } from "./store.ts";
 

@@ -154,6 +154,9 @@ export class Bill {
   #beat(accounts: LocalAccounts, policy: Policy, beat: () => Promise<void>): Promise<void> {
     const at = accounts.now();
     const before = this.#counted(accounts, policy);
+    // To be asked brings leases up to a quarter-hour that has turned.
+    for (const { about, sharing } of accounts.leases.containers())
+      this.#advanced.set(about.id, sharing.lease.at);
     const beating = beat();
     let isWatched = true;
     for (const { id, known } of this.accounts.values()) {
