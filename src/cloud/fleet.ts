@@ -134,7 +134,7 @@ export class Fleet {
   }
 
   /**
-   * Forgets upstreams that the policy no longer names, each once nobody runs there and its calls are old enough:
+   * Forgets upstreams that the policy no longer names, each once nobody runs there and no call of it counts:
    * one that comes back within its `rate_limit` keeps to it.
    */
   follow(policy: Policy): void {
