@@ -186,7 +186,7 @@ export class SqliteStore implements Store {
       const error = storeError(result.message, result.errcode);
       // Writes that wait behind them count on these joins, and may be the last ones before a crash.
       for (const { write } of done) for (const { id, join } of write?.joins ?? []) this.#owed.set(id, join);
-      const behind = this.#next.filter(({ write }) => write !== undefined && hasState(write));
+      const behind = this.#next.filter(takesForWritten);
       this.#next = this.#next.filter((waiting) => !behind.includes(waiting));
       for (const waiting of [...done, ...behind]) waiting.reject(error);
     }
@@ -198,6 +198,11 @@ export class SqliteStore implements Store {
     this.#dead ??= error;
     for (const waiting of [...this.#underWay.splice(0), ...this.#next.splice(0)]) waiting.reject(this.#dead);
   }
+}
+
+/** What was handed over before it: the state of a container's lease, or what a reset forgives. */
+function takesForWritten({ operation, write }: Waiting): boolean {
+  return operation.kind === "adjust" || (write !== undefined && hasState(write));
 }
 
 function storeError(message: string, errcode: number): StoreError {

@@ -161,7 +161,7 @@ export interface Forgiven {
 export interface Store {
   /**
    * Resolves when durable. Rejects with StoreError; then nothing of it was written, nor of what waits behind
-   * it with the state of a container's lease: that would take it for written. What nobody waits for may go
+   * it and takes it for written: the state of a container's lease, or a reset. What nobody waits for may go
    * with what others write within 10 ms (MONEY §7).
    */
   write(write: Write, when?: "now" | "soon"): Promise<void>;

@@ -37,7 +37,8 @@ export const PATIENT: DiskWhims = { delay: () => Promise.resolve(), fails: () =>
 interface Waiting {
   readonly act: () => void;
   readonly reject: (error: Error) => void;
-  readonly hasState: boolean;
+  /** It takes what was handed over before it for written. */
+  readonly isBehind: boolean;
 }
 
 export class FakeDisk implements Store {
@@ -97,9 +98,10 @@ export class FakeDisk implements Store {
   }
 
   adjust(adjustments: readonly Adjustment[]): Promise<void> {
-    return this.#inTurn(() => {
+    const add = () => {
       for (const one of adjustments) this.#resets.add(one, this.entries);
-    });
+    };
+    return this.#inTurn(add, true);
   }
 
   setSwitch(name: string, value: string): Promise<void> {
@@ -164,9 +166,9 @@ export class FakeDisk implements Store {
   }
 
   /** Group commit, as the real store does it: whatever waits when the platter is free goes together. */
-  #inTurn<T>(act: () => T, hasState = false): Promise<T> {
+  #inTurn<T>(act: () => T, isBehind = false): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ act: () => resolve(act()), reject, hasState });
+      this.#waiting.push({ act: () => resolve(act()), reject, isBehind });
       if (!this.#isTurning) void this.#turn();
     });
   }
@@ -181,7 +183,7 @@ export class FakeDisk implements Store {
         for (const { act } of batch) act();
         continue;
       }
-      const behind = this.#waiting.filter(({ hasState }) => hasState);
+      const behind = this.#waiting.filter(({ isBehind }) => isBehind);
       for (const one of behind) this.#waiting.splice(this.#waiting.indexOf(one), 1);
       for (const { reject } of [...batch, ...behind])
         reject(new StoreError("no space left on the fake disk", false));
