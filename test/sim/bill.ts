@@ -45,6 +45,8 @@ export class Bill {
   #seen = new WeakSet<Entry>();
   /** Handed over, and not on disk. */
   readonly #underWay = new Set<Entry>();
+  /** Entries of requests that were handed over: a slice may be, in the tick of a heartbeat. */
+  #ofRequests = 0;
   #read = 0;
   readonly #count: (what: string) => void;
   #lastBeat = 0;
@@ -157,6 +159,7 @@ export class Bill {
     // To be asked brings leases up to a quarter-hour that has turned.
     for (const { about, sharing } of accounts.leases.containers())
       this.#advanced.set(about.id, sharing.lease.at);
+    const ofRequests = this.#ofRequests;
     const beating = beat();
     let isWatched = true;
     for (const { id, known } of this.accounts.values()) {
@@ -173,7 +176,8 @@ export class Bill {
     }
     const after = this.#counted(accounts, policy);
     // A fraction of a nano-dollar that was left before a gap is posted to the period before it.
-    const isExact = isWatched && !this.#hadGap && accounts.now() === at;
+    const isSliced = this.#ofRequests > ofRequests;
+    const isExact = isWatched && !this.#hadGap && !isSliced && accounts.now() === at;
     this.#hadGap = [...this.accounts.values()].some(({ known }) => known?.isWatched === false);
     for (const [account, amount] of before) {
       if (!isExact || after.get(account) === amount) continue;
@@ -190,6 +194,7 @@ export class Bill {
       this.#underWay.add(entry);
       if (this.#seen.has(entry)) continue;
       this.#seen.add(entry);
+      if (entry.request !== undefined) this.#ofRequests += 1;
       if (entry.request !== undefined) continue;
       const account = this.named(entry.facts.machine);
       if (account === undefined) throw new Error(`nobody has a machine ${entry.facts.machine}`);
