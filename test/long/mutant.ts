@@ -127,7 +127,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     file: "ledger/outbox.ts",
     what: "a refused ending is lost",
-    from: "      this.#kept.push(withoutShares(write));",
+    from: "      this.#kept.push(...owed, withoutShares(write));",
     to: "",
     tests: LEDGER,
   },
