@@ -1,6 +1,6 @@
 // On which machine group an upstream's container runs, and what bills there: read from the policy alone.
 
-import type { Container, MachineGroup } from "../policy/container.ts";
+import { type MachineGroup, poolOf } from "../policy/container.ts";
 import type { Policy, Upstream } from "../policy/policy.ts";
 
 /** One machine group, or one machine that is up while a container on it is. */
@@ -48,21 +48,4 @@ function placeOf(policy: Policy, { container, machine }: Upstream) {
   if (named === undefined) return undefined;
   const key = group === undefined ? `machine ${machine}` : `docker host ${group.socket}`;
   return { key, group: undefined };
-}
-
-/** A container of Kubernetes says itself on which pool it runs. */
-function poolOf(container: Container): OrderedGroup | undefined {
-  switch (container.kind) {
-    case "ecs":
-    case "docker":
-      return undefined;
-    case "aks": {
-      const { subscription, resourceGroup, cluster, pool } = container;
-      return { kind: "aks_pool", subscription, resourceGroup, cluster, pool };
-    }
-    case "gke": {
-      const { project, location, cluster, pool } = container;
-      return { kind: "gke_pool", project, location, cluster, pool };
-    }
-  }
 }

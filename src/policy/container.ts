@@ -61,3 +61,22 @@ export interface CallRate {
   readonly calls: number;
   readonly per: DurationUs;
 }
+
+/** A container of Kubernetes says itself on which pool it runs. */
+export function poolOf(
+  container: Container,
+): Extract<MachineGroup, { kind: "aks_pool" | "gke_pool" }> | undefined {
+  switch (container.kind) {
+    case "ecs":
+    case "docker":
+      return undefined;
+    case "aks": {
+      const { subscription, resourceGroup, cluster, pool } = container;
+      return { kind: "aks_pool", subscription, resourceGroup, cluster, pool };
+    }
+    case "gke": {
+      const { project, location, cluster, pool } = container;
+      return { kind: "gke_pool", project, location, cluster, pool };
+    }
+  }
+}

@@ -2,7 +2,7 @@
 // hour would be charged once per upstream.
 
 import { isFree, type Price } from "../../metering/price.ts";
-import type { Container, MachineGroup } from "../container.ts";
+import { type Container, type MachineGroup, poolOf } from "../container.ts";
 import type { Provider } from "../policy.ts";
 import { OWNERS } from "./container.ts";
 import type { PolicyFile } from "./policy-file.ts";
@@ -93,20 +93,7 @@ function identity(container: Container): readonly string[] {
 
 /** The machine group that a container says it runs on; ECS does not say. */
 function groupOf(container: Container): MachineGroup | undefined {
-  switch (container.kind) {
-    case "ecs":
-      return undefined;
-    case "docker":
-      return { kind: "docker_host", socket: container.socket };
-    case "aks": {
-      const { subscription, resourceGroup, cluster, pool } = container;
-      return { kind: "aks_pool", subscription, resourceGroup, cluster, pool };
-    }
-    case "gke": {
-      const { project, location, cluster, pool } = container;
-      return { kind: "gke_pool", project, location, cluster, pool };
-    }
-  }
+  return container.kind === "docker" ? { kind: "docker_host", socket: container.socket } : poolOf(container);
 }
 
 /** Kinds of groups that a kind of container can run on. */
