@@ -120,6 +120,10 @@ const FAILED_BY_HAND: readonly (readonly [seed: number, what: string])[] = [
     "a name that was told in the last moment was gone after a crash: the bill knew who had shared by it",
   ],
   [81392, "slices of tunnels were posted in the tick of a heartbeat: the bill took them for the container's"],
+  [
+    80323,
+    "a raise that was granted just before a crash never came into force: ledger time was short of its grant",
+  ],
   [70585, "a reset was written though the disk had refused what it forgave"],
   [70058, "an upstream that came back within its rate_limit began anew"],
   [
