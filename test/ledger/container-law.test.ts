@@ -118,6 +118,8 @@ class Life {
   readonly #stopped: Reservation[] = [];
   readonly #model = new Model();
   readonly faults: string[] = [];
+  /** Some time was not watched. */
+  #hadGap = false;
 
   constructor(house: House, clock: HandClock) {
     this.#house = house;
@@ -177,17 +179,17 @@ class Life {
       await turn();
       this.#model.beat(this.#house.accounts.now());
       const after = this.#counted();
-      if (before.some((amount, index) => amount !== after[index]))
-        this.faults.push("a post changed a balance");
+      if (!isSame(before, after, this.#hadGap))
+        this.faults.push(`a post changed a balance: ${before.flat()} to ${after.flat()}`);
     }
   }
 
   /** As a decision would see them now, also in a period that no entry lies in yet. */
-  #counted(): readonly bigint[] {
+  #counted(): Counted {
     const { accounts } = this.#house;
     const { at, balance } = accounts.view();
     const facts = { provider: "aws", upstream: "aws", machine: "aws", gpu_tier: "a10g" } as never;
-    return accounts.countingContainer(facts).flatMap(({ account, ground }) => {
+    return accounts.countingContainer(facts).map(({ account, ground }) => {
       const known = [...accounts.book.all()].filter((one) => one.account === account && one.start <= at);
       const starts = new Set([...known.map(({ start }) => start), periodFor(ground, at).start]);
       return [...starts].sort().map((start) => balance(account, start).settled);
@@ -232,6 +234,7 @@ class Life {
   }
 
   async #suspend(): Promise<void> {
+    this.#hadGap = true;
     await this.#pass(1);
     if (this.#open.length > 0) this.#left(this.#house.accounts.now(), this.#open.length);
     this.#clock.pass(9 * SECOND);
@@ -243,8 +246,13 @@ class Life {
 
   /** Its provider may say nothing for a while, until something else happens to it. */
   async #crash({ away, isSilent }: Step & { readonly kind: "crash" }): Promise<void> {
+    this.#hadGap = true;
+    const asked = this.#model.asked;
     await this.#pass(1);
     const at = this.#house.accounts.now();
+    // What this last beat has asked is not in the lease that it wrote: the time until the crash costs as before.
+    this.#model.asked = asked;
+    this.#model.note(at);
     await this.#house.crash();
     this.#verify();
     this.#clock.pass(away);
@@ -281,6 +289,22 @@ class Life {
       for (const { check, what, where, expected, found } of findings)
         this.faults.push(`${check}: ${what} (${where}): ${found} of ${expected}`);
   }
+}
+
+/** By account, and by period in that. */
+type Counted = readonly (readonly bigint[])[];
+
+/** Fractions of a nano-dollar that were left before a gap may be posted to the period before it. */
+const MOVED = 8n;
+
+function isSame(before: Counted, after: Counted, hadGap: boolean): boolean {
+  const sum = (all: readonly bigint[] = []) => all.reduce((one, other) => one + other, 0n);
+  return before.every((periods, account) => {
+    const found = after[account];
+    if (!hadGap) return periods.every((amount, index) => amount === found?.[index]);
+    const moved = periods.map((amount, index) => amount - (found?.[index] ?? 0n));
+    return sum(periods) === sum(found) && moved.every((by) => by <= MOVED && -by <= MOVED);
+  });
 }
 
 const SEED = Number(process.env.LAW_SEED ?? 20261128);
