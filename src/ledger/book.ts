@@ -30,6 +30,8 @@ interface TakenBack {
 interface Page {
   readonly end: Instant;
   balance: Balance;
+  /** In which round it last moved. */
+  round: number;
 }
 
 export class Book {
@@ -41,6 +43,7 @@ export class Book {
   readonly relief: ReliefOf = (on, account, period) => this.#reliefs.of(on, account, period);
   /** How often somebody has adjusted, or something was taken back. */
   adjusted = 0;
+  #round = 0;
   #onMove: (account: AccountKey) => void = () => undefined;
 
   /** Told of each movement once it is made; it must only take note. */
@@ -61,6 +64,7 @@ export class Book {
   ): BalanceChange {
     const page = this.#page(account, period.start, period.end);
     page.balance = move(page.balance, movement);
+    page.round = this.#round;
     // What is taken back of what was forgiven is not forgiven a second time.
     if (movement.kind === "settle" && movement.amount < 0n) {
       this.adjusted += 1;
@@ -74,6 +78,7 @@ export class Book {
   /** Adds what was counted elsewhere: a stored balance at start, a fold for a new budget. */
   load(change: BalanceChange): void {
     const page = this.#page(change.account, change.start, change.end);
+    page.round = this.#round - 1;
     page.balance = {
       settled: sum(page.balance.settled, change.settled),
       held: sum(page.balance.held, change.held),
@@ -108,6 +113,19 @@ export class Book {
   relieve(budget: string, ground: string, all: readonly Forgiven[]): void {
     this.#reliefs.replace(budget, ground, all);
     for (const { account, start } of all) this.#cap(account, start);
+  }
+
+  /**
+   * Forgets those that the disk says it has forgotten, but for what moved while it was asked or since it was
+   * last asked: that may not be on disk yet.
+   */
+  async forgetting(ask: () => Promise<readonly AccountKey[]>): Promise<void> {
+    const before = this.#round;
+    this.#round += 1;
+    for (const account of await ask()) {
+      const pages = this.#accounts.get(account)?.values() ?? [];
+      if ([...pages].every((page) => page.round < before)) this.#accounts.delete(account);
+    }
   }
 
   /** Forgets a balance that nobody will look at again. */
@@ -151,7 +169,7 @@ export class Book {
 
   #page(account: AccountKey, start: Instant, end: Instant): Page {
     const pages = this.#accounts.get(account) ?? new Map<Instant, Page>();
-    const page = pages.get(start) ?? { end, balance: EMPTY_BALANCE };
+    const page = pages.get(start) ?? { end, balance: EMPTY_BALANCE, round: this.#round };
     pages.set(start, page);
     this.#accounts.set(account, pages);
     return page;

@@ -1,21 +1,29 @@
-// When entries are old enough to be dropped, and that they are: a few with each heartbeat, so that the
-// writer's thread is kept no longer than by a commit. What goes, and what never does, is dropping.ts's.
+// When entries are old enough to be dropped, and balances of sessions and tasks silent for long enough to be
+// forgotten, and that they are: a few with each heartbeat, so that the writer's thread is kept no longer than
+// by a commit. What goes, and what never does, is dropping.ts's and silent.ts's.
 
 import { periodOf } from "../metering/period.ts";
 import { DAY, EPOCH, earlier, HOUR, type Instant, later, latest } from "../metering/time.ts";
+import type { AccountKey } from "../policy/decision.ts";
 import { groundsOf } from "../policy/match.ts";
 import type { Policy } from "../policy/policy.ts";
 import { ENTRIES_KEPT } from "../policy/rolled-up.ts";
+import type { Book } from "./book.ts";
 import { MOST_DROPPED } from "./dropping.ts";
 import type { InTurn } from "./in-turn.ts";
+import { type Forgotten, SILENT_FOR, type Silence } from "./silent.ts";
 
 export interface RetentionParts {
-  readonly store: { drop(before: Instant): Promise<number> };
+  readonly store: {
+    drop(before: Instant): Promise<number>;
+    forgetSilent(silence: Silence): Promise<Forgotten>;
+  };
   readonly accounts: {
     /** In force. */
     readonly policy: Policy;
     /** A policy that is put in force counts what is there: it must not go meanwhile. */
     readonly turns: InTurn;
+    readonly book: Pick<Book, "forgetting">;
     now(): Instant;
   };
   readonly onTrouble: (error: unknown) => void;
@@ -24,6 +32,8 @@ export interface RetentionParts {
 export class Retention {
   readonly #parts: RetentionParts;
   #next: Instant = EPOCH;
+  /** Where forgetting goes on; undefined: at the first balance. */
+  #after: AccountKey | undefined;
   #isUnderWay = false;
   #done: Promise<void> = Promise.resolve();
 
@@ -48,14 +58,26 @@ export class Retention {
     try {
       const drop = () => store.drop(keptFrom(accounts.policy, accounts.now()));
       const dropped = await accounts.turns.take(drop);
+      await accounts.turns.take(() => this.#forget());
       // While more are left it goes on with the next heartbeat.
-      if (dropped < MOST_DROPPED) this.#next = later(accounts.now(), HOUR);
+      const isDone = dropped < MOST_DROPPED && this.#after === undefined;
+      if (isDone) this.#next = later(accounts.now(), HOUR);
     } catch (error) {
       this.#next = later(accounts.now(), HOUR);
       onTrouble(error);
     } finally {
       this.#isUnderWay = false;
     }
+  }
+
+  async #forget(): Promise<void> {
+    const { store, accounts } = this.#parts;
+    await accounts.book.forgetting(async () => {
+      const before = latest(EPOCH, earlier(accounts.now(), SILENT_FOR));
+      const forgotten = await store.forgetSilent({ before, after: this.#after });
+      this.#after = forgotten.next;
+      return forgotten.accounts;
+    });
   }
 }
 

@@ -1,9 +1,10 @@
 // The tables of DATA/ledger.db. Amounts are nano-dollars, instants and durations microseconds, all as
 // 64-bit integers; STRICT, so that a float can never slip in.
 
+import { FOREVER } from "../metering/time.ts";
 import { DAYS, ROLL_UP_DAYS } from "./day-sums.ts";
 
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /** What brings a ledger of an earlier version to the next one: by the version that it begins at. */
 export const MIGRATIONS: Readonly<Record<number, string>> = {
@@ -15,6 +16,9 @@ export const MIGRATIONS: Readonly<Record<number, string>> = {
     "ALTER TABLE decisions ADD COLUMN work TEXT; ALTER TABLE decisions ADD COLUMN expected INTEGER; " +
     "ALTER TABLE decisions ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;",
   3: ROLL_UP_DAYS,
+  4:
+    "ALTER TABLE balances ADD COLUMN moved INTEGER NOT NULL DEFAULT 0; UPDATE balances SET moved = " +
+    `coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'high_water'), 0) WHERE end = ${FOREVER};`,
 };
 
 /** Columns of `entries` that a budget's `when` or `per` can ask about, by scope. */
@@ -57,6 +61,7 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE INDEX IF NOT EXISTS entries_at ON entries (at);
 CREATE INDEX IF NOT EXISTS entries_request ON entries (request);
 
+-- \`moved\`: when something was last held, given back or counted there.
 CREATE TABLE IF NOT EXISTS balances (
   account TEXT NOT NULL,
   start INTEGER NOT NULL,
@@ -64,6 +69,7 @@ CREATE TABLE IF NOT EXISTS balances (
   unit TEXT NOT NULL,
   settled INTEGER NOT NULL,
   held INTEGER NOT NULL,
+  moved INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (account, start, unit)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS balances_end ON balances (end);
@@ -187,6 +193,7 @@ CREATE TABLE IF NOT EXISTS adjustments (
   reason TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS adjustments_budget ON adjustments (budget, end);
+CREATE INDEX IF NOT EXISTS adjustments_account ON adjustments (account);
 
 -- The last entry that was there when an adjustment was made.
 CREATE TABLE IF NOT EXISTS adjustment_marks (

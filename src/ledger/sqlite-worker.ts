@@ -9,6 +9,7 @@ import { dropEntries } from "./dropping.ts";
 import { fold, noteFold, unsettle } from "./fold.ts";
 import { forgiven } from "./forgiven.ts";
 import type { Packed, PackedShares } from "./packing.ts";
+import { type Forgotten, forgetSilent, type Silence } from "./silent.ts";
 import { isOfTheDisk } from "./sqlite-codes.ts";
 import { openLedger } from "./sqlite-open.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
@@ -34,6 +35,7 @@ export type Operation =
       readonly at: number;
     }
   | { readonly kind: "drop"; readonly before: Instant }
+  | { readonly kind: "silence"; readonly silence: Silence }
   | { readonly kind: "adjust"; readonly adjustments: readonly Adjustment[] }
   | { readonly kind: "acknowledge"; readonly id: string; readonly author: string; readonly at: number };
 
@@ -52,7 +54,7 @@ export type BatchResult =
 export type Result = { readonly ok: true; readonly answer: Answer } | ({ ok: false } & Failure);
 
 /** Of what was asked; nothing for what was only written. Of a drop, how many entries it found. */
-export type Answer = FoldAnswer | readonly Forgiven[] | number;
+export type Answer = FoldAnswer | readonly Forgiven[] | Forgotten | number;
 
 export interface Failure {
   readonly message: string;
@@ -161,6 +163,10 @@ function apply(operation: Operation): Answer {
     case "drop":
       // Entries of this batch's writes are younger; what was gathered of them needs no flush.
       return dropEntries(database, operation.before);
+    case "silence":
+      // What this batch has moved is not silent.
+      writer.flush();
+      return forgetSilent(database, operation.silence);
     case "adjust":
       for (const one of operation.adjustments) writeAdjustment(database, one);
       return [];

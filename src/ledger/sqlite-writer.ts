@@ -87,8 +87,11 @@ export class SqliteWriter {
 
   flush(): void {
     const run = this.#statements;
+    // A fold comes with no write.
+    const moved = this.#at > 0 ? this.#at : Number(run.highWater.get()?.value ?? 0);
     for (const { account, start, end, settled, held } of this.#balances.values()) {
-      if (settled !== 0n || held !== 0n) run.balance.run(account, start, end, unitOf(account), settled, held);
+      if (settled === 0n && held === 0n) continue;
+      run.balance.run(account, start, end, unitOf(account), settled, held, moved);
     }
     this.#rollups.flush();
     if (this.#at > 0) run.mark.run("high_water", String(this.#at));
@@ -150,8 +153,8 @@ const UNENDED = ["status", "charged", "elapsed", "ended_at", "after"];
 
 const SQL = {
   entry: insert("entries", ENTRY_COLUMNS),
-  balance: `INSERT INTO balances VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, start, unit)
-    DO UPDATE SET settled = settled + excluded.settled, held = held + excluded.held`,
+  balance: `INSERT INTO balances VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, start, unit) DO UPDATE SET
+    settled = settled + excluded.settled, held = held + excluded.held, moved = max(moved, excluded.moved)`,
   hold: insert("reservations", ["id", "version", "held"]),
   rehold: "UPDATE reservations SET held = ?, version = ? WHERE id = ? AND version < ?",
   join: "UPDATE reservations SET joined = ? WHERE id = ?",
@@ -177,6 +180,7 @@ const SQL = {
   // The alerts of a period that is not over are what keeps it from being told twice.
   forget: `DELETE FROM alerts WHERE seq IN
     (SELECT seq FROM alerts WHERE at < ? AND period_end <= ? ORDER BY seq LIMIT 10)`,
+  highWater: "SELECT value FROM meta WHERE key = 'high_water'",
   mark: `INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
     WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)`,
 } as const;

@@ -7,6 +7,7 @@ import type { Instant } from "../metering/time.ts";
 import type { Adjustment } from "./adjustments.ts";
 import { hasState } from "./owed.ts";
 import { pack, packShares } from "./packing.ts";
+import type { Forgotten, Silence } from "./silent.ts";
 import { isFatal } from "./sqlite-codes.ts";
 import type { Answer, Batch, BatchResult, Operation } from "./sqlite-worker.ts";
 import {
@@ -88,6 +89,11 @@ export class SqliteStore implements Store {
   /** Some of the entries of before then, and how many; 0 when none are left that may go (dropping.ts). */
   drop(before: Instant): Promise<number> {
     return this.#enqueue({ kind: "drop", before }) as Promise<number>;
+  }
+
+  /** Forgets what was silent for long among the next balances of sessions and tasks (silent.ts). */
+  forgetSilent(silence: Silence): Promise<Forgotten> {
+    return this.#enqueue({ kind: "silence", silence }) as Promise<Forgotten>;
   }
 
   forgiven(questions: readonly ForgivenQuestion[]): Promise<readonly Forgiven[]> {

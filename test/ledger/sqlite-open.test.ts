@@ -43,7 +43,7 @@ test("every table is STRICT, so that no float slips in", (t) => {
   const tables = database.prepare("PRAGMA table_list").all();
   const loose = tables.filter(({ name, strict }) => strict !== 1 && !String(name).startsWith("sqlite_"));
   t.deepEqual(loose, []);
-  const insert = database.prepare("INSERT INTO balances VALUES ('a', 0, 1, 'usd', ?, 0)");
+  const insert = database.prepare("INSERT INTO balances VALUES ('a', 0, 1, 'usd', ?, 0, 0)");
   t.throws(() => insert.run(0.5), { message: /cannot store REAL value/ });
   t.throws(() => insert.run("much"), { message: /cannot store TEXT value/ });
 });
@@ -62,8 +62,14 @@ test("opening it again changes nothing", (t) => {
   again.close();
 });
 
+/** As the fourth version left it: without when a balance last moved. */
+function dropMoved(old: DatabaseSync): void {
+  old.exec("ALTER TABLE balances DROP COLUMN moved; DROP INDEX adjustments_account");
+}
+
 /** As the third version left it: without sums of days, of projects, and of what is no container's. */
 function dropDays(old: DatabaseSync): void {
+  dropMoved(old);
   old.exec("DROP TABLE days; DROP TABLE fold_gaps; DELETE FROM rollups WHERE dimension = 'project'");
   for (const column of ["busy", "container_amount"]) old.exec(`ALTER TABLE rollups DROP COLUMN ${column}`);
 }
@@ -240,4 +246,18 @@ test("who may only ask cannot write", (t) => {
   const database = openLedgerToRead(folder);
   t.throws(() => database.exec("DELETE FROM entries"), { message: /readonly/ });
   database.close();
+});
+
+test("a ledger of the fourth version takes no balance of a task for one that was silent since ever", (t) => {
+  const { folder } = filled(t);
+  const begun = openLedger(folder);
+  const [account, start] = ["usd|per_task/1/UTC|all||task=shot-12", EPOCH];
+  const balances = [{ account, start, end: FOREVER, settled: nanoUsd(1n), held: nanoUsd(0n) }];
+  new SqliteWriter(begun).put({ balances, at: TEN, wall: TEN });
+  dropMoved(begun);
+  begun.exec("PRAGMA user_version = 4");
+  begun.close();
+  const database = openLedger(folder);
+  t.teardown(() => database.close());
+  t.is(database.prepare("SELECT moved FROM balances WHERE account = ?").get(account)?.moved, TEN);
 });

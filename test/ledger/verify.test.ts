@@ -88,7 +88,7 @@ const damages: readonly [claim: string, sql: string, expected: RegExp][] = [
   ],
   [
     "a balance of somebody who spent nothing",
-    "INSERT INTO balances SELECT account || 'x', start, end, unit, 7, 0 FROM balances WHERE account LIKE '%=ann'",
+    "INSERT INTO balances SELECT account || 'x', start, end, unit, 7, 0, moved FROM balances WHERE account LIKE '%=ann'",
     /^settled: settled is not what .*=annx from .* \| 0 7$/,
   ],
   [

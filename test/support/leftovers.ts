@@ -23,3 +23,13 @@ export function endLeftovers(): boolean {
   ends.clear();
   return isReason;
 }
+
+/** A process that is still there then is ended with 1, and says what it has waited for. */
+export function watchTheEnd(afterMs: number): void {
+  const late = () => {
+    const open = process.getActiveResourcesInfo().join(", ");
+    process.stderr.write(`not ended ${afterMs / 1000} s after its last test, for it waits for: ${open}\n`);
+    process.exit(1);
+  };
+  setTimeout(late, afterMs).unref();
+}
