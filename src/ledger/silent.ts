@@ -1,6 +1,6 @@
 // Forgets the balances of sessions and named tasks, whose periods never end, once nothing was counted there
-// for long. Clients choose these names: whoever takes a new one begins at nothing too, so that no limit is weaker
-// for it, and neither memory nor disk keeps every name that was ever sent.
+// for long. Clients choose these names: whoever takes a new one begins at nothing too, so that no limit is
+// weaker for it, and neither memory nor disk keeps every name that was ever sent.
 
 import type { DatabaseSync } from "node:sqlite";
 import { DAY, type DurationUs, FOREVER, type Instant } from "../metering/time.ts";
