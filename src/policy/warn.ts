@@ -20,11 +20,13 @@ export function warningsOf(
   if (!demand.judges) return [];
   if (budget.onLimit === "ignore") return [];
   const used = sum(balance.settled, balance.held, demand.amount);
-  if (!reaches(used, limit, budget.warnAt) && used <= limit) return [];
+  // Of a limit of 0 nothing is used before something is.
+  if (used === 0n || (!reaches(used, limit, budget.warnAt) && used <= limit)) return [];
   const what = used > limit ? "is over its limit" : "runs low";
   const isSoft = budget.onLimit === "soft_limit" && (used > limit || reaches(used, limit, budget.criticalAt));
   const hint = isSoft && cheaper.length > 0 ? `; cheaper: ${cheaper.map(nameOf).join(", ")}` : "";
-  const text = `budget ${budget.id} ${what}: ${state(unit, used, limit)}${hint}`;
+  const kind = budget.shadow ? "shadow budget" : "budget";
+  const text = `${kind} ${budget.id} ${what}: ${state(unit, used, limit)}${hint}`;
   return [{ budget: budget.id, action: isSoft ? "soft_limit" : "warn", text }];
 }
 

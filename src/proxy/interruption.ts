@@ -25,7 +25,8 @@ export function stoppedBy(signal: AbortSignal, held: Cause | undefined): Fault {
   if (reason === "cut") {
     if (held?.isLost) return { kind: "cut", reason: UNWATCHED };
     const which = held?.cutBy === undefined ? "a budget" : `budget ${held.cutBy}`;
-    return { kind: "cut", reason: `${which} has no money for more time, and its overrun is cut` };
+    const reason = `${which} has no money for more time, and its overrun is cut`;
+    return { kind: "cut", budget: held?.cutBy, reason };
   }
   if (reason instanceof SpendingCut)
     return { kind: "cut", reason: `all spending was stopped by ${reason.by}` };

@@ -5,8 +5,10 @@ import type { Ending } from "../policy/admission.ts";
 /** What is to be told in place of a reply. `unreadable`: it came whole, but not as clients can take it. */
 export type Fault = (
   | {
-      readonly kind: "timeout" | "broken" | "too_large" | "stalled" | "client_gone" | "cut" | "cancelled";
+      readonly kind: "timeout" | "broken" | "too_large" | "stalled" | "client_gone" | "cancelled";
     }
+  /** By which budget; undefined where none called for it. */
+  | { readonly kind: "cut"; readonly budget?: string | undefined }
   | {
       readonly kind: "unreadable";
       readonly status: number;

@@ -185,9 +185,11 @@ const UNSENT = {
 function faulty(upstream: string, fault: Fault): Answer {
   if (fault.kind === "unreadable") return unreadable(upstream, fault);
   const { status, code } = FAULTS[fault.kind];
-  return error(status, code, `upstream ${upstream}: ${fault.reason}`, {
+  const budget = fault.kind === "cut" ? fault.budget : undefined;
+  const advice = budget === undefined ? "" : `; what was used is charged: ask for a raise, or for less work`;
+  return error(status, code, `upstream ${upstream}: ${fault.reason}${advice}`, {
     headers: [NO_RETRY],
-    budgetguard: { upstream },
+    budgetguard: { upstream, ...(budget !== undefined && { budget }) },
   });
 }
 

@@ -4,7 +4,7 @@ import test from "ava";
 import { startNim } from "../../src/demo/nim.ts";
 import { cli } from "../support/cli.ts";
 import { startGateway } from "../support/gateway.ts";
-import { ask, eventually, imageBody } from "../support/gateway-client.ts";
+import { ask, eventually, imageBody, jsonOf } from "../support/gateway-client.ts";
 
 test("an ending is told by its name, and a failover is a reservation of its own", async (t) => {
   const nim = await startNim({ scale: 0 });
@@ -51,10 +51,10 @@ budgets:
   };
   await Promise.all(Object.values(asked));
   t.is((await asked.cut).status, 402);
-  t.true(
-    (await asked.cut).reason.endsWith("budget cut has no money for more time, and its overrun is cut"),
-    (await asked.cut).reason,
-  );
+  const words =
+    /budget cut has no money for more time, and its overrun is cut; what was used is charged: ask/;
+  t.regex((await asked.cut).reason, words);
+  t.like(jsonOf(await asked.cut).budgetguard, { upstream: "up", budget: "cut" });
   const items = await eventually("all have ended", async () => {
     const page = await gateway.client.requests({ limit: 100 });
     return page.items.every(({ outcome }) => outcome !== "running") && page.items;

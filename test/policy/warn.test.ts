@@ -46,3 +46,17 @@ test("a budget that only counts, or does not judge that day, says nothing", (t) 
   check(t, 5_000, undefined, { until: "2026-11-21" });
   check(t, 5_000, /is over its limit/, { from: "2026-11-22", until: "2026-11-22" });
 });
+
+test("a shadow says that it is one", (t) => {
+  check(t, 701, /^shadow budget day is over its limit: /, { shadow: true, onLimit: "block" });
+});
+
+test("free work under a limit of 0 is told nothing; what costs something is", (t) => {
+  const one = upstream("one");
+  const given = policy({ upstreams: [one], budgets: [budget("none", { limit_usd: "0" })] });
+  const told = (amount: bigint, settled: bigint) =>
+    covering(given, factsOf(task(), one))
+      .flatMap((coverage) => demandsOn(coverage, sliceNeed(TEN, 0 as never, nanoUsd(amount))))
+      .flatMap((demand) => warningsOf(demand, { settled: nanoUsd(settled), held: nanoUsd(0n) })).length;
+  t.deepEqual([told(0n, 0n), told(1n, 0n), told(0n, 1n)], [0, 1, 1]);
+});
