@@ -2,6 +2,7 @@
 
 import test from "ava";
 import { SECOND } from "../../src/metering/time.ts";
+import { watch } from "../support/containers.ts";
 import {
   begun,
   charges,
@@ -60,6 +61,10 @@ test("a slice that is being written is placed too in a budget that newly covers 
   await house.accounts.outbox.settled();
   t.is(stored(house.folder, "alice")[0]?.held, usd("0.017"));
   t.is((await house.admit(task({ labels: { user: "alice" } }))).kind, "refuse");
+  // Also on disk: the hold that the reload has written was that of before the slice.
+  await watch(house, 15);
+  const again = await restarted(t, house);
+  t.is(stored(again.folder, "alice")[0]?.settled, usd("0.015"));
 });
 
 test("who names no project is not let through by a budget for the project named unknown", async (t) => {

@@ -16,6 +16,13 @@ test("a per_task balance of a request that named no task leaves nothing behind",
   t.deepEqual(rows(house.folder, "SELECT * FROM balances"), []);
 });
 
+test("a request that the disk refused leaves no balance of its own in memory", async (t) => {
+  const house = await houseOf(t, given);
+  house.disk.refuses = () => true;
+  t.is((await house.admit(task())).kind, "ledger_unavailable");
+  t.deepEqual([...house.accounts.book.all()], []);
+});
+
 test("a task that was named goes on counting over its requests, and over a restart", async (t) => {
   const house = await houseOf(t, given);
   const named = () => task({ labels: { task: "shot-12" } });
