@@ -2,10 +2,9 @@
 // in the file `pages`, in its own process, because a worker thread can be reached only through --import. It
 // fills the disk, makes space again, and prints as JSON what became of each write.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import type { HeldRow } from "../../src/ledger/held.ts";
@@ -13,6 +12,7 @@ import { SqliteStore } from "../../src/ledger/sqlite.ts";
 import { type ContainerRow, StoreError } from "../../src/ledger/store.ts";
 import { Lease } from "../../src/metering/lease.ts";
 import { container } from "./containers.ts";
+import { eventually } from "./gateway-client.ts";
 import { entry } from "./ledger.ts";
 import { TEN, ZERO } from "./policies.ts";
 
@@ -48,9 +48,22 @@ function large() {
 const exec = DatabaseSync.prototype.exec;
 const folder = process.cwd();
 const pages = join(folder, "pages");
+/** While it is there no batch begins; `held` says that one would. */
+const gate = join(folder, "gate");
+const held = join(folder, "held");
+const LONGEST_HELD_MS = 60_000;
+
+/** The thread sleeps meanwhile: a batch that has been handed over is under way, and what comes then is behind it. */
+function waitAtGate() {
+  if (!existsSync(gate)) return;
+  writeFileSync(held, "");
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; existsSync(gate) && waited < LONGEST_HELD_MS; waited += 1) Atomics.wait(nobody, 0, 0, 1);
+}
 
 DatabaseSync.prototype.exec = function (sql) {
   if (sql.startsWith("BEGIN") && existsSync(pages)) {
+    waitAtGate();
     exec.call(this, `PRAGMA max_page_count = ${readFileSync(pages, "utf8")}`);
   }
   exec.call(this, sql);
@@ -77,10 +90,12 @@ if (isMainThread && process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(pages, "1000000");
   const after = await write("after", 100_000);
   writeFileSync(pages, "1");
+  writeFileSync(gate, "");
   const refused = write("refused", 100_000).then(() => writeFileSync(pages, "1000000"));
-  await turn();
-  await turn();
-  const behind = await Promise.all([write("lease", 10, [LEASE]), write("behind", 10)]);
+  await eventually("the batch has been handed over", () => existsSync(held));
+  const waiting = [write("lease", 10, [LEASE]), write("behind", 10)];
+  rmSync(gate);
+  const behind = await Promise.all(waiting);
   await refused;
   await store.close();
   const read = new DatabaseSync(join(folder, "ledger.db"), { readOnly: true });
