@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../test/support/gateway-folder.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { type Place, type Started, startPeer } from "./peer.ts";
 
 /** The same Node as the gateway's runs them all. */

@@ -5,8 +5,8 @@ import { execFileSync } from "node:child_process";
 import { closeSync, cpSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../test/support/free-port.ts";
 import { eventually } from "../test/support/gateway-client.ts";
-import { freePort } from "../test/support/gateway-folder.ts";
 import { type Place, type Started, startPeer } from "./peer.ts";
 import { type Costs, policyText } from "./policy.ts";
 

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../test/support/gateway-folder.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { type PartName, realPart } from "../test/support/real.ts";
 import { type Place, type Started, startPeer } from "./peer.ts";
 

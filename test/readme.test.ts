@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { startNim } from "../src/demo/nim.ts";
+import { freePort } from "./support/free-port.ts";
 import { run } from "./support/program.ts";
 import { demoTranscript, readmeBlocks, readmeTranscript, withoutFigures } from "./support/readme.ts";
 
@@ -90,15 +90,6 @@ async function checkLine(t: ExecutionContext, line: string, place: Place): Promi
   const { code, stdout, stderr } = await run("sh", ["-c", place.own(line)], place.options);
   t.is(code, 0, `${line}\n${stdout}\n${stderr}`);
   t.not(stdout.trim() === "" && !line.includes(" -o "), true, `${line} said nothing`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" ? (address?.port ?? 0) : 0));
-    });
-  });
 }
 
 async function reachable(admin: string): Promise<void> {

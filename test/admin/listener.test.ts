@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import { createAdmin } from "../../src/admin/admin.ts";
 import { LIMITS, Listener } from "../../src/admin/listener.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
+import { freePort } from "../support/free-port.ts";
 import { rawClient, within } from "../support/sockets.ts";
 import { houseOf, openAdmin } from "./house-of-functions.ts";
 
@@ -64,8 +65,9 @@ test("an address that this machine does not have is a sentence too", async (t) =
 });
 
 test("closing ends idle connections at once and frees the port", async (t) => {
-  const { admin, baseUrl, port } = await openAdmin(houseOf());
-  await (await fetch(`${baseUrl}/healthz`)).text();
+  const [admin, port] = [idle(), await freePort()];
+  await admin.listen([{ host: "127.0.0.1", port }]);
+  await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
   const began = performance.now();
   await admin.close();
   t.true(performance.now() - began < 1_500);

@@ -5,9 +5,9 @@ import { gzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
 import { add, formatUsd } from "../../src/metering/money.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { type Asked, ask, eventually, imageBody, jsonOf, type Reply } from "../support/gateway-client.ts";
-import { freePort } from "../support/gateway-folder.ts";
 import { usd } from "../support/policies.ts";
 
 const POLICY = (nim: Nim, nobody: number) => `version: 1

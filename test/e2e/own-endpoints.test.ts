@@ -4,9 +4,9 @@
 import test, { type ExecutionContext } from "ava";
 import OpenAI, { NotFoundError } from "openai";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { ask, jsonOf } from "../support/gateway-client.ts";
-import { freePort } from "../support/gateway-folder.ts";
 import { rawClient, rawUpstream } from "../support/sockets.ts";
 
 const LLAMA = "meta/llama-3.1-8b-instruct";

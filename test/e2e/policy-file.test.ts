@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { ask, askImage, eventually } from "../support/gateway-client.ts";
-import { freePort, type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
-import { listen, portOf } from "../support/sockets.ts";
+import { type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
 
 type Which = "flux-one" | "flux-two";
 
@@ -174,9 +174,9 @@ test("a model's port opens when the policy names it, and closes once its last re
 const opensLater = test.macro(
   async (t, heal: (nim: Nim, port: number, gateway: Gateway) => Promise<void> | void) => {
     const { nim, folder, gateway } = await begin(t);
-    const taken = createServer();
-    await listen(taken);
-    const port = portOf(taken);
+    const port = await freePort();
+    const taken = createServer().listen(port, "127.0.0.1");
+    await once(taken, "listening");
     folder.save(POLICY(nim, "flux-two", port));
     const told = async () => (await gateway.client.policy()).problems[0]?.text;
     t.regex(await eventually("it is told", told), new RegExp(`127\\.0\\.0\\.1:${port} is taken`));

@@ -4,9 +4,9 @@
 
 import test, { type ExecutionContext } from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { imageBody } from "../support/gateway-client.ts";
-import { freePort } from "../support/gateway-folder.ts";
 import { rawClient, within } from "../support/sockets.ts";
 
 /** `P` stands for the port that is asked. */

@@ -2,9 +2,10 @@
 
 import test, { type ExecutionContext } from "ava";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { ask, askImage, eventually } from "../support/gateway-client.ts";
-import { freePort, type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
+import { type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
 import { type GatewayProcess, spawnGateway } from "../support/gateway-process.ts";
 import { rawUpstream } from "../support/sockets.ts";
 

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { type DaemonOptions, startDaemon } from "../../src/daemon/main.ts";
 import type { Status } from "../../src/sdk/status.ts";
+import { freePort } from "../support/free-port.ts";
 import { startGateway } from "../support/gateway.ts";
-import { freePort, type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
+import { type GatewayFolder, makeFolder } from "../support/gateway-folder.ts";
 import { runGateway, spawnGateway } from "../support/gateway-process.ts";
 import { listen, portOf } from "../support/sockets.ts";
 

@@ -8,9 +8,10 @@ import { parseArgs } from "node:util";
 import { type Nim, startNim } from "../../src/demo/nim.ts";
 import { add, formatUsd } from "../../src/metering/money.ts";
 import type { BudgetStatus } from "../../src/sdk/status.ts";
+import { freePort } from "../support/free-port.ts";
 import { allRequests, overLimit, watchBudget } from "../support/gateway-budget.ts";
 import { askImage, type Reply } from "../support/gateway-client.ts";
-import { freePort, makeFolder } from "../support/gateway-folder.ts";
+import { makeFolder } from "../support/gateway-folder.ts";
 import { type GatewayProcess, spawnGateway } from "../support/gateway-process.ts";
 import { usd } from "../support/policies.ts";
 

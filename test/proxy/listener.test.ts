@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { createFrontServer } from "../../src/proxy/front-server.ts";
 import { type ListenerRules, Listeners, type Serve } from "../../src/proxy/listener.ts";
+import { freePort } from "../support/free-port.ts";
 import { listen, portOf, rawClient, within } from "../support/sockets.ts";
 
 const RULES: ListenerRules = {
@@ -224,8 +225,8 @@ test("a reload opens new ports, closes old ones while their requests end, and ke
     else end();
   });
   const own = { address: "127.0.0.1:0" };
-  await listeners.adopt([own, { address: "localhost:0", model: "old" }]);
-  const old = listeners.addresses().find(({ wanted }) => wanted === "localhost:0")?.port ?? 0;
+  const old = await freePort();
+  await listeners.adopt([own, { address: `localhost:${old}`, model: "old" }]);
   const client = await rawClient(old, `GET / HTTP/1.1\r\nHost: localhost:${old}\r\n\r\n`);
   await sleep(50);
   await listeners.adopt([{ ...own, model: "new" }]);

@@ -5,9 +5,9 @@ import type { LookupAddress } from "node:dns";
 import test, { type ExecutionContext } from "ava";
 import { Pools } from "../../src/proxy/pools.ts";
 import type { Lookup } from "../../src/proxy/upstream-address.ts";
+import { freePort } from "../support/free-port.ts";
 import { startGateway } from "../support/gateway.ts";
 import { ask } from "../support/gateway-client.ts";
-import { freePort } from "../support/gateway-folder.ts";
 import { relayRig } from "../support/relay-rig.ts";
 import { rawClient, rawUpstream } from "../support/sockets.ts";
 

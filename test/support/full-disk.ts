@@ -58,7 +58,8 @@ function waitAtGate() {
   if (!existsSync(gate)) return;
   writeFileSync(held, "");
   const nobody = new Int32Array(new SharedArrayBuffer(4));
-  for (let waited = 0; existsSync(gate) && waited < LONGEST_HELD_MS; waited += 1) Atomics.wait(nobody, 0, 0, 1);
+  for (let waited = 0; existsSync(gate) && waited < LONGEST_HELD_MS; waited += 1)
+    Atomics.wait(nobody, 0, 0, 1);
 }
 
 DatabaseSync.prototype.exec = function (sql) {

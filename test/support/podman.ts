@@ -6,8 +6,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
+import { freePort } from "./free-port.ts";
 import { eventually } from "./gateway-client.ts";
-import { freePort } from "./gateway-folder.ts";
 import { run } from "./program.ts";
 
 export interface Podman {

@@ -1,9 +1,9 @@
 // An upstream that answers when the test says so, and notes who was there, when, and how many at once. It is ready
 // for probes at once, and counts them apart.
 
+import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
-import { freePort } from "./gateway-folder.ts";
-import { portOf } from "./sockets.ts";
+import { freePort } from "./free-port.ts";
 
 export interface SlowUpstream {
   readonly url: string;
@@ -52,9 +52,7 @@ export async function slowUpstream(): Promise<SlowUpstream> {
       response.on("close", () => waiting.delete(response));
       if (isOpen) end(response);
     });
-    const opened = server;
-    await new Promise<void>((resolve) => opened.listen(port, "127.0.0.1", resolve));
-    if (portOf(opened) !== port) throw new Error("the port has gone");
+    await once(server.listen(port, "127.0.0.1"), "listening");
   };
   await start();
   return {
