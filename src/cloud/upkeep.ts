@@ -25,7 +25,7 @@ export interface UpkeepParts {
   unusedFor(upstream: string): DurationUs | undefined;
   /** Since when it is idle by the ledger, which remembers it over restarts; undefined where it does not. */
   remembered(upstream: Upstream): Instant | undefined;
-  /** A budget with stop_idle that counts its money and has none left. */
+  /** "budget day is spent": one with stop_idle that counts its money and has none left. */
   spent(upstream: Upstream): string | undefined;
   /** Why nothing that costs money may be started now. */
   refusal(upstream: Upstream): string | undefined;
@@ -122,7 +122,7 @@ export class Upkeep {
     const idle = this.idle(one);
     if (isInWindow && spent === undefined && this.#wantsStart(one, known)) this.#start(upstream, known);
     else if (idle !== undefined && spent !== undefined)
-      this.#stop(upstream, known, `idle, and budget ${spent} is spent (stop_idle)`);
+      this.#stop(upstream, known, `idle, and ${spent} (stop_idle)`);
     else if (idle?.stops !== undefined && idle.stops <= now())
       this.#stop(upstream, known, `idle for ${durationText(between(idle.since, now()))} (stop_after_idle)`);
   }

@@ -11,6 +11,7 @@ import type { LearnedStartUp } from "../metering/startup-times.ts";
 import { between, type DurationUs, type Instant, instantUs, latest, MINUTE } from "../metering/time.ts";
 import type { IdleTime } from "../policy/idle-note.ts";
 import type { Upstream } from "../policy/policy.ts";
+import { Shortages } from "../policy/shortage.ts";
 import { spentFor } from "../policy/stop-idle.ts";
 import type { Books } from "./books.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -37,7 +38,10 @@ export class Lifecycle {
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
-    const { containers, fleet, plane, log, now, after } = parts;
+    const { containers, fleet, plane, log, now, after, inForce } = parts;
+    const { accounts } = parts.books;
+    const shortages = new Shortages();
+    accounts.onDecided = (task, decision) => shortages.follow(inForce.policy, task, decision);
     const refusal = (upstream: Upstream) => this.#refusal(upstream);
     const order = (command: "start" | "stop", upstream: string) => containers.order(command, upstream);
     this.#waking = new Waking({
@@ -55,9 +59,9 @@ export class Lifecycle {
       isWanted: (upstream) => fleet.inFlight(upstream) > 0 || plane.waiting(upstream) > 0,
       unusedFor: (upstream) => fleet.unusedFor(upstream),
       remembered: (upstream) => this.#remembered(upstream),
-      spent: (upstream) => spentFor(parts.inForce.policy, upstream, parts.books.accounts.view()),
+      spent: (upstream) => spentFor(inForce.policy, upstream, accounts.view(), shortages),
       refusal,
-      zone: () => parts.inForce.policy.timezone,
+      zone: () => inForce.policy.timezone,
       told: (upstream, what) => log.info({ upstream }, `container of ${upstream} is ${what}`),
       now,
       after,

@@ -55,6 +55,8 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
   readonly turns = new InTurn();
   /** Set and taken back in one tick: the next decision sees it (MONEY §5). */
   stopped: SpendingStop | undefined;
+  /** Told of each decision in its tick: it must only take note. */
+  onDecided: (task: Task, decision: Decision) => void = () => undefined;
   /** Told of what is not sent, in the tick of the decision: it must only take note. */
   onUnsent: (task: Task, decision: Decision) => void = () => undefined;
   /** Told of allocations whose time is over: they are given back. */
@@ -93,6 +95,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     const decision = decide(view);
     // Nothing may come between the decision and its hold (MONEY §5): the simulation plants an await here.
     const hold = this.#hold(task, decision, view);
+    this.onDecided(task, decision);
     if (hold === undefined || decision.kind !== "forward") return this.#noteUnsent(task, decision);
     const write = reserveWrite(task, decision, hold, this.now());
     const mayBatch = this.#mayBatch(hold) && this.outbox.mayGather;

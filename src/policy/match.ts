@@ -170,10 +170,12 @@ function inOrder(placed: readonly Placed[]): readonly Coverage[] {
  * has (MONEY §2).
  */
 export function coveringContainer(policy: Policy, facts: Facts): readonly Coverage[] {
-  return counting(policy, facts).filter(({ ground: { budget, unit, per } }) => {
-    const scopes = [...budget.when.keys(), ...(per === undefined ? [] : [per])];
-    return unit === "usd" && budget.includeIdle && scopes.every(isOfCandidate);
-  });
+  return counting(policy, facts).filter(({ ground }) => countsContainers(ground));
+}
+
+export function countsContainers({ budget, unit, per }: Ground): boolean {
+  const scopes = [...budget.when.keys(), ...(per === undefined ? [] : [per])];
+  return unit === "usd" && budget.includeIdle && scopes.every(isOfCandidate);
 }
 
 export function periodFor(on: Ground, at: Instant): Period {

@@ -6,17 +6,27 @@ import type { Balances } from "./admission.ts";
 import { coveringContainer, type Facts, isActive, periodFor } from "./match.ts";
 import type { Policy, Upstream } from "./policy.ts";
 import { NO_RELIEF, relieved } from "./relief.ts";
+import type { Shortages } from "./shortage.ts";
 
-/** Its id; undefined where each has money left, or counts nothing of that container's. */
-export function spentFor(policy: Policy, upstream: Upstream, view: Balances): string | undefined {
+/** "budget day is spent"; undefined where each has money left, or counts nothing of that container's. */
+export function spentFor(
+  policy: Policy,
+  upstream: Upstream,
+  view: Balances,
+  shortages: Pick<Shortages, "of">,
+): string | undefined {
   const { at, balance, relief = NO_RELIEF } = view;
-  const spent = coveringContainer(policy, factsOf(upstream)).find(({ ground, account }) => {
-    if (!ground.budget.stopIdle || ground.budget.shadow || !isActive(ground, at)) return false;
+  for (const { ground, account } of coveringContainer(policy, factsOf(upstream))) {
+    const { budget, limit } = ground;
+    if (!budget.stopIdle || budget.shadow || !isActive(ground, at)) continue;
     const period = periodFor(ground, at);
     const { settled, held } = relieved(balance(account, period.start), relief(ground, account, period));
-    return sum(settled, held) >= ground.limit;
-  });
-  return spent?.ground.budget.id;
+    const taken = sum(settled, held);
+    if (taken >= limit) return `budget ${budget.id} is spent`;
+    if (sum(taken, shortages.of(account, period.start)) > limit)
+      return `budget ${budget.id} has too little left for the last request`;
+  }
+  return undefined;
 }
 
 /** Container money has no request's labels, and no upstream's where its machine serves several (MONEY §2). */

@@ -3,9 +3,10 @@
 
 import test from "ava";
 import { Trouble } from "../../src/cloud/adapter.ts";
+import { hourlyRate } from "../../src/metering/money.ts";
 import { type DurationUs, type Instant, MINUTE, seconds } from "../../src/metering/time.ts";
 import type { Upstream } from "../../src/policy/policy.ts";
-import { type BudgetSketch, budget, model, policy, TEN } from "../support/policies.ts";
+import { type BudgetSketch, budget, model, policy, TEN, usd } from "../support/policies.ts";
 import { sleeper, WakeRig } from "../support/wake-rig.ts";
 
 const IDLE = { stopAfterIdle: (2 * MINUTE) as DurationUs };
@@ -132,6 +133,23 @@ test("a spent budget with stop_idle stops what idles on its money, and no window
     t.is(rig.states().nim, "ready");
     await rig.live(90);
     t.deepEqual(rig.engine("nim").orders, orders);
+  }
+});
+
+test("a budget that refuses just below its limit stops what idles on its money, once it has refused", async (t) => {
+  const idleRate = hourlyRate(usd("0.036"));
+  for (const onLimit of ["block", "queue"] as const) {
+    const rig = await rigOf(sleeper("nim", {}, { idleRate }), { limit_usd: "0.1", stopIdle: true, onLimit });
+    const one = rig.ask("a");
+    await rig.live(95);
+    one.end();
+    await rig.live(60);
+    t.deepEqual(rig.engine("nim").orders, ["start"], "less than its limit is spent, and nobody was refused");
+    rig.ask("b");
+    await rig.live(10);
+    t.deepEqual(rig.engine("nim").orders, ["start", "stop"], onLimit);
+    const why = "container of nim is stopped: idle, and budget day has too little left for the last request";
+    t.true(rig.logged.includes(`${why} (stop_idle)`), rig.logged.join("\n"));
   }
 });
 
