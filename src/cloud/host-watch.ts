@@ -12,8 +12,9 @@ import type { Host, HostSighting, Instance, Trouble } from "./adapter.ts";
 import { type HostState, type HostView, TOO_LATE } from "./host-view.ts";
 import { OrderPace } from "./order-pace.ts";
 import { Poll } from "./poll.ts";
+import { Release, type ReleaseParts } from "./release.ts";
 
-export interface HostParts {
+export interface HostParts extends Pick<ReleaseParts, "kept" | "keep" | "mayIdle"> {
   readonly host: Host;
   /** Whether it can be raised and lowered at all. */
   readonly isOrderable: boolean;
@@ -38,8 +39,6 @@ export interface HostParts {
 
 /** A read may still show what was so before an order. */
 const SETTLES = (30 * SECOND) as DurationUs;
-/** Whoever starts a container again at once does not pay for another machine. */
-const QUIET = (20 * SECOND) as DurationUs;
 const DONE_WITHIN = (15 * MINUTE) as DurationUs;
 
 interface Goal {
@@ -67,12 +66,13 @@ export class HostWatch {
   /** At what; a group that its provider does not know failed at being seen. */
   #failedAt: Goal["kind"] | "seen" | undefined;
   #rival: string | undefined;
-  #isReleasing = false;
-  #quietSince: Instant | undefined;
-  #forget: () => void = () => undefined;
+  readonly #release: Release;
 
   constructor(parts: HostParts) {
     this.#parts = parts;
+    // Why it did not do is in its view.
+    const lower = () => void this.#order("lower").catch(() => undefined);
+    this.#release = new Release({ ...parts, lower });
     this.#pace = new OrderPace(parts);
     this.#poll = new Poll({
       observe: (signal) => parts.host.observe(signal),
@@ -91,7 +91,7 @@ export class HostWatch {
 
   end(): void {
     this.#poll.end();
-    this.#forget();
+    this.#release.end();
     this.#pace.end();
   }
 
@@ -108,8 +108,7 @@ export class HostWatch {
 
   /** Resolves once its provider has taken the order, where it needs one; throws Trouble. */
   async raise(): Promise<void> {
-    this.#isReleasing = false;
-    this.#quietSince = undefined;
+    this.#release.revoke();
     this.#failedAt = undefined;
     const isUp = (this.#seen?.wanted ?? 0) > 0 && this.#goal?.kind !== "lower";
     if (!this.#parts.isOrderable || isUp || this.#goal?.kind === "raise") return;
@@ -118,7 +117,7 @@ export class HostWatch {
 
   /** It is lowered as soon as nobody needs it. */
   release(): void {
-    this.#isReleasing = this.#parts.isOrderable;
+    if (this.#parts.isOrderable) this.#release.begin();
     this.#consider();
   }
 
@@ -140,6 +139,7 @@ export class HostWatch {
       await this.#pace.send(async () => {
         if (this.#goal !== goal || signal.aborted) return;
         goal.sent = this.#parts.now();
+        if (kind === "raise") this.#release.raised();
         await this.#parts.host[kind](signal);
       });
       void this.look();
@@ -158,7 +158,7 @@ export class HostWatch {
     // What is only late is tried again; a refusal would be one again.
     const isRefusal = kind === "failed" || kind === "denied" || kind === "not_found";
     if (isRefusal) this.#failedAt = at;
-    if (at === "lower" && isRefusal) this.#isReleasing = false;
+    if (at === "lower" && isRefusal) this.#release.over();
     this.#parts.changed();
   }
 
@@ -219,13 +219,13 @@ export class HostWatch {
     const isDone = kind === "raise" ? instances.some((one) => !one.isStopping) : this.#known.size === 0;
     if (isDone) {
       this.#goal = undefined;
-      if (kind === "lower") this.#isReleasing = false;
+      if (kind === "lower") this.#release.over();
       this.#rival = undefined;
     } else if (kind === "lower" && wanted > 0 && waited > SETTLES) {
       this.#goal = undefined;
       const who = scaledByOthers ?? "find out who does, or it is never turned off";
       this.#rival = `it was raised again to ${wanted} after it had been lowered: ${who}`;
-      this.#isReleasing = false;
+      this.#release.over();
     } else if (waited > DONE_WITHIN) {
       this.#goal = undefined;
       this.#why = TOO_LATE[kind];
@@ -244,22 +244,8 @@ export class HostWatch {
   }
 
   #consider(): void {
-    this.#forget();
-    if (!this.#isReleasing || this.#goal !== undefined || this.#seen === undefined) return;
-    if (this.#known.size === 0 && this.#seen.wanted === 0) {
-      this.#isReleasing = false;
-      return;
-    }
-    if (this.#parts.needs().length > 0) {
-      this.#quietSince = undefined;
-      return;
-    }
-    const now = this.#parts.now();
-    this.#quietSince ??= now;
-    const left = QUIET - (now - this.#quietSince);
-    if (left > 0) this.#forget = this.#parts.after(left as DurationUs, () => this.#consider());
-    // Why it did not do is in its view.
-    else this.#order("lower").catch(() => undefined);
+    if (this.#parts.isOrderable)
+      this.#release.consider(this.#seen, [...this.#known.keys()], this.#goal !== undefined);
   }
 
   #state(): HostState {

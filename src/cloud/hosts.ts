@@ -10,6 +10,7 @@ import type { ContainerInside } from "./container-watch.ts";
 import { HostWatch } from "./host-watch.ts";
 import { ownHost } from "./own-host.ts";
 import { type OrderedGroup, type Place, placesOf } from "./placing.ts";
+import type { KeptRelease } from "./release.ts";
 
 export interface HostsParts {
   /** Undefined: nobody here speaks to its provider yet. */
@@ -20,6 +21,9 @@ export interface HostsParts {
   /** Requests that run there, and that wait for it. */
   running(upstream: string): number;
   waiting(upstream: string): number;
+  /** What was done to a group is remembered over restarts, by its key. */
+  kept(key: string): KeptRelease | undefined;
+  keep(key: string, kept: KeptRelease | undefined): void;
   /** What an instance costs, for the ledger. */
   seen(place: Place, instance: Instance, phase: "starting" | "ready"): void;
   off(id: string, stopped: Instant): void;
@@ -129,6 +133,9 @@ export class Hosts {
     const watch = new HostWatch({
       host,
       isOrderable: group !== undefined,
+      kept: parts.kept(key),
+      keep: (kept) => parts.keep(key, kept),
+      mayIdle: () => mayIdle(watched.place),
       needs: () => (watched.isDropped ? ["the policy no longer names it"] : this.needs(watched.place)),
       serves: () => containers().some((one) => one?.state.kind === "ready" || one?.state.kind === "draining"),
       isSettled: () => containers().every((one) => one === undefined || one.inside.isAsked),
@@ -170,4 +177,11 @@ export class Hosts {
       same.flatMap((one) => one.ids),
     );
   }
+}
+
+/** The longest of its containers; undefined: none of them is ever stopped for being idle. */
+function mayIdle({ upstreams }: Place): DurationUs | undefined {
+  const all = upstreams.flatMap(({ lifecycle }) => lifecycle?.stopAfterIdle ?? "never");
+  const times = all.filter((one) => one !== "never");
+  return times.length === 0 ? undefined : (Math.max(...times) as DurationUs);
 }

@@ -13,6 +13,7 @@ import type { LedgerReader } from "../ledger/reader.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Upstream } from "../policy/policy.ts";
+import type { Books } from "./books.ts";
 import { accessTo } from "./cloud-logins.ts";
 import { tellContainer, tellMachine } from "./container-bill.ts";
 import { after, type DataPlane } from "./data-plane.ts";
@@ -20,6 +21,7 @@ import type { InForce } from "./in-force.ts";
 import { LeaseCheck } from "./lease-check.ts";
 import { Lifecycle, type LifecycleParts } from "./lifecycle.ts";
 import type { Logger } from "./log.ts";
+import { MACHINES, MachineMemory } from "./machine-memory.ts";
 import { Secrets } from "./secrets.ts";
 import type { TechopsWatch } from "./techops-watch.ts";
 
@@ -27,7 +29,7 @@ export interface ContainerParts {
   readonly inForce: Pick<InForce, "policy">;
   readonly fleet: Fleet;
   readonly ledger: ContainerEvents;
-  readonly books: LifecycleParts["books"];
+  readonly books: LifecycleParts["books"] & Pick<Books, "store" | "stored">;
   readonly plane: Pick<DataPlane, "isServing" | "turn" | "waiting" | "wakes">;
   readonly reader: LedgerReader;
   readonly techops: Pick<TechopsWatch, "credentialsOf" | "state">;
@@ -103,9 +105,13 @@ export function openContainers(parts: ContainerParts): HouseContainers {
 /** Where the policy says nothing of a provider. */
 const CALLS_PER_MINUTE = 60;
 
-function hostsOf({ ledger, plane, log }: ContainerParts, clouds: CloudThread): ContainersParts["hosts"] {
+function hostsOf(parts: ContainerParts, clouds: CloudThread): ContainersParts["hosts"] {
+  const { ledger, plane, log, books } = parts;
+  const memory = new MachineMemory({ ...parts, store: books.store }, books.stored.switches.get(MACHINES));
   return {
     hostFor: (group) => clouds.hostFor(group),
+    kept: (key) => memory.kept(key),
+    keep: (key, kept) => memory.keep(key, kept),
     waiting: (upstream) => plane.waiting(upstream),
     seen: (place, instance, phase) => tellMachine(ledger, place, instance, phase),
     only: (machine, upstreams, ids) => ledger.onlyOn(machine, upstreams, ids),

@@ -68,6 +68,7 @@ export class WakeRig extends MoneyRig {
       adapterFor: (one) => (one.kind === "docker" ? this.#adapter(this.engine(one.name)) : undefined),
       hosts: {
         ...{ hostFor: () => undefined, waiting: () => 0, seen: () => undefined },
+        ...{ kept: () => undefined, keep: () => undefined },
         ...{ only: () => undefined, changed: () => undefined },
       },
       ...{ dryRun: () => undefined, would: () => undefined },

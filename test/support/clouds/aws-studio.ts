@@ -7,6 +7,7 @@ import type { Adapter, Host } from "../../../src/cloud/adapter.ts";
 import { openAws } from "../../../src/cloud/aws/aws-cloud.ts";
 import { Containers } from "../../../src/cloud/containers.ts";
 import { tellContainer, tellMachine } from "../../../src/daemon/container-bill.ts";
+import { MACHINES, MachineMemory } from "../../../src/daemon/machine-memory.ts";
 import { verify } from "../../../src/ledger/verify.ts";
 import { hourlyRate } from "../../../src/metering/money.ts";
 import { type DurationUs, type Instant, seconds } from "../../../src/metering/time.ts";
@@ -114,13 +115,15 @@ export class Studio {
     }
   }
 
-  /** The gateway is killed, and comes again later. */
-  async crash(awayMs: number): Promise<void> {
+  /** The gateway is killed, and comes again later; `meanwhile` others do something, half way. */
+  async crash(awayMs: number, meanwhile: () => void = () => undefined): Promise<void> {
     await this.house.accounts.heartbeat();
     this.containers.close();
     this.#timers.clear();
     await this.house.crash();
-    this.fake.world.pass(awayMs);
+    this.fake.world.pass(awayMs / 2);
+    meanwhile();
+    this.fake.world.pass(awayMs / 2);
     this.clock.pass(awayMs * 1000);
     this.house = await openHouse(this.house.folder, this.clock, this.policy);
     this.containers = this.#watchers();
@@ -167,8 +170,11 @@ export class Studio {
   }
 
   #watchers(): Containers {
-    const { accounts } = this.house;
+    const { accounts, disk, folder } = this.house;
     const ledger = accounts.containers;
+    const [kept] = rows(folder, `SELECT value FROM switches WHERE name = '${MACHINES}'`);
+    const parts = { store: disk.store, log: { warn: () => undefined }, now: () => accounts.now() };
+    const memory = new MachineMemory(parts, kept?.value as string | undefined);
     return new Containers({
       adapterFor: (container) =>
         container.kind === "ecs" ? this.#counted(this.#aws.adapterFor(container), ADAPTER) : undefined,
@@ -176,6 +182,8 @@ export class Studio {
         hostFor: (group) =>
           group.kind === "asg" ? this.#counted(this.#aws.hostFor(group), HOST) : undefined,
         waiting: (id) => this.waiting.get(id) ?? 0,
+        kept: (key) => memory.kept(key),
+        keep: (key, one) => memory.keep(key, one),
         seen: (place, instance, phase) => tellMachine(ledger, place, instance, phase),
         only: (machine, upstreams, ids) => ledger.onlyOn(machine, upstreams, ids),
         changed: () => undefined,

@@ -1,0 +1,101 @@
+// What a gateway that was killed still has to do to its machines, and whose machines it leaves alone: over an
+// Auto Scaling group of AWS and a ledger on disk.
+
+import test, { type ExecutionContext } from "ava";
+import { type DurationUs, MINUTE as MINUTE_US, seconds } from "../../../src/metering/time.ts";
+import type { Lifecycle } from "../../../src/policy/container.ts";
+import { nim, Studio } from "../../support/clouds/aws-studio.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+const LIFECYCLE: Lifecycle = {
+  ...{ wake: "never", keepWarm: undefined, startupEstimate: seconds(60), startupTimeout: seconds(1800) },
+  stopAfterIdle: "never",
+};
+const IDLE: Lifecycle = { ...LIFECYCLE, stopAfterIdle: (10 * MINUTE_US) as DurationUs };
+
+async function studioOf(t: ExecutionContext, lifecycle: Lifecycle, desired = 0) {
+  const studio = await Studio.open(t, [nim("flux", { lifecycle })]);
+  studio.fake.world.group("pool", { desired });
+  studio.fake.world.service("flux", "pool", { desired });
+  await studio.begin();
+  return studio;
+}
+
+const desired = (studio: Studio) => studio.fake.world.state.groups[0]?.desired;
+
+test("a machine whose last container was told to stop is turned off by the next gateway", async (t) => {
+  for (const hadStarted of [true, false]) {
+    const studio = await studioOf(t, LIFECYCLE, hadStarted ? 0 : 1);
+    if (hadStarted) await studio.order("start", "flux");
+    await studio.pass(5 * MINUTE);
+    t.is(studio.state("flux"), "ready");
+    await studio.order("stop", "flux");
+    await studio.pass(3 * SECOND);
+    t.is(desired(studio), 1);
+    await studio.crash(MINUTE);
+    await studio.pass(3 * MINUTE);
+    t.deepEqual([desired(studio), studio.machine?.view.state], [0, "off"]);
+    t.is(studio.posted, studio.billed);
+  }
+});
+
+test("one that was raised for a container that somebody else stopped is turned off after the idle time", async (t) => {
+  for (const [lifecycle, left] of [
+    [IDLE, 0],
+    [LIFECYCLE, 1],
+  ] as const) {
+    const studio = await studioOf(t, lifecycle);
+    await studio.order("start", "flux");
+    await studio.pass(5 * MINUTE);
+    studio.fake.world.setService("flux", 0);
+    await studio.pass(5 * MINUTE);
+    t.deepEqual([studio.state("flux"), desired(studio)], ["off", 1]);
+    await studio.crash(2 * MINUTE);
+    await studio.pass(8 * MINUTE);
+    t.is(desired(studio), 1, "not before its idle time is over");
+    await studio.pass(5 * MINUTE);
+    t.is(desired(studio), left);
+    t.is(studio.posted, studio.billed);
+  }
+});
+
+test("killed before the machine that it raised came: it is still its own", async (t) => {
+  const studio = await studioOf(t, IDLE);
+  await studio.order("start", "flux");
+  await studio.crash(2 * SECOND, () => studio.fake.world.setService("flux", 0));
+  await studio.pass(15 * MINUTE);
+  t.is(desired(studio), 0);
+});
+
+test("what others started is left alone, whatever stops when it is idle", async (t) => {
+  const studio = await studioOf(t, IDLE, 1);
+  await studio.pass(5 * MINUTE);
+  studio.fake.world.setService("flux", 0);
+  await studio.pass(20 * MINUTE);
+  await studio.crash(MINUTE);
+  await studio.pass(20 * MINUTE);
+  t.is(desired(studio), 1);
+});
+
+test("a machine that others started while the gateway was away is not the one that it had to turn off", async (t) => {
+  for (const others of [
+    (studio: Studio) => {
+      studio.fake.world.setGroup("pool", 0);
+      studio.fake.world.pass(5 * MINUTE);
+      studio.fake.world.setGroup("pool", 1);
+    },
+    (studio: Studio) => studio.fake.world.setGroup("pool", 2),
+  ]) {
+    const studio = await studioOf(t, IDLE);
+    await studio.order("start", "flux");
+    await studio.pass(5 * MINUTE);
+    await studio.order("stop", "flux");
+    await studio.pass(3 * SECOND);
+    await studio.crash(20 * MINUTE, () => others(studio));
+    const left = desired(studio);
+    await studio.pass(20 * MINUTE);
+    t.true(left !== 0 && desired(studio) === left);
+  }
+});
