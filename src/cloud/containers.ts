@@ -83,6 +83,7 @@ export class Containers implements Machines {
         const watch = this.#watched.get(upstream)?.watch;
         return watch && { state: watch.view().state, inside: watch.inside() };
       },
+      look: async (upstream) => this.#watched.get(upstream)?.watch.look(),
       off: (id, stopped) => parts.off(id, stopped),
       running: (upstream) => parts.running(upstream),
       bug: (error) => parts.bug(error),
@@ -151,9 +152,16 @@ export class Containers implements Machines {
     this.#watched.clear();
   }
 
-  #start({ upstream, watch }: Watched): Promise<Ordered> {
+  /** What was raised for one that cannot be started goes again. */
+  async #start({ upstream, watch }: Watched): Promise<Ordered> {
     const host = this.#hosts.of(upstream.id);
-    return watch.start(host && (() => host.watch.raise()));
+    let isRaised = false;
+    const raise = async () => {
+      isRaised = (await host?.watch.raise()) ?? false;
+    };
+    const done = await watch.start(raise);
+    if (done.kind === "refused" && isRaised) host?.watch.release();
+    return done;
   }
 
   /** Of one that is off already its machine may be up yet. */

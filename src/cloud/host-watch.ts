@@ -20,6 +20,8 @@ export interface HostParts extends Pick<ReleaseParts, "kept" | "keep" | "mayIdle
   readonly isOrderable: boolean;
   /** Who needs it, in words: "flux-aws is ready". */
   needs(): readonly string[];
+  /** Its containers are looked at anew: somebody else may have started one. */
+  ask(): Promise<unknown>;
   /** Whether a container on it serves now. */
   serves(): boolean;
   /** Whether its containers have been asked, so that it is known who serves. */
@@ -106,13 +108,14 @@ export class HostWatch {
     };
   }
 
-  /** Resolves once its provider has taken the order, where it needs one; throws Trouble. */
-  async raise(): Promise<void> {
+  /** Resolves once its provider has taken the order: whether it needed one; throws Trouble. */
+  async raise(): Promise<boolean> {
     this.#release.revoke();
     this.#failedAt = undefined;
     const isUp = (this.#seen?.wanted ?? 0) > 0 && this.#goal?.kind !== "lower";
-    if (!this.#parts.isOrderable || isUp || this.#goal?.kind === "raise") return;
+    if (!this.#parts.isOrderable || isUp || this.#goal?.kind === "raise") return false;
     await this.#order("raise");
+    return true;
   }
 
   /** It is lowered as soon as nobody needs it. */
@@ -137,7 +140,12 @@ export class HostWatch {
     const { signal } = this.#poll;
     try {
       await this.#pace.send(async () => {
+        if (kind === "lower") await this.#parts.ask();
         if (this.#goal !== goal || signal.aborted) return;
+        if (kind === "lower" && this.#parts.needs().length > 0) {
+          this.#goal = undefined;
+          return;
+        }
         goal.sent = this.#parts.now();
         if (kind === "raise") this.#release.raised();
         await this.#parts.host[kind](signal);

@@ -18,6 +18,8 @@ export interface HostsParts {
   container(
     upstream: string,
   ): { readonly state: ContainerState; readonly inside: ContainerInside } | undefined;
+  /** Resolves once its container was looked at anew. */
+  look(upstream: string): Promise<void>;
   /** Requests that run there, and that wait for it. */
   running(upstream: string): number;
   waiting(upstream: string): number;
@@ -137,6 +139,7 @@ export class Hosts {
       keep: (kept) => parts.keep(key, kept),
       mayIdle: () => mayIdle(watched.place),
       needs: () => (watched.isDropped ? ["the policy no longer names it"] : this.needs(watched.place)),
+      ask: () => Promise.all(watched.place.upstreams.map(({ id }) => parts.look(id))),
       serves: () => containers().some((one) => one?.state.kind === "ready" || one?.state.kind === "draining"),
       isSettled: () => containers().every((one) => one === undefined || one.inside.isAsked),
       seen: (instance, phase) => {
