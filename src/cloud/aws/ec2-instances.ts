@@ -4,6 +4,7 @@
 import { DescribeInstancesCommand, type Instance } from "@aws-sdk/client-ec2";
 import { LRUCache } from "lru-cache";
 import { type Instant, instantUs } from "../../metering/time.ts";
+import { Trouble } from "../adapter.ts";
 import type { AwsRegion } from "./aws-region.ts";
 
 /** An address changes only with a start, or by hand. */
@@ -15,7 +16,9 @@ export interface Machine {
   readonly id: string;
   /** Its launch: since when it is billed. */
   readonly since: Instant;
-  /** Undefined while it is billed. */
+  /** It is billed no more. */
+  readonly isOver: boolean;
+  /** When that was, where EC2 tells: of what ended by itself, or for want of spot capacity, it does not. */
   readonly stopped: Instant | undefined;
   readonly address: string | undefined;
 }
@@ -32,7 +35,7 @@ export class Ec2Instances {
   async one(id: string, signal: AbortSignal): Promise<Machine | undefined> {
     const kept = this.#kept.get(id);
     if (kept !== undefined) return kept;
-    const [found] = await this.#pages({ InstanceIds: [id] }, signal);
+    const [found] = await this.#pages({ InstanceIds: [id] }, signal).catch(noneIfUnknown);
     // One that has no address yet has one soon.
     if (found?.address !== undefined) this.#kept.set(id, found);
     return found;
@@ -73,8 +76,14 @@ function machineOf(given: Instance): readonly Machine[] {
   const since = instantOf(launched);
   // AWS bills none that is shutting down or stopped.
   const isOver = /^(shutting-down|terminated|stopping|stopped)$/.test(state?.Name ?? "");
-  const stopped = isOver ? (endOf(given.StateTransitionReason) ?? since) : undefined;
-  return [{ id, since, stopped, address }];
+  const stopped = isOver ? endOf(given.StateTransitionReason) : undefined;
+  return [{ id, since, isOver, stopped, address }];
+}
+
+/** EC2's list may lag behind ECS': an instance that it does not know yet is nobody's end. */
+function noneIfUnknown(error: unknown): readonly Machine[] {
+  if (error instanceof Trouble && error.kind === "not_found") return [];
+  throw error;
 }
 
 /** "User initiated (2026-11-28 12:00:00 GMT)" */

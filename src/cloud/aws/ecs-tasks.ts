@@ -90,7 +90,7 @@ export class EcsTasks {
     }
     const instance = await this.#instance(containerInstanceArn, signal);
     const machine = instance === undefined ? undefined : await this.#region.instances.one(instance, signal);
-    const under = machine?.stopped === undefined ? machine : undefined;
+    const under = machine?.isOver ? undefined : machine;
     return {
       ...seen,
       url: urlOf(task, machine?.address),

@@ -31,8 +31,8 @@ export class ScalingGroup implements Host {
     const listed = new Map(
       (group.Instances ?? []).map(({ InstanceId = "", LifecycleState = "" }) => [InstanceId, LifecycleState]),
     );
-    for (const { id, since, stopped } of machines) {
-      if (stopped !== undefined) continue;
+    for (const { id, since, isOver } of machines) {
+      if (isOver) continue;
       const state = listed.get(id);
       // In no list of the group any more, or not yet: EC2 says that it runs.
       instances.push({ id, since, isStopping: state?.startsWith("Terminat") === true });

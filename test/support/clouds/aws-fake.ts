@@ -162,7 +162,7 @@ function answer(asked: Asked, world: AwsWorld): Reply {
     case "SetDesiredCapacity":
       return setDesired(asked, world);
     case "DescribeInstances":
-      return xml(instances(seen, body));
+      return unknownInstance(seen, body) ?? xml(instances(seen, body));
     default:
       return refusal(asked, 400, "UnknownOperationException");
   }
@@ -293,10 +293,19 @@ function groups(state: AwsState, name: string): string {
   return `<DescribeAutoScalingGroupsResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">${wrapped}</DescribeAutoScalingGroupsResponse>`;
 }
 
+/** EC2 refuses an id that it does not know, or not yet. */
+function unknownInstance(state: AwsState, body: Record<string, unknown>): Reply | undefined {
+  const asked = body["InstanceId.1"];
+  if (asked === undefined || state.instances.some(({ id, isUnlisted }) => id === asked && !isUnlisted))
+    return undefined;
+  const code = "InvalidInstanceID.NotFound";
+  return refusal({ scope: "ec2", action: "DescribeInstances", body }, 400, code, `No instance ${asked}`);
+}
+
 function instances(state: AwsState, body: Record<string, unknown>): string {
   const byGroup = body["Filter.1.Name"] === "tag:aws:autoscaling:groupName";
   const found = state.instances.filter((one) =>
-    byGroup ? one.group === body["Filter.1.Value.1"] : one.id === body["InstanceId.1"],
+    byGroup ? one.group === body["Filter.1.Value.1"] && !one.isUnlisted : one.id === body["InstanceId.1"],
   );
   const items = found.map((one) =>
     member("item", `<instancesSet>${member("item", instanceOf(one))}</instancesSet>`),
@@ -304,9 +313,9 @@ function instances(state: AwsState, body: Record<string, unknown>): string {
   return `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet>${items.join("")}</reservationSet></DescribeInstancesResponse>`;
 }
 
-function instanceOf({ id, launched, state, ended, address }: FakeInstance): string {
+function instanceOf({ id, launched, state, ended, address, isSilent }: FakeInstance): string {
   const when = ended === undefined ? "" : new Date(ended).toISOString().slice(0, 19).replace("T", " ");
-  const reason = ended === undefined ? "<reason/>" : `<reason>User initiated (${when} GMT)</reason>`;
+  const reason = ended === undefined || isSilent ? "<reason/>" : `<reason>User initiated (${when} GMT)</reason>`;
   const open = state === "running" ? `<ipAddress>${address}</ipAddress>` : "";
   return (
     `<instanceId>${id}</instanceId><instanceState><code>16</code><name>${state}</name></instanceState>${reason}` +

@@ -8,6 +8,10 @@ export interface FakeInstance {
   readonly address: string;
   state: "pending" | "running" | "shutting-down" | "terminated";
   ended: number | undefined;
+  /** EC2 does not say when it ended: what ended by itself, or for want of spot capacity. */
+  isSilent?: boolean;
+  /** EC2's list has not got it yet. */
+  isUnlisted?: boolean;
 }
 
 export interface FakeGroup {
