@@ -70,7 +70,7 @@ test("a balance per user says whose it is", async (t) => {
   t.regex(stdout, /\nartist-day \(user alice\) {2}spent .*\nartist-day \(user bob\) {4}spent /);
 });
 
-test("mode shows, mode set switches with a token, and neither without one", async (t) => {
+test("X27: mode shows, mode set switches with a token, and neither without one", async (t) => {
   const { run, house } = await daemon(t);
   t.deepEqual(await run("mode"), { code: 0, stdout: "lowest_price\n", stderr: "" });
   const switched = await run("mode set local", asAdmin);

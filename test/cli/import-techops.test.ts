@@ -40,7 +40,7 @@ async function place(t: ExecutionContext, policy = POLICY) {
 
 const isPolicy = (text: string) => parsePolicy(text, { ...context, rates }).kind;
 
-test("it prints a fragment that the parser takes, and notes and statuses on standard error", async (t) => {
+test("A10, A54: it prints a fragment that the parser takes, and notes and statuses on standard error", async (t) => {
   const { run } = await place(t);
   const { code, stdout, stderr } = await run(FILE);
   t.is(code, 0);

@@ -21,7 +21,7 @@ const lost: ContainerRow = {
   ...{ why: "container sdxl: no GPU is free", waiting: 0, starts: 0, busyShare: undefined },
 };
 
-test("the list says what each does, since when it costs, and why one does not", async (t) => {
+test("A27: the list says what each does, since when it costs, and why one does not", async (t) => {
   const { run } = await daemon(t, { containers: () => [up, lost] });
   const { code, stdout } = await run("nodes list");
   t.is(code, 0);
@@ -84,7 +84,7 @@ test("a stop says what becomes of the machine", async (t) => {
   t.is(await stop(), "flux-aws is stopping; its machine gpu-pool is turned off when it has stopped\n");
 });
 
-test("an order that no credentials are there for says so, with its own code", async (t) => {
+test("A08: an order that no credentials are there for says so, with its own code", async (t) => {
   const why = "no credentials of AWS were found: write providers.aws.credentials";
   const { run } = await daemon(t, {
     containers: () => [pooled],

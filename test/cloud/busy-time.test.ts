@@ -2,7 +2,7 @@ import test from "ava";
 import { BusyTime } from "../../src/cloud/busy-time.ts";
 import { seconds } from "../../src/metering/time.ts";
 
-test("the share of time in use is that since the last start, whoever was in then", (t) => {
+test("D48: the share of time in use is that since the last start, whoever was in then", (t) => {
   const busy = new BusyTime(seconds(100));
   t.is(busy.share(seconds(100)), undefined);
   busy.begin(seconds(110));

@@ -115,7 +115,7 @@ class Rig {
   }
 }
 
-test("one that runs is found, whoever started it, and told to the ledger since its provider's start", async (t) => {
+test("A30: one that runs is found, whoever started it, and told to the ledger since its provider's start", async (t) => {
   const rig = new Rig(t);
   await rig.begin(up());
   t.is(rig.state, "ready");
@@ -124,7 +124,7 @@ test("one that runs is found, whoever started it, and told to the ledger since i
   t.is(rig.wait, 60);
 });
 
-test("one that runs and does not serve is starting, is looked at often, and serves for good once it did", async (t) => {
+test("A73: one that runs and does not serve is starting, is looked at often, and serves for good once it did", async (t) => {
   const rig = new Rig(t);
   rig.serves = false;
   await rig.begin(up());

@@ -43,7 +43,7 @@ function place(found: Partial<Record<"aws" | "azure" | "gcp", OwnerStatus>> = { 
 
 const INVALID: Probed = { kind: "invalid", why: "the key was deleted: make a new one" };
 
-test("a login that its cloud refuses is invalid, and no longer what artists are told is found", async (t) => {
+test("A06, A63: a login that its cloud refuses is invalid, and no longer what artists are told is found", async (t) => {
   const { check, world, logged } = place();
   t.like(check.state(), { status: { aws: { status: "found" } }, banner: { level: "green" } });
   world.answer = INVALID;

@@ -24,7 +24,7 @@ async function rigOf(
   return rig;
 }
 
-test("one that was woken is stopped after its idle time, and its ledger is its lease", async (t) => {
+test("B53: one that was woken is stopped after its idle time, and its ledger is its lease", async (t) => {
   const rig = await rigOf(sleeper("nim", IDLE));
   const one = rig.ask("a");
   await rig.live(40);
@@ -42,6 +42,17 @@ test("one that was woken is stopped after its idle time, and its ledger is its l
     Object.values(rig.kinds()).reduce((sum, amount) => sum + amount, 0n),
     lease,
   );
+});
+
+test("A31, X24: without stop_after_idle nothing is stopped, however long it idles, and it costs on", async (t) => {
+  const rig = await rigOf(sleeper("nim"));
+  const one = rig.ask("a");
+  await rig.live(40);
+  one.end();
+  await rig.live(3 * 3600);
+  t.is(rig.states().nim, "ready");
+  t.deepEqual(rig.engine("nim").orders, ["start"]);
+  t.true((rig.kinds().idle ?? 0n) > 0n);
 });
 
 test("it is never stopped while a request runs, nor while one waits", async (t) => {

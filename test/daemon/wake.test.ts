@@ -72,7 +72,7 @@ for (const concurrency of [1, 50, undefined]) {
   });
 }
 
-test("the address is read once it serves, and the reply says how long it waited", async (t) => {
+test("A70: the address is read once it serves, and the reply says how long it waited", async (t) => {
   const rig = await rigOf([sleeper("nim")]);
   const one = rig.ask("a");
   await rig.live(40);
@@ -266,7 +266,7 @@ test("who comes while it is being stopped waits until it is off, and starts it a
   t.is(second.attempt?.upstream.url, "http://10.0.0.2:8000");
 });
 
-test("how long it took is learned, and is what the next start is held and ranked by", async (t) => {
+test("A28, X25: how long it took is learned, and is what the next start is held and ranked by", async (t) => {
   const rig = await rigOf([sleeper("nim")]);
   const { upstream: nim } = rig.containers.list()[0] ?? { upstream: sleeper("nim") };
   t.is(rig.lifecycle.startUp(nim), seconds(60));

@@ -115,7 +115,7 @@ test.serial(
 );
 
 test.serial(
-  "D10–D14, E15–E18: every period is told with when it turns, in the policy's time zone",
+  "A23, D10–D14, E15–E18: every period is told with when it turns, in the policy's time zone",
   async (t) => {
     const periods = ["hourly", "daily", "weekly", "monthly", "yearly", "infinite"];
     const lines = periods.map(

@@ -26,7 +26,7 @@ budgets:
 `;
 
 test(
-  "a container costs from its start to its stop, to the nano-dollar, whoever started it",
+  "A74: a container costs from its start to its stop, to the nano-dollar, whoever started it",
   needs("podman", async (t, program) => {
     const podman = await startPodman(t, program);
     const gateway = await startGateway(policy(podman));

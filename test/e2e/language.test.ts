@@ -73,7 +73,7 @@ function replying(reply = HEAD + EVENTS.map(chunk).join("") + "0\r\n\r\n") {
   return rawUpstream((socket) => void socket.end(reply));
 }
 
-test("what an answer took is counted by user, workflow and model, whatever its price goes by", async (t) => {
+test("A26: what an answer took is counted by user, workflow and model, whatever its price goes by", async (t) => {
   for (const price of [BY_HOUR, BY_TOKEN]) {
     const gateway = await begin(t, price, await replying());
     const asks = (user: string, workflow: string) =>

@@ -41,7 +41,7 @@ const NODE_REQUEST = (port: string) =>
     COMFYUI_BODY,
   ].join("\r\n");
 
-test("the ComfyUI node's bytes reach the upstream, and its reply comes back byte for byte", async (t) => {
+test("A56: the ComfyUI node's bytes reach the upstream, and its reply comes back byte for byte", async (t) => {
   const nim = await startNim({ scale: 0.02 });
   const gateway = await startGateway(POLICY(nim.url));
   t.teardown(() => Promise.all([gateway.stop(), nim.close()]));
@@ -63,7 +63,7 @@ test("the ComfyUI node's bytes reach the upstream, and its reply comes back byte
   t.is(arrived?.headers["user-agent"], "python-requests/2.34.2");
 });
 
-test("a request's cost is elapsed x rate, the same in explain, usage, spend, the export and /metrics", async (t) => {
+test("A21: a request's cost is elapsed x rate, the same in explain, usage, spend, the export and /metrics", async (t) => {
   const nim = await startNim({ scale: 0.05 });
   const gateway = await startGateway(POLICY(nim.url));
   t.teardown(() => Promise.all([gateway.stop(), nim.close()]));

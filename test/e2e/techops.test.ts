@@ -12,7 +12,7 @@ import { askImage, eventually } from "../support/gateway-client.ts";
 import { makeFolder } from "../support/gateway-folder.ts";
 import { backendConfig, soundCredentials } from "../support/techops-files.ts";
 
-test("the gateway serves before TechOps come, takes their credentials up as they appear, and shows none", async (t) => {
+test("A08, A09, A61, X30: the gateway serves before TechOps come, takes their credentials up as they appear, and shows none", async (t) => {
   const nim = await startNim({ scale: 0 });
   const folder = makeFolder("");
   const config = join(folder.path, "backend.json");

@@ -162,7 +162,7 @@ test("a gap costs the container's rate, is split like all else, and lasts until 
   t.is(lease.idleDiscount as bigint, 20_000_000n);
 });
 
-test("the minimum is billed for a shorter life only, at the price of the end", (t) => {
+test("B52: the minimum is billed for a shorter life only, at the price of the end", (t) => {
   const life = (length: number) => {
     const lease = new Lease(clock(0), P, I, "ready");
     lease.reprice(clock(1), I, I);

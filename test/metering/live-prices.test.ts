@@ -79,7 +79,7 @@ test("whatever is fetched, no believed price ever moves by more than half in one
   );
 });
 
-test("a live price lies above the shipped one, unless that is the younger", (t) => {
+test("A26: a live price lies above the shipped one, unless that is the younger", (t) => {
   const found = (other: Rate) => card.under([other]).find(KEY);
   t.is(found(live(7n))?.perHour as bigint | undefined, 7n);
   t.is(found(live(7n, { asOf: "2026-07-19T23:00:00Z" }))?.perHour as bigint | undefined, 1_000n);

@@ -72,7 +72,7 @@ test("every price has a day, or says that it is unknown, and names its source", 
   }
 });
 
-test("TechOps' three tiers have a machine at each of the three clouds, whatever GPU that is", (t) => {
+test("X32: TechOps' three tiers have a machine at each of the three clouds, whatever GPU that is", (t) => {
   const machines = ["aws", "azure", "gcp"].flatMap((provider) =>
     ["t4", "A10G", "a100"].map((tier) => card.forTier(provider, tier)?.key),
   );

@@ -60,7 +60,7 @@ test("lowest_price and local spill over to the next that is free", (t) => {
   check(t, local, { near: BUSY }, "forward to nearer");
 });
 
-test("manual waits for the one that is selected, however free the others are", (t) => {
+test("A34, A55: manual waits for the one that is selected, however free the others are", (t) => {
   check(t, manual, { cheap: BUSY }, "wait for cheap");
   check(t, manual, { cheap: RATED }, "wait for cheap");
 });

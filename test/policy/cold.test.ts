@@ -30,7 +30,7 @@ function decided(cold: Cold | undefined, known = new Learning()): Forward {
   return found;
 }
 
-test("a dearer one that is up serves where start and least billing cost more, and the sum is told", (t) => {
+test("X29: a dearer one that is up serves where start and least billing cost more, and the sum is told", (t) => {
   // 10 s of work: 0.01 beside 0.1; a start of 80 s is worth it, one of 100 s is not.
   t.is(decided({ startUp: seconds(80), unbilled: seconds(0) }).quote.upstream.id, "off");
   const { quote, explanation } = decided({ startUp: seconds(80), unbilled: seconds(21) });
@@ -57,7 +57,7 @@ for (let seed = 1; seed <= 20; seed += 1) {
   });
 }
 
-test("one that fails often ranks by the price of a success, and the share is told", (t) => {
+test("D69: one that fails often ranks by the price of a success, and the share is told", (t) => {
   const known = new Learning();
   for (let n = 0; n < 40; n += 1) {
     known.ended("off", { outcome: "relayed", status: n % 10 === 0 ? 200 : 503 }, TEN);

@@ -17,7 +17,7 @@ test("the shipped policy has no problem and no note", (t) => {
   t.deepEqual(notes(shipped), []);
 });
 
-test("the shipped policy passes flux-dev through to the NIM on this machine, for nothing, under one warning budget", (t) => {
+test("A32, A57: the shipped policy passes flux-dev through to the NIM on this machine, for nothing, under one warning budget", (t) => {
   const made = policy(shipped);
   t.is(made.mode, "local");
   t.like(made.models.get("flux-dev"), { port: 7100, upstreams: ["flux-local"] });

@@ -60,7 +60,7 @@ test("lowest_price takes the cheapest cloud upstream and leaves local out", (t) 
   check(t, policy({ upstreams: all }), "forward to cheap");
 });
 
-test("lowest_price takes local when include_local says so", (t) => {
+test("X29: lowest_price takes local when include_local says so", (t) => {
   const given = policy({ upstreams: all, lowestPrice: { includeLocal: true, explore: false } });
   check(t, given, "forward to local");
 });

@@ -165,6 +165,18 @@ const UPSTREAM: readonly Row<Upstream>[] = [
       startupTimeout: 120 * SECOND,
     },
   ],
+  [
+    // A31, X24, X25: nothing starts or stops by itself unless the policy says so; a start has half an hour.
+    `${DOCKER}, lifecycle: {}`,
+    (u) => u.lifecycle,
+    {
+      wake: "never",
+      stopAfterIdle: "never",
+      keepWarm: undefined,
+      startupEstimate: 60 * SECOND,
+      startupTimeout: 1_800 * SECOND,
+    },
+  ],
 ];
 checkAll("an upstream", UPSTREAM, (yaml) =>
   known(

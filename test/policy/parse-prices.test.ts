@@ -101,7 +101,7 @@ test("an unknown rate names those that are near, an unknown kind those that ther
   );
 });
 
-test("a hosted price is not stated by a rate that is no machine", (t) => {
+test("A47: a hosted price is not stated by a rate that is no machine", (t) => {
   const of = (more: string) => text(`provider: nvidia-hosted, price: {rate: nvidia/any/trial${more}}`);
   refused(t, of(""), /price\.rate: is no hour of a machine \(hosted_api\): state usd_per_request/);
   for (const kind of ["hosted_api", "licence"]) {
@@ -175,7 +175,7 @@ test("a cloud's machine is never free because of who was put on it", (t) => {
   t.is(made.price.kind === "hour" && formatUsd(made.price.rate), "1.006");
 });
 
-test("idle costs the machine's own price, or 0.04 USD/h marked as an estimate", (t) => {
+test("A22, X23: idle costs the machine's own price, or 0.04 USD/h marked as an estimate", (t) => {
   const docker = "container: {docker: {name: X}}";
   const hourly = priced(`provider: other, price: {usd_per_hour: 0.40}, ${docker}`);
   t.is(formatUsd(hourly.idleRate), "0.40");

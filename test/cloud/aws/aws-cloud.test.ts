@@ -58,7 +58,7 @@ test("a cold start: the machine from its launch, the task from its start, its ad
   t.is((warm as { said?: string }).said, undefined);
 });
 
-test("a stop: the task until its end, the machine until AWS bills it no more; its next address is another", async (t) => {
+test("A70: a stop: the task until its end, the machine until AWS bills it no more; its next address is another", async (t) => {
   const { fake, nim, pool } = await rig(t);
   fake.world.group("pool", { desired: 1 });
   fake.world.service("flux", "pool", { desired: 1 });

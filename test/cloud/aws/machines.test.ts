@@ -9,7 +9,7 @@ import { nim, Studio } from "../../support/clouds/aws-studio.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-test("a start raises the machine and then the container; the stop of the last one really turns it off", async (t) => {
+test("A29, A68, A69, A72, X26: a start raises the machine and then the container; the stop of the last one really turns it off", async (t) => {
   const studio = await Studio.open(t, [nim("flux"), nim("sdxl")]);
   const { fake } = studio;
   fake.world.group("pool");

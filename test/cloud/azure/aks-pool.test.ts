@@ -118,7 +118,7 @@ test("an operation that Azure no longer tells of is judged by the pool itself", 
   t.is(await look(rig), "wanted 1");
 });
 
-test("a pool with an autoscaler is stopped and started as a whole, so that nobody starts it again", async (t) => {
+test("A29, A68: a pool with an autoscaler is stopped and started as a whole, so that nobody starts it again", async (t) => {
   const rig = await rigOf(t);
   Object.assign(rig.fake.machines.properties, { enableAutoScaling: true, minCount: 1, maxCount: 3 });
   rig.fake.machines.resize(1);

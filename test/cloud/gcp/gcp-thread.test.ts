@@ -10,7 +10,7 @@ import { kubeFake } from "../../support/clouds/k8s-fake.ts";
 
 const SIGNAL = new AbortController().signal;
 
-test("a container and its pool are turned on and off through the thread, and a new login counts at once", async (t) => {
+test("A29, A68, A69, A72: a container and its pool are turned on and off through the thread, and a new login counts at once", async (t) => {
   const clock = new CloudClock();
   const kube = await kubeFake(t, clock, "nobody's");
   kube.cluster.deploy("flux-dev", "nim");

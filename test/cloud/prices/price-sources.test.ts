@@ -61,7 +61,7 @@ const aws = (...products: readonly Product[]) => awsPriceList(products);
 /** Of the price list, without those of EC2. */
 const pagesOf = (list: PriceServer) => list.got.filter(({ headers }) => headers["x-amz-target"]).length;
 
-test.serial("AWS: on-demand Linux machines with GPUs, each price as it is written", async (t) => {
+test.serial("A44: AWS: on-demand Linux machines with GPUs, each price as it is written", async (t) => {
   const list = await aws(
     G5,
     { type: "p4d.24xlarge", usd: "21.9576420000", gpus: "8" },
@@ -169,7 +169,7 @@ test.serial("AWS is asked where the API lives", (t) => {
 const T4: Item = { sku: "Standard_NC4as_T4_v3", price: "0.526" };
 
 test.serial(
-  "Azure: Spot is spot, Windows and Low Priority are left out, figures are exact in any notation",
+  "A45: Azure: Spot is spot, Windows and Low Priority are left out, figures are exact in any notation",
   async (t) => {
     const list = await azureRetail([
       { ...T4, price: "0.71", windows: true },
@@ -266,7 +266,7 @@ test.serial(
   },
 );
 
-test.serial("Google: a machine's price is composed of its parts, to the nano-dollar", async (t) => {
+test.serial("A46: Google: a machine's price is composed of its parts, to the nano-dollar", async (t) => {
   const list = await gcpCatalogue(KEYS.gcp, A2);
   await check(t, "gcp", list, [
     "gcp/us-central1/a2-highgpu-1g on_demand 3.673385 x1",
@@ -330,7 +330,7 @@ test.serial("Google: without a key, or with a wrong one, it says which", async (
   await check(t, "gcp", await gcpCatalogue("another", A2), [needs], { key: undefined });
 });
 
-test.serial("RunPod: secure and community by the name of the GPU; a null is no price", async (t) => {
+test.serial("B48: RunPod: secure and community by the name of the GPU; a null is no price", async (t) => {
   const pods = { "H100 SXM": ["3.99", "2.69"], "RTX 4090": ["0.74", "null"], MI300X: ["0", "null"] } as const;
   await check(t, "runpod", await runpod(KEYS.runpod, pods), [
     "runpod/any/pod-H100-SXM secure 3.99 x1",

@@ -27,7 +27,7 @@ test("the real tool's files have 88 endpoints, and nothing odd", (t) => {
   }
 });
 
-test("endpoints are found under either key, and where the whole file is the mapping", (t) => {
+test("A58, X31: endpoints are found under either key, and where the whole file is the mapping", (t) => {
   check(t, { version: "1.0", nim_endpoints: one }, { endpoints: [FLUX] });
   check(t, { endpoints: one }, { endpoints: [FLUX] }, /under endpoints/);
   check(t, one, { endpoints: [FLUX] }, /whole file is read as that mapping/);
@@ -44,7 +44,7 @@ test("an address by itself, by tier, or under another key is read", (t) => {
   check(t, of({ a10g: [url] }), { endpoints: [FLUX] }, /one mapping/);
 });
 
-test("providers are known in both spellings, and others become other", (t) => {
+test("X28: providers are known in both spellings, and others become other", (t) => {
   const of = (provider: string) => ({ nim_endpoints: { A: { [provider]: ["http://a:1"] } } });
   check(t, of("nvidia_hosted"), { endpoints: [{ provider: "nvidia-hosted" }] });
   check(t, of("NVIDIA-Hosted"), { endpoints: [{ provider: "nvidia-hosted" }] });
@@ -93,7 +93,7 @@ test("unencrypted credentials are taken, with a warning", (t) => {
   }
 });
 
-test("another version and what is of no use are told, and reading goes on", (t) => {
+test("A59: another version and what is of no use are told, and reading goes on", (t) => {
   check(t, { version: "9", nim_endpoints: one }, { endpoints: [FLUX] }, /version is not 1\.0/);
   for (const value of [null, 1, "a", true])
     check(t, value, { endpoints: [] }, /neither a mapping nor a list/);

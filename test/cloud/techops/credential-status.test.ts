@@ -59,7 +59,7 @@ test("complete and plausible credentials are found, and are handed out opened on
   t.is(report.credentials.gcp?.open().keyFile, "/keys/gcp.json");
 });
 
-test("one cloud's credentials are enough for the green banner", async (t) => {
+test("A07: one cloud's credentials are enough for the green banner", async (t) => {
   await check(t, { aws: SOUND.aws }, "found missing missing missing");
   const report = await judge(JSON.parse(backendConfig({ nvidia: SOUND.nvidia })));
   t.is(bannerOf(report.status).level, "green");

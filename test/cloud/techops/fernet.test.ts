@@ -8,7 +8,7 @@ async function check(t: ExecutionContext, token: string, key: string, expected: 
   t.is((await openToken(token, key)).kind, expected);
 }
 
-test("what the real tool encrypted opens with its default key, to the very credentials", async (t) => {
+test("A60: what the real tool encrypted opens with its default key, to the very credentials", async (t) => {
   const opened = await openToken(REAL, DEFAULT_STUDIO_KEY);
   if (opened.kind !== "opened") return t.fail(opened.kind);
   t.deepEqual(JSON.parse(opened.text.open()), techopsJson("dummy_credentials.json"));

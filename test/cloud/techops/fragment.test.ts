@@ -30,7 +30,7 @@ const endpoints = (map: object) => ({ nim_endpoints: map });
 const at = (provider: string, url: string, gpu_tier?: string) =>
   endpoints({ "FLUX Dev": { [provider]: [{ url, gpu_tier }] } });
 
-test("the real tool's 88 endpoints are a fragment without a problem", (t) => {
+test("A33, A53, A59: the real tool's 88 endpoints are a fragment without a problem", (t) => {
   const fragment = fragmentOf(techopsJson(BACKEND));
   const policy = policyOf(fragment);
   t.is(fragment.upstreams.length, 88);

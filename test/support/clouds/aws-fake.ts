@@ -315,7 +315,8 @@ function instances(state: AwsState, body: Record<string, unknown>): string {
 
 function instanceOf({ id, launched, state, ended, address, isSilent }: FakeInstance): string {
   const when = ended === undefined ? "" : new Date(ended).toISOString().slice(0, 19).replace("T", " ");
-  const reason = ended === undefined || isSilent ? "<reason/>" : `<reason>User initiated (${when} GMT)</reason>`;
+  const reason =
+    ended === undefined || isSilent ? "<reason/>" : `<reason>User initiated (${when} GMT)</reason>`;
   const open = state === "running" ? `<ipAddress>${address}</ipAddress>` : "";
   return (
     `<instanceId>${id}</instanceId><instanceState><code>16</code><name>${state}</name></instanceState>${reason}` +
