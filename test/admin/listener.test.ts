@@ -65,12 +65,18 @@ test("an address that this machine does not have is a sentence too", async (t) =
 });
 
 test("closing ends idle connections at once and frees the port", async (t) => {
-  const [admin, port] = [idle(), await freePort()];
-  await admin.listen([{ host: "127.0.0.1", port }]);
-  await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
-  const began = performance.now();
-  await admin.close();
-  t.true(performance.now() - began < 1_500);
+  const port = await freePort();
+  const took: number[] = [];
+  // What is waited for takes two seconds each time; what a busy machine takes differs.
+  for (let time = 0; time < 3; time++) {
+    const admin = idle();
+    await admin.listen([{ host: "127.0.0.1", port }]);
+    await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
+    const began = performance.now();
+    await admin.close();
+    took.push(performance.now() - began);
+  }
+  t.true(Math.min(...took) < 1_500, `${took}`);
   const heir = createServer();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   heir.once("error", reject);

@@ -146,7 +146,7 @@ async function serve({ command, folder }: Installed) {
     });
   }
   const answerOf = async (path: string): Promise<number> => {
-    for (let attempt = 0; attempt < 200 && child.exitCode === null; attempt++) {
+    for (let attempt = 0; attempt < 600 && child.exitCode === null; attempt++) {
       const reply = await fetch(`http://${admin}${path}`).catch(() => undefined);
       if (reply !== undefined) return reply.status;
       await sleep(100);

@@ -80,7 +80,8 @@ export function jsonOf(reply: Reply): Record<string, unknown> {
   return JSON.parse(reply.body.toString("utf8"));
 }
 
-const PATIENCE_MS = 20_000;
+/** Costs nothing where it is not needed: a slow machine that does more besides needs 20 s for some things. */
+const PATIENCE_MS = 60_000;
 
 /** Asks again until there is an answer; fails with `what` when there is none for a long time. */
 export async function eventually<T>(
