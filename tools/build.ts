@@ -1,5 +1,5 @@
 // Makes dist/, or the folder that is named: what is published. The compiler strips types, writes declarations
-// and renames imports; this adds the assets that lie beside the sources.
+// and renames imports, and is told what follows the folder; this adds the assets that lie beside the sources.
 
 import { spawnSync } from "node:child_process";
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const from = join(project, "src");
-const to = resolve(process.argv[2] ?? join(project, "dist"));
+const [, , folder = join(project, "dist"), ...options] = process.argv;
+const to = resolve(folder);
 
 await rm(to, { recursive: true, force: true });
 compile();
@@ -20,7 +21,7 @@ function compile(): void {
   const compiler = fileURLToPath(new URL("bin/tsc", import.meta.resolve("typescript/package.json")));
   const { status } = spawnSync(
     process.execPath,
-    [compiler, "--project", "tsconfig.build.json", "--outDir", to],
+    [compiler, "--project", "tsconfig.build.json", "--outDir", to, ...options],
     {
       cwd: project,
       stdio: "inherit",
@@ -35,8 +36,8 @@ async function copyAsset(file: string): Promise<void> {
   await copyFile(file, target);
 }
 
-async function filesOf(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+async function filesOf(root: string): Promise<string[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
