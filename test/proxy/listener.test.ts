@@ -218,17 +218,17 @@ test("a taken port is said in a sentence that tells what to do", async (t) => {
 });
 
 test("a reload opens new ports, closes old ones while their requests end, and keeps the rest", async (t) => {
-  let letGo = () => {};
+  const came = Promise.withResolvers<() => void>();
   const { listeners, port } = await open(t, {}, (_request, response, place) => {
     const end = () => response.end(`served ${place.modelPort ?? "all"}.`);
-    if (place.modelPort === "old") letGo = end;
+    if (place.modelPort === "old") came.resolve(end);
     else end();
   });
   const own = { address: "127.0.0.1:0" };
   const old = await freePort();
   await listeners.adopt([own, { address: `localhost:${old}`, model: "old" }]);
   const client = await rawClient(old, `GET / HTTP/1.1\r\nHost: localhost:${old}\r\n\r\n`);
-  await sleep(50);
+  const letGo = await came.promise;
   await listeners.adopt([{ ...own, model: "new" }]);
   await t.throwsAsync(rawClient(old));
   letGo();
@@ -239,10 +239,11 @@ test("a reload opens new ports, closes old ones while their requests end, and ke
 });
 
 test("closing lets requests end within the grace time, and no longer", async (t) => {
-  const { listeners, port } = await open(t, {}, () => {});
+  const came = Promise.withResolvers<void>();
+  const { listeners, port } = await open(t, {}, () => came.resolve());
   const idle = await rawClient(port);
   const client = await rawClient(port, `GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`);
-  await sleep(50);
+  await came.promise;
   const started = Date.now();
   await within(2000, listeners.close(200), "the close");
   t.true(Date.now() - started >= 190);
