@@ -101,7 +101,7 @@ export class Waking {
       case "stopping":
         return { kind: "stopping" };
       case "starting":
-        return { kind: "cold", cold: this.#cold(upstream, liveSince ?? state.since) };
+        return { kind: "cold", cold: this.#cold(upstream, liveSince ?? state.since, state.since) };
       default: {
         if (state.kind === "failed" && state.at === "stop") return otherwise;
         // Of what is paid the decision itself says that spending is stopped.
@@ -112,12 +112,14 @@ export class Waking {
     }
   }
 
-  /** What is left of a start; all of it where it has not begun. */
-  #cold(upstream: Upstream, since: Instant | undefined): Cold {
-    const whole = this.#parts.startUp(upstream);
-    const spent = since === undefined ? 0 : Math.max(0, between(since, this.#parts.now()));
-    const startUp = Math.max(0, whole - spent) as DurationUs;
-    return { startUp, unbilled: Math.max(0, upstream.minBilled - spent - startUp) as DurationUs };
+  /** What is left of a start, and of the least billing; all of it where it has not begun. */
+  #cold(upstream: Upstream, live: Instant | undefined, ordered = live): Cold {
+    const now = this.#parts.now();
+    const since = (begun: Instant | undefined) => (begun === undefined ? 0 : Math.max(0, now - begun));
+    // The machine under it may have been up long before.
+    const spent = Math.min(since(live), since(ordered));
+    const startUp = Math.max(0, this.#parts.startUp(upstream) - spent) as DurationUs;
+    return { startUp, unbilled: Math.max(0, upstream.minBilled - since(live) - startUp) as DurationUs };
   }
 
   #resting(id: string): string | undefined {

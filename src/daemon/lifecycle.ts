@@ -33,8 +33,8 @@ export class Lifecycle {
   readonly #parts: LifecycleParts;
   readonly #waking: Waking;
   readonly #upkeep: Upkeep;
-  /** Those that were seen to start: how long that takes is learned from them. */
-  readonly #starting = new Set<string>();
+  /** Those that were seen to start, and since when: how long that takes is learned from them. */
+  readonly #starting = new Map<string, Instant>();
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
@@ -74,8 +74,9 @@ export class Lifecycle {
 
   /** Its state is another one; before whoever waits looks again. */
   changed(id: string, view: ContainerView): void {
-    const { kind } = view.state;
-    if (kind === "starting") this.#starting.add(id);
+    const { state } = view;
+    const { kind } = state;
+    if (state.kind === "starting") this.#starting.set(id, state.since);
     else this.#learn(id, view);
     const upstream = this.#parts.containers.find(id)?.upstream;
     if (upstream && (kind === "starting" || kind === "ready")) this.#parts.fleet.restarted(upstream);
@@ -109,14 +110,19 @@ export class Lifecycle {
     return this.#parts.books.startups.of(upstream);
   }
 
+  /** No longer than it may take: a lease may have begun hours before its container did. */
   startUp({ id, lifecycle }: Upstream): DurationUs {
-    return this.learned(id)?.median ?? lifecycle?.startupEstimate ?? MINUTE;
+    const learned = this.learned(id)?.median;
+    if (learned === undefined) return lifecycle?.startupEstimate ?? MINUTE;
+    return Math.min(learned, lifecycle?.startupTimeout ?? learned) as DurationUs;
   }
 
   #learn(id: string, { state, liveSince }: ContainerView): void {
-    const wasStarting = this.#starting.delete(id);
-    if (!wasStarting || state.kind !== "ready" || liveSince === undefined) return;
-    this.#parts.books.startups.learn(id, between(liveSince, this.#parts.now()));
+    const since = this.#starting.get(id);
+    this.#starting.delete(id);
+    if (since === undefined || state.kind !== "ready" || liveSince === undefined) return;
+    // Its machine may have been up long before, and come long after the order.
+    this.#parts.books.startups.learn(id, between(latest(since, liveSince), this.#parts.now()));
   }
 
   /** While all spending is stopped nothing is started that costs, by the hour or idle. */

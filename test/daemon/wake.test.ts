@@ -3,10 +3,19 @@
 
 import test from "ava";
 import { Trouble } from "../../src/cloud/adapter.ts";
-import { seconds } from "../../src/metering/time.ts";
+import { type DurationUs, HOUR, type Instant, seconds } from "../../src/metering/time.ts";
 import type { Upstream } from "../../src/policy/policy.ts";
 import { servable } from "../../src/proxy/servable.ts";
-import { type BudgetSketch, budget, model, perHour, policy, upstream, usd } from "../support/policies.ts";
+import {
+  type BudgetSketch,
+  budget,
+  model,
+  perHour,
+  policy,
+  TEN,
+  upstream,
+  usd,
+} from "../support/policies.ts";
 import { sleeper, WakeRig } from "../support/wake-rig.ts";
 
 const day = (over: Partial<BudgetSketch> = {}) => budget("day", { limit_usd: "100", ...over });
@@ -274,6 +283,27 @@ test("A28, X25: how long it took is learned, and is what the next start is held 
   await rig.live(40);
   const learned = rig.lifecycle.startUp(nim);
   t.true(learned >= seconds(27) && learned <= seconds(30), String(learned));
+});
+
+test("on a machine that has been up for hours a start takes what its container takes", async (t) => {
+  const rig = await rigOf([sleeper("nim", {}, { minBilled: seconds(0) })]);
+  const { upstream: nim } = rig.containers.list()[0] ?? { upstream: sleeper("nim") };
+  rig.engine("nim").under = { id: "i-1", since: (TEN - 5 * HOUR) as Instant };
+  rig.ask("a");
+  await rig.live(10);
+  const standing = rig.fleet.locate("nim");
+  const left = standing !== undefined && "cold" in standing ? standing.cold?.startUp : undefined;
+  t.true((left ?? 0) >= seconds(50), `${left} of 60 s are left after 10 s`);
+  await rig.live(30);
+  const learned = rig.lifecycle.startUp(nim);
+  t.true(learned >= seconds(27) && learned <= seconds(31), String(learned));
+});
+
+test("a start is never expected to take longer than it may", async (t) => {
+  const rig = await rigOf([sleeper("nim")]);
+  const { upstream: nim } = rig.containers.list()[0] ?? { upstream: sleeper("nim") };
+  rig.startups.learn("nim", (9 * HOUR) as DurationUs);
+  t.is(rig.lifecycle.startUp(nim), nim.lifecycle?.startupTimeout ?? seconds(0));
 });
 
 test("one that nobody may start is down as before", async (t) => {

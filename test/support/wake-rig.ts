@@ -43,6 +43,8 @@ export class Engine {
   /** Since when it serves. */
   serving: Instant | undefined;
   stopped: Instant | undefined;
+  /** The machine under it, where that bills. */
+  under: { readonly id: string; readonly since: Instant } | undefined;
   starts = 0;
 
   died(at: Instant): void {
@@ -169,7 +171,8 @@ export class WakeRig extends MoneyRig {
       const { since } = engine;
       if (since === undefined) return { kind: "off", id, stopped: engine.stopped, why: undefined };
       const url = `http://10.0.0.${engine.starts}:8000`;
-      return { kind: "up", id, since, isHealthy: undefined, url, isStopping: false };
+      const under = engine.under && { under: engine.under };
+      return { kind: "up", id, since, isHealthy: undefined, url, isStopping: false, ...under };
     };
     const start = async () => {
       engine.orders.push("start");
