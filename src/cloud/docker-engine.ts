@@ -8,6 +8,8 @@ const VERSION = "/v1.40";
 /** Of any answer: an inspected container has a few kilobytes. */
 const MOST_BYTES = 4 * 1024 * 1024;
 const CONNECT_MS = 2_000;
+/** Looks and orders at once; a stop takes its connection for half a minute. */
+const MOST_ASKS = 32;
 
 export interface Answer {
   readonly status: number;
@@ -18,22 +20,22 @@ export interface Answer {
 export class DockerEngine {
   readonly #socket: string;
   readonly #agent: Agent;
+  /** Each stream keeps its connection for good: among the others it would leave none for a question. */
+  readonly #streams: Agent;
 
   /** `socket`: a path, or a named pipe of Windows. */
   constructor(socket: string) {
     this.#socket = socket;
-    this.#agent = new Agent({
-      connect: { socketPath: socket, timeout: CONNECT_MS },
-      // An events stream says nothing for as long as nothing happens.
-      bodyTimeout: 0,
-      connections: 4,
-    });
+    const connect = { socketPath: socket, timeout: CONNECT_MS };
+    this.#agent = new Agent({ connect, bodyTimeout: 0, connections: MOST_ASKS });
+    // One says nothing for as long as nothing happens.
+    this.#streams = new Agent({ connect, bodyTimeout: 0 });
   }
 
   async ask(method: "GET" | "POST", path: string, forMs: number, signal: AbortSignal): Promise<Answer> {
     const late = AbortSignal.timeout(forMs);
     try {
-      const response = await this.#send(method, path, AbortSignal.any([signal, late]));
+      const response = await send(this.#agent, method, path, AbortSignal.any([signal, late]));
       const bytes = await response.body.arrayBuffer();
       if (bytes.byteLength > MOST_BYTES) throw new Error("its answer is too long");
       return { status: response.statusCode, body: bytes.byteLength === 0 ? undefined : jsonOf(bytes) };
@@ -47,7 +49,7 @@ export class DockerEngine {
 
   /** Until it ends or `signal` says so; each line is an object. */
   async *lines(path: string, signal: AbortSignal): AsyncIterable<unknown> {
-    const response = await this.#send("GET", path, signal).catch((error) => {
+    const response = await send(this.#streams, "GET", path, signal).catch((error) => {
       throw this.#troubleOf(error);
     });
     if (response.statusCode !== 200) {
@@ -66,15 +68,11 @@ export class DockerEngine {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await Promise.all([this.#agent.destroy(), this.#streams.destroy()]);
   }
 
   get #name(): string {
     return `the Docker Engine at ${this.#socket}`;
-  }
-
-  #send(method: "GET" | "POST", path: string, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    return this.#agent.request({ origin: "http://docker", method, path: `${VERSION}${path}`, signal });
   }
 
   #troubleOf(error: unknown): Trouble {
@@ -84,6 +82,15 @@ export class DockerEngine {
       return new Trouble("unreachable", `${this.#name} broke off: ${(error as Error).message}`, error);
     return new Trouble(known.kind, known.text(this.#socket), error);
   }
+}
+
+function send(
+  agent: Agent,
+  method: "GET" | "POST",
+  path: string,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  return agent.request({ origin: "http://docker", method, path: `${VERSION}${path}`, signal });
 }
 
 interface Cure {

@@ -63,6 +63,7 @@ export class DockerContainer implements Adapter {
     const filters = { type: ["container"], container: [this.#parts.name], event: WATCHED };
     const path = `/events?filters=${encodeURIComponent(JSON.stringify(filters))}`;
     let losses = 0;
+    let forget: () => void = () => undefined;
     const follow = async () => {
       try {
         for await (const _event of this.#parts.engine.lines(path, ended.signal)) {
@@ -76,11 +77,13 @@ export class DockerContainer implements Adapter {
       changed();
       const delay = AGAIN_MS[Math.min(losses, AGAIN_MS.length - 1)] ?? 0;
       losses += 1;
-      const forget = this.#parts.after((delay * 1000) as DurationUs, () => void follow());
-      ended.signal.addEventListener("abort", forget, { once: true });
+      forget = this.#parts.after((delay * 1000) as DurationUs, () => void follow());
     };
     void follow();
-    return () => ended.abort(new Error("nobody watches any more"));
+    return () => {
+      ended.abort(new Error("nobody watches any more"));
+      forget();
+    };
   }
 
   /** 304: it is so already. */

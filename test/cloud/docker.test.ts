@@ -1,6 +1,8 @@
 // What the Docker adapter makes of an engine's answers, and of those that it does not give: shapes from Docker's
 // own description of its API, 1.40.
 
+import { getEventListeners } from "node:events";
+import { setImmediate as turn } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { Trouble } from "../../src/cloud/adapter.ts";
 import { DockerContainer } from "../../src/cloud/docker.ts";
@@ -209,6 +211,52 @@ test("a stream that is lost is followed anew, later each time, and looked after 
   end();
   await eventually("nobody watches", () => engine.streams.size === 0);
   t.is(waits.length, 4);
+});
+
+test("many containers of one engine are watched, and each is seen and stopped all the same", async (t) => {
+  const { engine } = await rigOf(t);
+  const own = new DockerEngine(engine.socket);
+  t.teardown(() => own.close());
+  const names = Array.from({ length: 20 }, (_, count) => `nim-${count}`);
+  const all = names.map((name) => new DockerContainer({ engine: own, name, after: () => () => undefined }));
+  for (const name of names) {
+    engine.answers[`GET /v1.40/containers/${name}/json`] = [200, inspected({})];
+    engine.answers[`POST /v1.40/containers/${name}/stop`] = [204, undefined];
+  }
+  const ends = all.map((nim) => nim.watch(() => undefined));
+  await eventually("all are watched", () => engine.streams.size === names.length);
+  const seen = await Promise.all(all.map((nim) => nim.observe(SIGNAL)));
+  t.true(seen.every(({ kind }) => kind === "up"));
+  await Promise.all(all.map((nim) => nim.stop(SIGNAL)));
+  for (const end of ends) end();
+  await eventually("nobody watches", () => engine.streams.size === 0);
+});
+
+test("an engine that is away for long leaves nothing behind but the next try", async (t) => {
+  const signals = new Set<AbortSignal>();
+  const lines = (_path: string, signal: AbortSignal) => {
+    signals.add(signal);
+    throw new Error("nobody is there");
+  };
+  let next: (() => void) | undefined;
+  const after = (_delay: number, call: () => void) => {
+    next = call;
+    return () => {
+      next = undefined;
+    };
+  };
+  const nim = new DockerContainer({ engine: { lines } as never, name: "nim", after });
+  const end = nim.watch(() => undefined);
+  for (let losses = 0; losses < 50; losses += 1) {
+    await turn();
+    next?.();
+  }
+  await turn();
+  const [signal, ...others] = signals;
+  t.is(others.length, 0);
+  t.is(signal && getEventListeners(signal, "abort").length, 0);
+  end();
+  t.is(next, undefined);
 });
 
 test("a name with a slash is one name", async (t) => {
