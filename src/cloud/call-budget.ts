@@ -1,6 +1,6 @@
 // Keeps to `calls_per_minute` of a provider: each request to its API, retries included, takes its turn here.
 // Orders go before looks, and a part of the budget is theirs alone, so that what is watched closely can still
-// be turned off.
+// be turned off. Looks are spread over the minute: what starts is never out of sight for most of one.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type DurationUs, MINUTE } from "../metering/time.ts";
@@ -9,6 +9,8 @@ import { CallWindow } from "./call-window.ts";
 
 /** The share of the calls that looks may take. */
 const FOR_LOOKS = 0.8;
+/** The share of those that may leave at once; the others keep their distance. */
+const AT_ONCE = 0.25;
 
 export interface Caller {
   readonly budget: CallBudget;
@@ -45,6 +47,7 @@ export class CallBudget {
   readonly #parts: CallBudgetParts;
   readonly #window = new CallWindow(MINUTE);
   readonly #waiting: Waiter[] = [];
+  #lastLook: DurationUs | undefined;
   #forget: () => void = () => undefined;
   /** At most so many calls in any minute. */
   calls = 60;
@@ -76,15 +79,24 @@ export class CallBudget {
       const next = this.#waiting.find(({ isOrder }) => isOrder) ?? this.#waiting[0];
       if (next === undefined) return;
       const now = this.#parts.monotonic();
-      const wait = this.#window.waitFor({ calls: this.#mayUse(next), per: MINUTE }, now);
+      const wait = this.#waitFor(next, now);
       if (wait > 0) {
         this.#forget = this.#parts.after(wait, () => this.#serve());
         return;
       }
       this.#window.take(now);
+      if (!next.isOrder) this.#lastLook = now;
       this.#waiting.splice(this.#waiting.indexOf(next), 1);
       next.go();
     }
+  }
+
+  #waitFor(next: Waiter, now: DurationUs): DurationUs {
+    const calls = this.#mayUse(next);
+    const full = this.#window.waitFor({ calls, per: MINUTE }, now);
+    const isSpread = this.#window.waitFor({ calls: Math.ceil(calls * AT_ONCE), per: MINUTE }, now) > 0;
+    if (next.isOrder || !isSpread || this.#lastLook === undefined) return full;
+    return Math.max(full, Math.ceil(this.#lastLook + MINUTE / calls - now)) as DurationUs;
   }
 
   #mayUse({ isOrder }: Waiter): number {
