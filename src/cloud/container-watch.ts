@@ -155,7 +155,10 @@ export class ContainerWatch {
       if (this.#poll.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
       const { kind, message } = this.#poll.troubleOf(error);
       if (kind === "failed" || kind === "not_found") this.#fail(command, message);
-      else this.#turn(before);
+      else {
+        this.#why = message;
+        this.#turn(before);
+      }
       void this.look();
       return { kind: "refused", why: message, trouble: kind };
     }

@@ -62,6 +62,8 @@ class Rig {
   readonly watch: ContainerWatch;
   readonly told: string[] = [];
   readonly states: string[] = [];
+  /** What its view says at each change. */
+  readonly whys: (string | undefined)[] = [];
   readonly bugs: unknown[] = [];
   serves: boolean | undefined = true;
   running = 0;
@@ -84,7 +86,10 @@ class Rig {
       off: (id, stopped) => this.told.push(`${id} off at ${(stopped - TEN) / SECOND}`),
       only: (id) => this.told.push(`only ${id}`),
       bug: (error) => this.bugs.push(error),
-      changed: ({ kind }: ContainerState) => this.states.push(kind),
+      changed: ({ kind }: ContainerState) => {
+        this.states.push(kind);
+        this.whys.push(this.watch.view().why);
+      },
       now: () => this.now,
       after: (delay: DurationUs, call: () => void) => {
         this.wait = delay / SECOND;
@@ -315,5 +320,8 @@ test("an order that nobody answers changes nothing: what served goes on serving"
     rig.provider.refuses = new Trouble(kind, "no answer");
     t.like(await rig.watch.stop(), { kind: "refused", why: "no answer" });
     t.is(rig.state, "ready", kind);
+    t.is(rig.whys.at(-1), "no answer", "whoever is told of the change back is told why");
+    await rig.watch.look();
+    t.is(rig.watch.view().why, undefined, "it serves as before");
   }
 });

@@ -38,7 +38,8 @@ function refusal({ status, code, message }: Refused, what: string, cause: unknow
     case 401:
       return new Trouble(
         "unauthenticated",
-        `Azure does not take the gateway's token for ${what} (${code})`,
+        `Azure does not take the gateway's token for ${what} (${code}): is providers.azure.credentials of ` +
+          "that subscription's tenant, and this machine's clock right?",
         cause,
       );
     case 403: {

@@ -17,6 +17,8 @@ const HTTP: Readonly<Record<number, number>> = {
   16: 401,
 };
 
+const LOGIN = " Renew what providers.gcp.credentials names, and look at this machine's clock.";
+
 export interface Refused {
   readonly status: number;
   readonly message: string;
@@ -36,7 +38,11 @@ export function googleTrouble({ status, message, reason }: Refused, what: string
   }
   switch (status) {
     case 401:
-      return new Trouble("unauthenticated", `Google does not take the gateway's token: ${said}`, cause);
+      return new Trouble(
+        "unauthenticated",
+        `Google does not take the gateway's token: ${said}${LOGIN}`,
+        cause,
+      );
     case 403:
       return new Trouble("denied", `${what}: ${said} Grant it with the role that docs/clouds.md has.`, cause);
     case 404:

@@ -229,7 +229,7 @@ const refusals = [
       }
     },
     "unauthenticated",
-    /does not take the gateway's token .*\(InvalidAuthenticationToken\)/,
+    /does not take the gateway's token .*\(InvalidAuthenticationToken\): is providers.azure.credentials/,
   ],
   [
     "an error inside Azure is not an answer",

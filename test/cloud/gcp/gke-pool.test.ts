@@ -155,7 +155,7 @@ const faults = [
     "a token that Google no longer takes is said to be one",
     (fake: GcpFake) => fake.misbehave(/nodePools/, { kind: "reply", status: 401, body: UNKNOWN }),
     "unauthenticated",
-    /does not take the gateway's token/,
+    /does not take the gateway's token: .* Renew what providers.gcp.credentials names/,
   ],
   [
     "an error inside GKE is not an answer",
