@@ -10,7 +10,7 @@ import type { DataPlane } from "./data-plane.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
 export interface RowParts {
-  readonly containers: Pick<Containers, "list" | "order">;
+  readonly containers: Pick<Containers, "list">;
   readonly lifecycle: Pick<Lifecycle, "idle" | "learned" | "startUp">;
   readonly fleet: Fleet;
   readonly plane: Pick<DataPlane, "waiting">;

@@ -39,6 +39,7 @@ import { explainBudget } from "./explain-budget.ts";
 import type { InForce } from "./in-force.ts";
 import type { LeaseCheck } from "./lease-check.ts";
 import { acceptClock, clockState } from "./ledger-time.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import type { Listening } from "./options.ts";
 import type { PolicyParser } from "./policy-parser.ts";
 import type { PriceDesk } from "./price-desk.ts";
@@ -58,8 +59,8 @@ export interface HouseParts {
   readonly reader: LedgerReader;
   readonly learning: Learning;
   readonly fleet: Fleet;
-  readonly containers: Pick<Containers, "list" | "order">;
-  readonly lifecycle: RowParts["lifecycle"];
+  readonly containers: Pick<Containers, "list">;
+  readonly lifecycle: RowParts["lifecycle"] & Pick<Lifecycle, "order">;
   readonly leases: Pick<LeaseCheck, "found">;
   readonly running: Running;
   readonly plane: Pick<DataPlane, "waiting" | "placeOf" | "turn">;
@@ -116,7 +117,7 @@ export function makeHouse(parts: HouseParts): House {
     acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
     containers: () => containerRows(parts),
     leaseImbalance: () => parts.leases.found,
-    orderContainer: (command, id) => parts.containers.order(command, id),
+    orderContainer: (command, id) => parts.lifecycle.order(command, id),
     prices: () => parts.prices.book(),
     updatePrices: (sources) => parts.prices.update(sources),
     createToken: (id, role) => createToken(parts, id, role),

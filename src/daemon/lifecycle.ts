@@ -1,7 +1,8 @@
 // When containers are started and stopped without anybody's order: for requests, in their window, after
 // idling. It puts together what starts them (cloud/), what waits for it (proxy/) and what it may cost.
 
-import type { ContainerView } from "../cloud/container-watch.ts";
+import { mayBe } from "../cloud/container-state.ts";
+import type { ContainerView, Ordered } from "../cloud/container-watch.ts";
 import type { Containers, ListedContainer } from "../cloud/containers.ts";
 import type { Fleet, Located } from "../cloud/fleet.ts";
 import { Upkeep } from "../cloud/upkeep.ts";
@@ -82,6 +83,20 @@ export class Lifecycle {
     if (upstream && (kind === "starting" || kind === "ready")) this.#parts.fleet.restarted(upstream);
     this.#waking.changed(id, view);
     this.#upkeep.changed(id, view);
+  }
+
+  /** By an operator; while all spending is stopped nothing is started for one either that costs. */
+  async order(command: "start" | "stop", id: string): Promise<Ordered | undefined> {
+    const { containers, books } = this.#parts;
+    const found = containers.find(id);
+    if (found !== undefined && command === "start" && mayBe(command, found.view.state)) {
+      const { stopped } = books.accounts;
+      if (stopped !== undefined && this.#refusal(found.upstream) !== undefined) {
+        const why = `all spending is stopped by ${stopped.by}, and ${id} costs: budgetguard resume comes first`;
+        return { kind: "refused", why };
+      }
+    }
+    return containers.order(command, id);
   }
 
   /** For the fleet: what a decision sees of it. */

@@ -251,6 +251,26 @@ test("while all spending is stopped nothing is started; stopped in between, the 
   t.deepEqual(rig.engine("nim").orders, []);
 });
 
+test("nor does an operator start what costs: it is said who stopped spending, and what to do first", async (t) => {
+  const free = { price: perHour("0"), idleRate: usd("0") as never };
+  const rig = await rigOf([sleeper("nim"), sleeper("free", {}, free)]);
+  rig.accounts.stopped = { by: "admin", at: rig.accounts.now() };
+  const why = "all spending is stopped by admin, and nim costs: budgetguard resume comes first";
+  t.deepEqual(await rig.lifecycle.order("start", "nim"), { kind: "refused", why });
+  t.deepEqual(rig.engine("nim").orders, []);
+  t.like(await rig.lifecycle.order("start", "free"), { kind: "ordered" });
+  t.is(await rig.lifecycle.order("start", "nobody"), undefined);
+  rig.accounts.stopped = undefined;
+  t.like(await rig.lifecycle.order("start", "nim"), { kind: "ordered" });
+  await rig.live(40);
+  rig.accounts.stopped = { by: "admin", at: rig.accounts.now() };
+  t.like(await rig.lifecycle.order("start", "nim"), {
+    kind: "refused",
+    why: "it is ready: nothing to start",
+  });
+  t.like(await rig.lifecycle.order("stop", "nim"), { kind: "ordered" });
+});
+
 test("what is told to stop while it starts keeps nobody waiting", async (t) => {
   const rig = await rigOf([sleeper("nim")]);
   const one = rig.ask("a");
