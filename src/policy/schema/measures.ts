@@ -75,7 +75,7 @@ const WINDOW = /^([A-Z][a-z]{2})(?:-([A-Z][a-z]{2}))? ([01]\d|2[0-3]):([0-5]\d)-
 export function weeklyWindow() {
   return scalar<WeeklyWindow>({
     what: "a weekly window",
-    write: 'days and times, such as "Mon-Fri 09:00-18:00"',
+    write: 'days and times of one day, the later one last, such as "Mon-Fri 09:00-18:00"',
     json: {
       type: "string",
       pattern: WINDOW.source,

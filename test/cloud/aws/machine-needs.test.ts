@@ -53,3 +53,17 @@ test("what somebody else starts there in the last seconds keeps the machine", as
   await studio.pass(3 * MINUTE);
   t.is(world.state.groups[0]?.desired, 0);
 });
+
+test("what a dry run would do is told once an hour, however often it is tried", async (t) => {
+  const studio = await Studio.open(t, [nim("flux")], false);
+  const { world } = studio.fake;
+  world.group("pool");
+  world.service("flux", "pool");
+  await studio.begin();
+  studio.dryRun = "providers.aws.dry_run";
+  for (let minute = 0; minute < 61; minute += 1) {
+    t.like(await studio.order("start", "flux"), { kind: "refused" });
+    await studio.pass(MINUTE);
+  }
+  t.is(studio.said.length, 2);
+});
