@@ -16,6 +16,7 @@ const ORDER_MS = 60_000;
 const GRACE_MS = 10_000;
 /** Of its heap: the largest SDK takes a quarter of it. */
 const HEAP_MB = 256;
+const MOST_PRINTED = 500;
 
 export interface CloudThreadParts {
   /** As the policy and the secrets are now; throws Trouble where there is no login. */
@@ -23,6 +24,8 @@ export interface CloudThreadParts {
   callsPerMinute(cloud: Cloud): number;
   /** Whether no order may leave: whoever gives one should not have asked. */
   isDryRun(cloud: Cloud): boolean;
+  /** What an SDK prints, one line each time. */
+  printed?(line: string): void;
   /** Instead of those above. */
   readonly limits?: { readonly lookMs: number; readonly orderMs: number; readonly graceMs: number };
 }
@@ -100,7 +103,9 @@ export class CloudThread {
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker;
     const file = new URL(import.meta.url.replace(/cloud-thread\.(ts|js)/, "cloud-worker.$1"));
-    const worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: HEAP_MB } });
+    const resourceLimits = { maxOldGenerationSizeMb: HEAP_MB };
+    const worker = new Worker(file, { resourceLimits, stderr: true });
+    worker.stderr.on("data", (chunk) => this.#parts.printed?.(lineOf(chunk)));
     worker.on("message", (message: FromCloud) => this.#take(message));
     const died = (why: string) => {
       if (this.#worker === worker) void this.#end(why);
@@ -133,4 +138,8 @@ export class CloudThread {
     this.#pending.clear();
     await worker?.terminate();
   }
+}
+
+function lineOf(chunk: unknown): string {
+  return String(chunk).trim().replace(/\s+/g, " ").slice(0, MOST_PRINTED);
 }

@@ -52,6 +52,7 @@ export function openContainers(parts: ContainerParts): HouseContainers {
     accessTo: (cloud) => accessTo(cloud, inForce.policy, { secrets, techops }),
     callsPerMinute: (cloud) => inForce.policy.providers?.get(cloud)?.callsPerMinute ?? CALLS_PER_MINUTE,
     isDryRun: (cloud) => inForce.policy.providers?.get(cloud)?.dryRun ?? false,
+    printed: (line) => log.info(`an SDK of a cloud says: ${line}`),
   });
   const adapterFor = (container: Container): Adapter => {
     if (container.kind !== "docker") return clouds.adapterFor(container);

@@ -6,6 +6,7 @@ import { Trouble } from "../../src/cloud/adapter.ts";
 import type { CloudAccess } from "../../src/cloud/cloud-access.ts";
 import { CloudThread, type CloudThreadParts } from "../../src/cloud/cloud-thread.ts";
 import { AWS_KEY, type AwsFake, awsFake } from "../support/clouds/aws-fake.ts";
+import { eventually } from "../support/gateway-client.ts";
 import { TEN } from "../support/policies.ts";
 
 const never = new AbortController().signal;
@@ -116,4 +117,24 @@ test("a budget of calls that is used up is said with its key, and orders have th
   );
   await flux.stop(never);
   t.is(fake.log.at(-1), "ecs:UpdateService");
+});
+
+test("what an SDK prints is told, and stands on nobody's standard error", async (t) => {
+  const [id = "", secret = ""] = AWS_KEY.split(":");
+  const own = { AWS_PROFILE: "studio", AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret };
+  const before = Object.keys(own).map((name) => [name, process.env[name]] as const);
+  const printed: string[] = [];
+  const found = await rig(t, {
+    accessTo: () => ({ login: { kind: "default" }, endpoint: found.fake.origin }),
+    printed: (line) => printed.push(line),
+  });
+  Object.assign(process.env, own);
+  const seen = found.flux.observe(never).catch(() => undefined);
+  for (const [name, value] of before)
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  await seen;
+  await eventually("it is told", () => printed.length > 0);
+  t.regex(printed.join(" "), /Multiple credential sources detected/);
+  t.false(printed.join(" ").includes(secret));
 });
