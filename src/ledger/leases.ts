@@ -161,6 +161,8 @@ export class Leases {
   /** It holds at another price now. */
   repriced(hold: OpenHold, at: Instant): void {
     this.#sharingOf(hold)?.reprice(at);
+    const container = this.#of.get(hold);
+    if (container !== undefined) this.#onContainer(container, at, []);
   }
 
   /** The prices of a policy that has come into force, and who pays them. */
@@ -253,10 +255,7 @@ export class Leases {
    * Leases of requests alone, and every join and leaving since they were last asked for: they go with every
    * ending, every heartbeat and whatever else is written of a container.
    */
-  rows(at: Instant): {
-    readonly leases: Required<Write>["leases"];
-    readonly joins: Required<Write>["joins"];
-  } {
+  rows(at: Instant): Required<Pick<Write, "leases" | "joins">> {
     const leases = [...this.#uses].map(([machine, { lease }]) => {
       lease.advance(at);
       return { machine, state: lease.state() };
