@@ -73,6 +73,8 @@ export class ContainerWatch {
   #why: string | undefined;
   #stopped: Instant | undefined;
   #isAsked = false;
+  /** Why its machine does not come: until it serves all the same, or is off. */
+  #lost: string | undefined;
   #unwatch: () => void = () => undefined;
 
   constructor(parts: WatchParts) {
@@ -119,6 +121,7 @@ export class ContainerWatch {
     if (!mayBe("start", this.#state)) return this.#notNow("start");
     const before = this.#state;
     this.#why = undefined;
+    this.#lost = undefined;
     this.#turn({ kind: "starting", since: this.#parts.now() });
     return this.#order("start", before, first);
   }
@@ -133,6 +136,18 @@ export class ContainerWatch {
     const before = this.#state;
     this.#turn({ kind: "stopping", since: this.#parts.now() });
     return this.#order("stop", before);
+  }
+
+  /** The machine that it was to run on does not come: its start has failed, and is taken back. */
+  lost(why: string): void {
+    if (this.#state.kind !== "starting") return;
+    this.#lost = why;
+    this.#fail("start", why);
+    // Where that is not taken it says why; it may start yet, if somebody else brings a machine.
+    this.#parts.adapter.stop(this.#poll.signal).then(
+      () => this.look(),
+      (error) => this.#poll.troubleOf(error),
+    );
   }
 
   #drain(): void {
@@ -200,6 +215,7 @@ export class ContainerWatch {
   }
 
   #isOff({ stopped, why }: Extract<Sighting, { kind: "off" }>): void {
+    this.#lost = undefined;
     const state = this.#state;
     const isOld = state.kind === "starting" && (stopped === undefined || stopped < state.since);
     // An order that was just given is not taken back by what was so before it.
@@ -214,7 +230,9 @@ export class ContainerWatch {
   #isUp({ since, isStopping, said }: Extract<Sighting, { kind: "up" }>, isReady: boolean): void {
     const state = this.#state;
     const now = this.#parts.now();
+    if (isReady) this.#lost = undefined;
     if (state.kind === "draining") this.#drain();
+    else if (this.#lost !== undefined) this.#fail("start", this.#lost);
     else if (state.kind === "stopping" && now - state.since > STOPS_WITHIN) this.#fail("stop", NOT_STOPPED);
     else if (isStopping) this.#turn({ kind: "stopping", since: now });
     else if (state.kind === "stopping" || (state.kind === "failed" && state.at === "stop")) return;

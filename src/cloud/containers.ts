@@ -87,6 +87,7 @@ export class Containers implements Machines {
       },
       look: async (upstream) => this.#watched.get(upstream)?.watch.look(),
       off: (id, stopped) => parts.off(id, stopped),
+      lost: (upstream, why) => this.#watched.get(upstream)?.watch.lost(why),
       running: (upstream) => parts.running(upstream),
       bug: (error) => parts.bug(error),
       now: () => parts.now(),

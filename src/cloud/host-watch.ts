@@ -32,6 +32,8 @@ export interface HostParts extends Pick<ReleaseParts, "kept" | "keep" | "mayIdle
   /** No others live than these. */
   only(ids: readonly string[]): void;
   bug(error: unknown): void;
+  /** It was told to come up, and does not: nobody waits for it any more. */
+  raiseFailed(why: string): void;
   changed(): void;
   now(): Instant;
   after(delay: DurationUs, call: () => void): () => void;
@@ -64,6 +66,8 @@ export class HostWatch {
   #firstAt: Instant | undefined;
   #looks = 0;
   #goal: Goal | undefined;
+  /** Of the last raise: whoever comes while it is under way hears what comes of it. */
+  #raising: Promise<void> = Promise.resolve();
   #why: string | undefined;
   /** At what; a group that its provider does not know failed at being seen. */
   #failedAt: Goal["kind"] | "seen" | undefined;
@@ -111,10 +115,16 @@ export class HostWatch {
   /** Resolves once its provider has taken the order: whether it needed one; throws Trouble. */
   async raise(): Promise<boolean> {
     this.#release.revoke();
+    const isBroken = this.#failedAt === "raise" && this.#known.size === 0;
     this.#failedAt = undefined;
-    const isUp = (this.#seen?.wanted ?? 0) > 0 && this.#goal?.kind !== "lower";
-    if (!this.#parts.isOrderable || isUp || this.#goal?.kind === "raise") return false;
-    await this.#order("raise");
+    if (this.#goal?.kind === "raise") {
+      await this.#raising;
+      return false;
+    }
+    const isUp = (this.#seen?.wanted ?? 0) > 0 && this.#goal?.kind !== "lower" && !isBroken;
+    if (!this.#parts.isOrderable || isUp) return false;
+    this.#raising = this.#order("raise");
+    await this.#raising;
     return true;
   }
 
@@ -241,6 +251,15 @@ export class HostWatch {
     }
   }
 
+  /** Its provider took the order, and says that it failed. It is taken back: it might come true late. */
+  #raiseFailed(why: string): void {
+    this.#goal = undefined;
+    this.#failedAt = "raise";
+    this.#release.begin();
+    this.#parts.raiseFailed(why);
+    this.#parts.changed();
+  }
+
   #tell(): void {
     const { serves, isSettled, seen } = this.#parts;
     // At first it is not known yet who serves; a look later it is told of all the same.
@@ -272,9 +291,15 @@ export class HostWatch {
     return [...this.#known.values()].some(({ instance }) => instance.isStopping);
   }
 
-  /** Of a group that its provider does not know nothing runs; of any other trouble nothing follows. */
+  /**
+   * Of a group that its provider does not know nothing runs; an order that it took may have failed half way,
+   * which is told once. Of any other trouble nothing follows.
+   */
   #miss(trouble: Trouble): void {
     this.#why = trouble.message;
+    const { kind, sent } = this.#goal ?? {};
+    if (trouble.kind === "failed" && kind === "raise" && sent !== undefined)
+      this.#raiseFailed(trouble.message);
     if (trouble.kind !== "not_found") return;
     for (const id of [...this.#known.keys()]) this.#gone(id, this.#parts.now());
     this.#parts.only([]);

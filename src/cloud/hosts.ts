@@ -32,6 +32,8 @@ export interface HostsParts {
   /** On that machine, and of those upstreams on it, no others live than these. */
   only(machine: string, upstreams: readonly string[], ids: readonly string[]): void;
   bug(error: unknown): void;
+  /** The machine under that container was told to come up, and does not. */
+  lost(upstream: string, why: string): void;
   changed(machine: string, watch: HostWatch): void;
   now(): Instant;
   after(delay: DurationUs, call: () => void): () => void;
@@ -149,6 +151,9 @@ export class Hosts {
       off: (id, stopped) => parts.off(id, stopped),
       only: (ids) => this.#only(watched, ids),
       bug: (error) => parts.bug(error),
+      raiseFailed: (why) => {
+        for (const { id } of watched.place.upstreams) parts.lost(id, why);
+      },
       changed: () => {
         parts.changed(watched.place.machine, watch);
         this.#letGo(watched);

@@ -92,7 +92,8 @@ export class Lifecycle {
     if (found !== undefined && command === "start" && mayBe(command, found.view.state)) {
       const { stopped } = books.accounts;
       if (stopped !== undefined && this.#refusal(found.upstream) !== undefined) {
-        const why = `all spending is stopped by ${stopped.by}, and ${id} costs: budgetguard resume comes first`;
+        const cure = "budgetguard resume comes first";
+        const why = `all spending is stopped by ${stopped.by}, and ${id} costs: ${cure}`;
         return { kind: "refused", why };
       }
     }

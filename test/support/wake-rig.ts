@@ -1,7 +1,7 @@
 // Containers that start for requests, through the real exchange, waiting room, fleet, watches, lifecycle and
 // accounts, over a provider in memory. Time moves when the test says so.
 
-import type { Adapter, Sighting, Trouble } from "../../src/cloud/adapter.ts";
+import type { Adapter, Host, Sighting, Trouble } from "../../src/cloud/adapter.ts";
 import { Containers } from "../../src/cloud/containers.ts";
 import { Lifecycle } from "../../src/daemon/lifecycle.ts";
 import { StartupTimes } from "../../src/metering/startup-times.ts";
@@ -60,6 +60,8 @@ export class WakeRig extends MoneyRig {
   readonly lifecycle: Lifecycle;
   readonly startups = new StartupTimes();
   readonly logged: string[] = [];
+  /** Of every machine group of the policy. */
+  host: Host | undefined;
 
   constructor(policy: Policy, start: Instant = TEN) {
     super(policy, start);
@@ -69,7 +71,9 @@ export class WakeRig extends MoneyRig {
     this.containers = new Containers({
       adapterFor: (one) => (one.kind === "docker" ? this.#adapter(this.engine(one.name)) : undefined),
       hosts: {
-        ...{ hostFor: () => undefined, waiting: () => 0, seen: () => undefined },
+        hostFor: () => this.host,
+        waiting: (id) => this.room.waitingFor(id) + this.wakes.waiting(id),
+        seen: () => undefined,
         ...{ kept: () => undefined, keep: () => undefined },
         ...{ only: () => undefined, changed: () => undefined },
       },
