@@ -23,7 +23,10 @@ export function addContainerRoutes(api: Api, { house, safety }: Room): void {
     middleware: reads(safety, "everybody"),
     responses: { 200: ok(sdk.ContainerList, "All of them, in the policy's order."), ...problems },
   });
-  api.openapi(list, (c) => c.json({ items: house.containers().map(containerWire) }, 200));
+  api.openapi(list, (c) => {
+    house.glance();
+    return c.json({ items: house.containers().map(containerWire) }, 200);
+  });
 
   for (const command of ["start", "stop"] as const) {
     const order = createRoute({

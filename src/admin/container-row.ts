@@ -8,6 +8,8 @@ import type { CONTAINER_STATES, MACHINE_STATES } from "../sdk/containers.ts";
 export interface ContainerHouse {
   /** Those that are watched, in the policy's order. */
   containers(): readonly ContainerRow[];
+  /** Somebody looks at them, and may again soon: what is known is to be fresh. */
+  glance(): void;
   /** Undefined: none of that upstream is watched. */
   orderContainer(command: "start" | "stop", upstream: string): Promise<ContainerOrdered | undefined>;
   /** By how much the entries of all leases were off what those cost when they were recounted last. */

@@ -116,6 +116,11 @@ export class ContainerWatch {
     return this.#poll.look();
   }
 
+  /** Somebody would like to know. */
+  glance(): void {
+    this.#poll.glance();
+  }
+
   /** Resolves once its provider has taken the order or refused it. `first`: what has to be so before. */
   async start(first?: () => Promise<void>): Promise<Ordered> {
     if (!mayBe("start", this.#state)) return this.#notNow("start");

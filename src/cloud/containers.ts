@@ -9,13 +9,14 @@ import type { Adapter, Sighting } from "./adapter.ts";
 import type { ContainerState } from "./container-state.ts";
 import { mayBe } from "./container-state.ts";
 import { type ContainerView, ContainerWatch, type Ordered } from "./container-watch.ts";
+import { type GlanceParts, Glances } from "./glances.ts";
 import type { HostView } from "./host-view.ts";
 import { Hosts, type HostsParts } from "./hosts.ts";
 import type { Machines } from "./machines.ts";
 
 export type Up = Extract<Sighting, { kind: "up" }>;
 
-export interface ContainersParts {
+export interface ContainersParts extends GlanceParts {
   /** How machine groups are reached, and what they cost told. */
   readonly hosts: Pick<HostsParts, "hostFor" | "waiting" | "kept" | "keep" | "seen" | "changed" | "only">;
   /** The key of the policy that forbids orders to its provider; undefined: none does. */
@@ -35,7 +36,6 @@ export interface ContainersParts {
   bug(error: unknown): void;
   /** Its state is another one: who waits for it may look again. */
   changed(upstream: string, view: ContainerView): void;
-  now(): Instant;
   after(delay: DurationUs, call: () => void): () => void;
   /** [0, 1) */
   random(): number;
@@ -76,9 +76,11 @@ export class Containers implements Machines {
   readonly #hosts: Hosts;
   /** What would have been done, and when that was told. */
   readonly #said = new Map<string, Instant>();
+  readonly #glances: Glances;
 
   constructor(parts: ContainersParts) {
     this.#parts = parts;
+    this.#glances = new Glances(parts);
     this.#hosts = new Hosts({
       ...parts.hosts,
       container: (upstream) => {
@@ -122,6 +124,16 @@ export class Containers implements Machines {
       this.#parts.only(upstream.id, undefined);
       this.#hosts.takeOver(upstream.id);
     }
+  }
+
+  /** Somebody has asked how things are, and may ask again soon. */
+  glance(): void {
+    const own = [...this.#watched.values()].map(({ upstream, watch }) => ({
+      target: upstream.container,
+      watch,
+    }));
+    const hosts = this.#hosts.all().map(({ place, watch }) => ({ target: place.group, watch }));
+    this.#glances.at([...own, ...hosts]);
   }
 
   list(): readonly ListedContainer[] {

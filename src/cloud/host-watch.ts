@@ -11,10 +11,12 @@ import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.
 import type { Host, HostSighting, Instance, Trouble } from "./adapter.ts";
 import { type HostState, type HostView, TOO_LATE } from "./host-view.ts";
 import { OrderPace } from "./order-pace.ts";
-import { Poll } from "./poll.ts";
+import { Poll, type PollParts } from "./poll.ts";
 import { Release, type ReleaseParts } from "./release.ts";
 
-export interface HostParts extends Pick<ReleaseParts, "kept" | "keep" | "mayIdle"> {
+type Timing = Pick<PollParts<HostSighting>, "bug" | "after" | "random">;
+
+export interface HostParts extends Timing, Pick<ReleaseParts, "kept" | "keep" | "mayIdle"> {
   readonly host: Host;
   /** Whether it can be raised and lowered at all. */
   readonly isOrderable: boolean;
@@ -31,14 +33,10 @@ export interface HostParts extends Pick<ReleaseParts, "kept" | "keep" | "mayIdle
   off(id: string, stopped: Instant): void;
   /** No others live than these. */
   only(ids: readonly string[]): void;
-  bug(error: unknown): void;
   /** It was told to come up, and does not: nobody waits for it any more. */
   raiseFailed(why: string): void;
   changed(): void;
   now(): Instant;
-  after(delay: DurationUs, call: () => void): () => void;
-  /** [0, 1) */
-  random(): number;
 }
 
 /** A read may still show what was so before an order. */
@@ -81,18 +79,20 @@ export class HostWatch {
     this.#release = new Release({ ...parts, lower });
     this.#pace = new OrderPace(parts);
     this.#poll = new Poll({
+      ...parts,
       observe: (signal) => parts.host.observe(signal),
-      take: (seen) => this.#take(seen),
-      miss: (trouble) => this.#miss(trouble),
+      ...{ take: (seen) => this.#take(seen), miss: (trouble) => this.#miss(trouble) },
       isMoving: () => this.#isMoving(),
-      bug: (error) => parts.bug(error),
-      after: (delay, call) => parts.after(delay, call),
-      random: () => parts.random(),
     });
   }
 
   look(): Promise<void> {
     return this.#poll.look();
+  }
+
+  /** Somebody would like to know. */
+  glance(): void {
+    this.#poll.glance();
   }
 
   end(): void {

@@ -87,6 +87,11 @@ export class Hosts {
     this.of(upstream)?.watch.containersChanged();
   }
 
+  /** Each that is watched, whether the policy still names it or not. */
+  all(): readonly Pick<Watched, "place" | "watch">[] {
+    return [...this.#watched.values()];
+  }
+
   /** Who needs it, in words: "flux-aws is ready". */
   needs({ upstreams, others }: Place): readonly string[] {
     const { container, running, waiting: waitingFor } = this.#parts;

@@ -68,6 +68,11 @@ export class Poll<Seen> {
     return this.#looking;
   }
 
+  /** Somebody would like to know: it is looked at now, unless somebody looks already, or nobody answered. */
+  glance(): void {
+    if (this.#looking === undefined && this.#troubles === 0) void this.look();
+  }
+
   troubleOf(error: unknown): Trouble {
     if (error instanceof Trouble) return error;
     this.#parts.bug(error);

@@ -13,6 +13,7 @@ import type { LedgerReader } from "../ledger/reader.ts";
 import type { Instant } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Upstream } from "../policy/policy.ts";
+import type { Cloud } from "../policy/settings.ts";
 import type { Books } from "./books.ts";
 import { accessTo } from "./cloud-logins.ts";
 import { tellContainer, tellMachine } from "./container-bill.ts";
@@ -48,9 +49,11 @@ export function openContainers(parts: ContainerParts): HouseContainers {
   const { fleet, ledger, plane, reader, log, now, inForce, techops } = parts;
   const engines = new Map<string, DockerEngine>();
   const secrets = new Secrets((why) => log.warn(`credentials of a cloud are missing: ${why}`));
+  const callsPerMinute = (cloud: Cloud) =>
+    inForce.policy.providers?.get(cloud)?.callsPerMinute ?? CALLS_PER_MINUTE;
   const clouds = new CloudThread({
     accessTo: (cloud) => accessTo(cloud, inForce.policy, { secrets, techops }),
-    callsPerMinute: (cloud) => inForce.policy.providers?.get(cloud)?.callsPerMinute ?? CALLS_PER_MINUTE,
+    callsPerMinute,
     isDryRun: (cloud) => inForce.policy.providers?.get(cloud)?.dryRun ?? false,
     printed: (line) => log.info(`an SDK of a cloud says: ${line}`),
   });
@@ -62,6 +65,7 @@ export function openContainers(parts: ContainerParts): HouseContainers {
   };
   const containers = new Containers({
     adapterFor,
+    callsPerMinute,
     hosts: hostsOf(parts, clouds),
     dryRun: (upstream) => dryRunOf(upstream, inForce),
     would: (text) => log.info(text),

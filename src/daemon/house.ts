@@ -59,7 +59,7 @@ export interface HouseParts {
   readonly reader: LedgerReader;
   readonly learning: Learning;
   readonly fleet: Fleet;
-  readonly containers: Pick<Containers, "list">;
+  readonly containers: Pick<Containers, "list" | "glance">;
   readonly lifecycle: RowParts["lifecycle"] & Pick<Lifecycle, "order">;
   readonly leases: Pick<LeaseCheck, "found">;
   readonly running: Running;
@@ -116,6 +116,7 @@ export function makeHouse(parts: HouseParts): House {
     alerts: (query) => parts.alerts.list(query),
     acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
     containers: () => containerRows(parts),
+    glance: () => parts.containers.glance(),
     leaseImbalance: () => parts.leases.found,
     orderContainer: (command, id) => parts.lifecycle.order(command, id),
     prices: () => parts.prices.book(),

@@ -342,6 +342,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     // Named like a request, so that one id finds something at every route.
     containers: () => [containerOf("r-3")],
     leaseImbalance: () => usd(0),
+    glance: () => undefined,
     orderContainer: async (_command, upstream) => (upstream === "r-3" ? { kind: "ordered" } : undefined),
     prices: () => PRICES,
     async updatePrices() {},

@@ -29,6 +29,7 @@ class Engine {
           this.told.push(`${machine} ${id} since ${(since - TEN) / 1e6} of ${only}`),
         only: (machine, upstreams, ids) => this.told.push(`only ${ids} on ${machine} of ${upstreams}`),
       },
+      callsPerMinute: () => 60,
       dryRun: () => undefined,
       would: () => undefined,
       running: () => 0,

@@ -77,6 +77,7 @@ export class WakeRig extends MoneyRig {
         ...{ kept: () => undefined, keep: () => undefined },
         ...{ only: () => undefined, changed: () => undefined },
       },
+      callsPerMinute: () => 60,
       ...{ dryRun: () => undefined, would: () => undefined },
       running: (id) => this.fleet.inFlight(id),
       isServing: async ({ id }) => this.engine(id).serving !== undefined,

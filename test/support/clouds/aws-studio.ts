@@ -51,6 +51,7 @@ export class Studio {
   /** Whether the ledger beats, and money is posted: what is slow about a long life. */
   isCounted = true;
   dryRun: string | undefined;
+  callsPerMinute = 60;
   readonly said: string[] = [];
   readonly waiting = new Map<string, number>();
   policy: Policy;
@@ -188,6 +189,7 @@ export class Studio {
         only: (machine, upstreams, ids) => ledger.onlyOn(machine, upstreams, ids),
         changed: () => undefined,
       },
+      callsPerMinute: () => this.callsPerMinute,
       dryRun: () => this.dryRun,
       would: (text) => this.said.push(text),
       running: () => 0,
