@@ -7,9 +7,9 @@ import { type DurationUs, type Instant, MINUTE } from "../metering/time.ts";
 import type { Upstream } from "../policy/policy.ts";
 import type { Adapter, Sighting, Trouble, TroubleKind } from "./adapter.ts";
 import { type Command, type ContainerState, isMoving, mayBe } from "./container-state.ts";
-import { Poll } from "./poll.ts";
+import { Poll, type PollParts } from "./poll.ts";
 
-export interface WatchParts {
+export interface WatchParts extends Pick<PollParts<Sighting>, "bug" | "after" | "random"> {
   readonly adapter: Adapter;
   /** As the policy in force says. */
   upstream(): Upstream;
@@ -22,14 +22,9 @@ export interface WatchParts {
   off(id: string, stopped: Instant): void;
   /** No other container, or machine under one, lives than this, which started then; undefined: none. */
   only(id: string | undefined, since?: Instant): void;
-  /** A mistake of ours: looked at again all the same. */
-  bug(error: unknown): void;
   /** Its state is another one. */
   changed(state: ContainerState): void;
   now(): Instant;
-  after(delay: DurationUs, call: () => void): () => void;
-  /** [0, 1) */
-  random(): number;
 }
 
 /** How things stand, for whoever asks. */
@@ -60,6 +55,7 @@ export type Ordered =
 const STOPS_WITHIN = (5 * MINUTE) as DurationUs;
 /** Where the policy says nothing of its start. */
 const STARTS_WITHIN = (30 * MINUTE) as DurationUs;
+const OVERTAKEN: Ordered = { kind: "refused", why: "it was told something else meanwhile" };
 const NOT_STOPPED = "it was told to stop and did not within 5 min: stop it by hand, it costs until it is off";
 
 export class ContainerWatch {
@@ -70,6 +66,10 @@ export class ContainerWatch {
   /** Which life of it was seen to serve: "id since". */
   #served: string | undefined;
   #seenAt: Instant | undefined;
+  /** How many were given: what a later one has overtaken does not leave, nor says how things are. */
+  #orders = 0;
+  /** The last that left: the next one leaves after it, so that its provider hears them in their order. */
+  #sent: Promise<void> = Promise.resolve();
   #why: string | undefined;
   #stopped: Instant | undefined;
   #isAsked = false;
@@ -80,13 +80,10 @@ export class ContainerWatch {
   constructor(parts: WatchParts) {
     this.#parts = parts;
     this.#poll = new Poll({
+      ...parts,
       observe: (signal) => parts.adapter.observe(signal),
-      take: (seen) => this.#take(seen),
-      miss: (trouble) => this.#miss(trouble),
+      ...{ take: (seen) => this.#take(seen), miss: (trouble) => this.#miss(trouble) },
       isMoving: () => isMoving(this.#state),
-      bug: (error) => parts.bug(error),
-      after: (delay, call) => parts.after(delay, call),
-      random: () => parts.random(),
     });
   }
 
@@ -168,10 +165,16 @@ export class ContainerWatch {
 
   /** One that its provider may not have heard of changes nothing: no answer is never off, nor broken. */
   async #order(command: Command, before: ContainerState, first?: () => Promise<void>): Promise<Ordered> {
+    this.#orders += 1;
+    const order = this.#orders;
     try {
       await first?.();
-      await this.#parts.adapter[command](this.#poll.signal);
+      if (order !== this.#orders) return OVERTAKEN;
+      const sent = this.#sent.then(() => this.#parts.adapter[command](this.#poll.signal));
+      this.#sent = sent.catch(() => undefined);
+      await sent;
     } catch (error) {
+      if (order !== this.#orders) return OVERTAKEN;
       if (this.#poll.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
       const { kind, message } = this.#poll.troubleOf(error);
       if (kind === "failed" || kind === "not_found") this.#fail(command, message);

@@ -9,7 +9,9 @@ import { type DurationUs, EPOCH, type Instant } from "../../src/metering/time.ts
 import { Learning } from "../../src/policy/learning.ts";
 import type { Policy } from "../../src/policy/policy.ts";
 import { type Attempt, type Exchanged, exchange, type Gateway } from "../../src/proxy/exchange.ts";
+import { SpendingCut } from "../../src/proxy/interruption.ts";
 import type { Relayed } from "../../src/proxy/relayed.ts";
+import { Running } from "../../src/proxy/running.ts";
 import { WaitingRoom } from "../../src/proxy/waiting-room.ts";
 import { Wakes } from "../../src/proxy/wakes.ts";
 import { World } from "../sim/world.ts";
@@ -34,6 +36,7 @@ export class MoneyRig {
   readonly accounts: LocalAccounts;
   readonly room: WaitingRoom;
   readonly wakes: Wakes;
+  readonly running = new Running();
   /** Who ran, and where, in that order: "a@flux". */
   readonly served: string[] = [];
   policy: Policy;
@@ -79,7 +82,7 @@ export class MoneyRig {
 
   /** `user`, and what the request is for. */
   ask(name: string, user = name, model = "flux-dev"): Asker {
-    const control = new AbortController();
+    const { signal, leave } = this.running.enter(name);
     const client = new EventTarget();
     let end: (how: "relayed" | "aborted" | "cut") => void = () => undefined;
     const asker: Asker = {
@@ -88,7 +91,7 @@ export class MoneyRig {
       exchanged: undefined,
       end: () => end("relayed"),
       leave: () => void client.dispatchEvent(new Event("gone")),
-      cancel: () => control.abort("by an operator"),
+      cancel: () => void this.running.cancel(name, "by an operator"),
     };
     const send = (attempt: Attempt) =>
       new Promise<Relayed>((resolve) => {
@@ -101,17 +104,16 @@ export class MoneyRig {
           attempt.held.stop();
           resolve(ended(outcome));
         };
-        attempt.signal.addEventListener("abort", () =>
-          end(attempt.signal.reason === "cut" ? "cut" : "aborted"),
-        );
+        attempt.signal.addEventListener("abort", () => end(isCut(attempt.signal.reason) ? "cut" : "aborted"));
       });
     const onGone = (call: () => void) => {
       client.addEventListener("gone", call);
       return () => client.removeEventListener("gone", call);
     };
     const asked = task({ id: name, model, labels: { user } });
-    void exchange(asked, send, this.#gateway(), control.signal, onGone).then((exchanged) => {
+    void exchange(asked, send, this.#gateway(), signal, onGone).then((exchanged) => {
       asker.exchanged = exchanged;
+      leave();
     });
     return asker;
   }
@@ -146,6 +148,10 @@ export class MoneyRig {
       learning: new Learning(),
     };
   }
+}
+
+function isCut(reason: unknown): boolean {
+  return reason === "cut" || reason instanceof SpendingCut;
 }
 
 function ended(outcome: "relayed" | "aborted" | "cut"): Relayed {
