@@ -18,7 +18,10 @@ export type Up = Extract<Sighting, { kind: "up" }>;
 
 export interface ContainersParts extends GlanceParts {
   /** How machine groups are reached, and what they cost told. */
-  readonly hosts: Pick<HostsParts, "hostFor" | "waiting" | "kept" | "keep" | "seen" | "changed" | "only">;
+  readonly hosts: Pick<
+    HostsParts,
+    "hostFor" | "waiting" | "watchedUntil" | "kept" | "keep" | "seen" | "lived" | "changed" | "only"
+  >;
   /** The key of the policy that forbids orders to its provider; undefined: none does. */
   dryRun(upstream: Upstream): string | undefined;
   /** What would have been done, while nothing may be. */

@@ -8,36 +8,12 @@
 // than its provider takes (AKS: 20, then one a minute).
 
 import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
-import type { Host, HostSighting, Instance, Trouble } from "./adapter.ts";
+import type { HostSighting, Instance, Trouble } from "./adapter.ts";
+import type { HostParts } from "./host-parts.ts";
 import { type HostState, type HostView, TOO_LATE } from "./host-view.ts";
 import { OrderPace } from "./order-pace.ts";
-import { Poll, type PollParts } from "./poll.ts";
-import { Release, type ReleaseParts } from "./release.ts";
-
-type Timing = Pick<PollParts<HostSighting>, "bug" | "after" | "random">;
-
-export interface HostParts extends Timing, Pick<ReleaseParts, "kept" | "keep" | "mayIdle"> {
-  readonly host: Host;
-  /** Whether it can be raised and lowered at all. */
-  readonly isOrderable: boolean;
-  /** Who needs it, in words: "flux-aws is ready". */
-  needs(): readonly string[];
-  /** Its containers are looked at anew: somebody else may have started one. */
-  ask(): Promise<unknown>;
-  /** Whether a container on it serves now. */
-  serves(): boolean;
-  /** Whether its containers have been asked, so that it is known who serves. */
-  isSettled(): boolean;
-  /** Told of each instance at each sighting, for the ledger. */
-  seen(instance: Instance, phase: "starting" | "ready"): void;
-  off(id: string, stopped: Instant): void;
-  /** No others live than these. */
-  only(ids: readonly string[]): void;
-  /** It was told to come up, and does not: nobody waits for it any more. */
-  raiseFailed(why: string): void;
-  changed(): void;
-  now(): Instant;
-}
+import { Poll } from "./poll.ts";
+import { Release } from "./release.ts";
 
 /** A read may still show what was so before an order. */
 const SETTLES = (30 * SECOND) as DurationUs;
@@ -210,11 +186,15 @@ export class HostWatch {
     if (this.#looks > 1 && this.#missing === 0) this.#parts.only([...this.#known.keys()]);
   }
 
-  /** One that came and went between two looks costs, too; who came before the first one was told of then. */
+  /** One that came and went between two looks costs, too, be it while the gateway was away. */
   #hasEnded({ id, since, stopped }: HostSighting["ended"][number]): void {
-    const isNew = since !== undefined && this.#firstAt !== undefined && since > this.#firstAt;
-    if (isNew && !this.#known.has(id) && !this.#over.has(id))
-      this.#parts.seen({ id, since, isStopping: true }, "starting");
+    const from = this.#parts.watchedUntil ?? this.#firstAt;
+    const isNew = !this.#known.has(id) && !this.#over.has(id);
+    if (isNew && since !== undefined && from !== undefined && since > from) {
+      const instance = { id, since, isStopping: true };
+      if (this.#firstAt === undefined) this.#parts.lived(instance, stopped);
+      else this.#parts.seen(instance, "starting");
+    }
     this.#gone(id, stopped);
   }
 

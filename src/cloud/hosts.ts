@@ -23,11 +23,14 @@ export interface HostsParts {
   /** Requests that run there, and that wait for it. */
   running(upstream: string): number;
   waiting(upstream: string): number;
+  /** When the gateway before this one last lived; undefined: there was none. */
+  readonly watchedUntil: Instant | undefined;
   /** What was done to a group is remembered over restarts, by its key. */
   kept(key: string): KeptRelease | undefined;
   keep(key: string, kept: KeptRelease | undefined): void;
   /** What an instance costs, for the ledger. */
   seen(place: Place, instance: Instance, phase: "starting" | "ready"): void;
+  lived(place: Place, instance: Instance, stopped: Instant): void;
   off(id: string, stopped: Instant): void;
   /** On that machine, and of those upstreams on it, no others live than these. */
   only(machine: string, upstreams: readonly string[], ids: readonly string[]): void;
@@ -54,6 +57,9 @@ export class Hosts {
   readonly #parts: HostsParts;
   readonly #watched = new Map<string, Watched>();
 
+  /** What a later policy names nobody has watched before. */
+  #isFollowing = false;
+
   constructor(parts: HostsParts) {
     this.#parts = parts;
   }
@@ -70,6 +76,7 @@ export class Hosts {
         known.watch.containersChanged();
       }
     }
+    this.#isFollowing = true;
   }
 
   /** Where an upstream's container runs; undefined where that is its own machine. */
@@ -142,6 +149,7 @@ export class Hosts {
     const watch = new HostWatch({
       host,
       isOrderable: group !== undefined,
+      watchedUntil: this.#isFollowing ? undefined : parts.watchedUntil,
       kept: parts.kept(key),
       keep: (kept) => parts.keep(key, kept),
       mayIdle: () => mayIdle(watched.place),
@@ -153,6 +161,7 @@ export class Hosts {
         const since = latest(instance.since, watched.from ?? instance.since);
         parts.seen(watched.place, { ...instance, since }, phase);
       },
+      lived: (instance, stopped) => parts.lived(watched.place, instance, stopped),
       off: (id, stopped) => parts.off(id, stopped),
       only: (ids) => this.#only(watched, ids),
       bug: (error) => parts.bug(error),

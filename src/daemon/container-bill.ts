@@ -6,6 +6,7 @@ import { billed } from "../cloud/container-watch.ts";
 import type { Up } from "../cloud/containers.ts";
 import type { Place } from "../cloud/placing.ts";
 import type { ContainerEvents } from "../ledger/container.ts";
+import type { Instant } from "../metering/time.ts";
 import type { Upstream } from "../policy/policy.ts";
 
 type Phase = "starting" | "ready";
@@ -23,8 +24,14 @@ export function tellContainer(ledger: ContainerEvents, upstream: Upstream, up: U
   ledger.seen(told, up.stoppedBefore);
 }
 
-/** Of a machine group each instance is one: two cost twice. */
-export function tellMachine(ledger: ContainerEvents, place: Place, instance: Instance, phase: Phase): void {
+/** Of a machine group each instance is one: two cost twice. `stopped`: it lived while nobody watched. */
+export function tellMachine(
+  ledger: ContainerEvents,
+  place: Place,
+  instance: Instance,
+  phase: Phase,
+  stopped?: Instant,
+): void {
   const { machine, upstreams, only } = place;
   const [upstream] = upstreams;
   if (upstream === undefined) return;
@@ -40,7 +47,9 @@ export function tellMachine(ledger: ContainerEvents, place: Place, instance: Ins
   const tiers = new Set(upstreams.map(({ gpuTier }) => gpuTier));
   const tier = tiers.size === 1 ? upstream.gpuTier : undefined;
   const { id, since: start } = instance;
-  ledger.seen({ ...costOf(upstream), tier, price, id, start, phase, upstream: only });
+  const told = { ...costOf(upstream), tier, price, id, start, phase, upstream: only };
+  if (stopped === undefined) ledger.seen(told);
+  else ledger.lived(told, stopped);
 }
 
 function costOf({ machine, provider, gpuTier: tier, idleRate: idlePrice, idleSource, minBilled }: Upstream) {

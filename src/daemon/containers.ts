@@ -115,10 +115,12 @@ function hostsOf(parts: ContainerParts, clouds: CloudThread): ContainersParts["h
   const memory = new MachineMemory({ ...parts, store: books.store }, books.stored.switches.get(MACHINES));
   return {
     hostFor: (group) => clouds.hostFor(group),
+    watchedUntil: books.stored.heartbeat || undefined,
     kept: (key) => memory.kept(key),
     keep: (key, kept) => memory.keep(key, kept),
     waiting: (upstream) => plane.waiting(upstream),
     seen: (place, instance, phase) => tellMachine(ledger, place, instance, phase),
+    lived: (place, instance, stopped) => tellMachine(ledger, place, instance, "starting", stopped),
     only: (machine, upstreams, ids) => ledger.onlyOn(machine, upstreams, ids),
     changed: (machine, watch) => {
       const { state, why, instances } = watch.view();

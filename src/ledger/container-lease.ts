@@ -76,6 +76,13 @@ export class ContainerLease {
     return lease;
   }
 
+  /** Of one that is over, and that nobody watched: what it cost is told when it ends. */
+  static past(about: Container): ContainerLease {
+    const lease = ContainerLease.begin(about, { from: about.start, at: about.start });
+    lease.#watched = false;
+    return lease;
+  }
+
   /** After a restart: nobody has watched since. */
   static resume({ about, machines, state, lastLeft, rates, ...stored }: StoredContainer): ContainerLease {
     const sharing = new Sharing(Lease.resume(state), rateOf(state.P), rateOf(state.I));

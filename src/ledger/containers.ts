@@ -8,7 +8,7 @@ import { type Coverage, type Facts, periodFor } from "../policy/match.ts";
 import { Accruing } from "./accruing.ts";
 import type { BalanceChange, Book } from "./book.ts";
 import { type Container, type ContainerEvents, factsOfContainer, leaseKey } from "./container.ts";
-import type { ContainerLease } from "./container-lease.ts";
+import { ContainerLease } from "./container-lease.ts";
 import type { OpenHold } from "./held.ts";
 import type { Leases } from "./leases.ts";
 import type { Outbox } from "./outbox.ts";
@@ -59,6 +59,14 @@ export class Containers implements ContainerEvents {
     const stop = isIts ? earliest(stoppedBefore, container.start) : container.start;
     this.#end(known, earliest(stop, this.#till.now()), container.start);
     leases.seen(container, this.#till.now(), known.sharing.lease.at);
+  }
+
+  lived(given: Container, stop: Instant): void {
+    const { leases } = this.#till;
+    const isFree = given.price.rate === 0n && given.idlePrice === 0n;
+    if (leases.find(given.id) !== undefined || isFree) return;
+    const container = leases.after(given);
+    if (container.start < stop) this.#end(ContainerLease.past(container), earliest(stop, this.#till.now()));
   }
 
   off(id: string, stop: Instant): void {

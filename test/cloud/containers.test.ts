@@ -24,6 +24,8 @@ class Engine {
       adapterFor: (one) => (one.kind === "docker" ? this.#adapter(one.name) : undefined),
       hosts: {
         ...{ hostFor: () => undefined, waiting: () => 0, changed: () => undefined },
+        watchedUntil: undefined,
+        lived: () => undefined,
         ...{ kept: () => undefined, keep: () => undefined },
         seen: ({ machine, only }, { id, since }) =>
           this.told.push(`${machine} ${id} since ${(since - TEN) / 1e6} of ${only}`),

@@ -74,6 +74,8 @@ export class WakeRig extends MoneyRig {
         hostFor: () => this.host,
         waiting: (id) => this.room.waitingFor(id) + this.wakes.waiting(id),
         seen: () => undefined,
+        watchedUntil: undefined,
+        lived: () => undefined,
         ...{ kept: () => undefined, keep: () => undefined },
         ...{ only: () => undefined, changed: () => undefined },
       },

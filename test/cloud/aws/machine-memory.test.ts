@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import { type DurationUs, MINUTE as MINUTE_US, seconds } from "../../../src/metering/time.ts";
 import type { Lifecycle } from "../../../src/policy/container.ts";
 import { nim, Studio } from "../../support/clouds/aws-studio.ts";
+import { rows } from "../../support/ledger.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -98,4 +99,40 @@ test("a machine that others started while the gateway was away is not the one th
     await studio.pass(20 * MINUTE);
     t.true(left !== 0 && desired(studio) === left);
   }
+});
+
+test("an instance that lived wholly while the gateway was away is charged, once, as an assumed gap", async (t) => {
+  const studio = await studioOf(t, LIFECYCLE);
+  const lived = () => {
+    studio.fake.world.setGroup("pool", 1);
+    studio.fake.world.pass(4 * MINUTE);
+    studio.clock.pass(4 * MINUTE * 1000);
+    studio.fake.world.setGroup("pool", 0);
+  };
+  await studio.pass(MINUTE);
+  await studio.crash(10 * MINUTE, lived);
+  await studio.pass(2 * MINUTE);
+  t.true(studio.billed >= 240_000_000n, `${studio.billed}`);
+  t.is(studio.posted, studio.billed);
+  const kinds = rows(studio.house.folder, "SELECT DISTINCT kind FROM entries WHERE amount > 0");
+  t.deepEqual(kinds, [{ kind: "gap" }]);
+  // AWS tells of it for an hour: the next gateway does not charge it again.
+  await studio.crash(MINUTE);
+  await studio.pass(2 * MINUTE);
+  t.is(studio.posted, studio.billed);
+  t.deepEqual(studio.findings(), []);
+});
+
+test("what lived before there was a gateway is nobody's", async (t) => {
+  const studio = await Studio.open(t, [nim("flux")]);
+  const { world } = studio.fake;
+  world.group("pool", { desired: 1 });
+  world.service("flux", "pool");
+  world.pass(4 * MINUTE);
+  world.setGroup("pool", 0);
+  world.pass(MINUTE);
+  studio.clock.pass(5 * MINUTE * 1000);
+  await studio.begin();
+  await studio.pass(3 * MINUTE);
+  t.is(studio.posted, 0n);
 });

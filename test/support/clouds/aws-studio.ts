@@ -58,6 +58,7 @@ export class Studio {
   readonly #aws: ReturnType<typeof openAws>;
   readonly #timers = new Set<Timer>();
   #calls = 0;
+  #watchedUntil: Instant | undefined;
 
   private constructor(fake: AwsFake, house: House, clock: HandClock, rules: Policy) {
     this.fake = fake;
@@ -119,6 +120,7 @@ export class Studio {
   /** The gateway is killed, and comes again later; `meanwhile` others do something, half way. */
   async crash(awayMs: number, meanwhile: () => void = () => undefined): Promise<void> {
     await this.house.accounts.heartbeat();
+    this.#watchedUntil = this.house.accounts.now();
     this.containers.close();
     this.#timers.clear();
     await this.house.crash();
@@ -183,9 +185,11 @@ export class Studio {
         hostFor: (group) =>
           group.kind === "asg" ? this.#counted(this.#aws.hostFor(group), HOST) : undefined,
         waiting: (id) => this.waiting.get(id) ?? 0,
+        watchedUntil: this.#watchedUntil,
         kept: (key) => memory.kept(key),
         keep: (key, one) => memory.keep(key, one),
         seen: (place, instance, phase) => tellMachine(ledger, place, instance, phase),
+        lived: (place, instance, stopped) => tellMachine(ledger, place, instance, "starting", stopped),
         only: (machine, upstreams, ids) => ledger.onlyOn(machine, upstreams, ids),
         changed: () => undefined,
       },
