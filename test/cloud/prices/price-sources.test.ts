@@ -330,16 +330,25 @@ test.serial("Google: without a key, or with a wrong one, it says which", async (
   await check(t, "gcp", await gcpCatalogue("another", A2), [needs], { key: undefined });
 });
 
-test.serial("B48: RunPod: secure and community by the name of the GPU; a null is no price", async (t) => {
-  const pods = { "H100 SXM": ["3.99", "2.69"], "RTX 4090": ["0.74", "null"], MI300X: ["0", "null"] } as const;
-  await check(t, "runpod", await runpod(KEYS.runpod, pods), [
-    "runpod/any/pod-H100-SXM secure 3.99 x1",
-    "runpod/any/pod-H100-SXM community 2.69 x1",
-    "runpod/any/pod-RTX-4090 secure 0.74 x1",
-  ]);
-  const refused = "trouble: its answer has no prices: look at its key";
-  await check(t, "runpod", await runpod("another", pods), [refused]);
-});
+test.serial(
+  "B48: RunPod: secure, community and the dearer spot by the name of the GPU; a null is no price",
+  async (t) => {
+    const pods = {
+      "H100 SXM": ["3.99", "2.69", "1.75", "1.5"],
+      "RTX 4090": ["0.74", "null", "0", "0.34"],
+      MI300X: ["0", "null"],
+    } as const;
+    await check(t, "runpod", await runpod(KEYS.runpod, pods), [
+      "runpod/any/pod-H100-SXM secure 3.99 x1",
+      "runpod/any/pod-H100-SXM community 2.69 x1",
+      "runpod/any/pod-H100-SXM spot 1.75 x1",
+      "runpod/any/pod-RTX-4090 secure 0.74 x1",
+      "runpod/any/pod-RTX-4090 spot 0.34 x1",
+    ]);
+    const refused = "trouble: its answer has no prices: look at its key";
+    await check(t, "runpod", await runpod("another", pods), [refused]);
+  },
+);
 
 test.serial("Lambda: cents an hour, exact, with the GPUs of its name", async (t) => {
   const cents = { gpu_1x_a10: "129", gpu_8x_a100_80gb_sxm4: "2232", cpu_4x: "0", odd: '"1e3"' };

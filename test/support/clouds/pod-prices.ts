@@ -6,17 +6,21 @@ import { type PriceServer, priceServer } from "./price-server.ts";
 /** Figures as they stand in the JSON. */
 export function runpod(
   key: string,
-  pods: Readonly<Record<string, readonly [secure: string, community: string]>>,
+  pods: Readonly<Record<string, readonly [secure: string, community: string, ...spot: string[]]>>,
 ) {
   return priceServer(({ url, method, headers, body }) => {
     if (method !== "POST" || url.pathname !== "/graphql") return { status: 404, body: "" };
     const { query } = JSON.parse(body) as { query: string };
-    if (headers.authorization !== `Bearer ${key}` || !query.includes("securePrice")) {
+    if (
+      headers.authorization !== `Bearer ${key}` ||
+      !/securePrice.*secureSpotPrice communitySpotPrice/.test(query)
+    ) {
       return { body: '{"errors":[{"message":"not allowed"}],"data":null}' };
     }
     const types = Object.entries(pods).map(
-      ([name, [secure, community]]) =>
-        `{"id":"NVIDIA ${name}","displayName":"${name}","securePrice":${secure},"communityPrice":${community}}`,
+      ([name, [secure, community, spot = "null", spotOfCommunity = "null"]]) =>
+        `{"id":"NVIDIA ${name}","displayName":"${name}","securePrice":${secure},"communityPrice":${community},` +
+        `"secureSpotPrice":${spot},"communitySpotPrice":${spotOfCommunity}}`,
     );
     return { body: `{"data":{"gpuTypes":[${types.join(",")}]}}` };
   });
