@@ -84,8 +84,8 @@ export class EcsTasks {
     const { containerInstanceArn } = task;
     if (containerInstanceArn === undefined) {
       // Without an instance of its own it is what bills: Fargate, or not placed yet.
-      const isFargate = task.launchType === "FARGATE";
-      const under = isFargate ? { id, since: instantOf(task.pullStartedAt ?? began) } : undefined;
+      const billed = task.launchType === "FARGATE" ? (task.pullStartedAt ?? task.createdAt) : undefined;
+      const under = billed && { id, since: instantOf(billed) };
       return { ...seen, url: urlOf(task, undefined), under };
     }
     const instance = await this.#instance(containerInstanceArn, signal);

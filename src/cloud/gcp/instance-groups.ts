@@ -3,12 +3,12 @@
 
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
-import { EPOCH, type Instant } from "../../metering/time.ts";
+import type { Instant } from "../../metering/time.ts";
 import type { HostSighting, Instance } from "../adapter.ts";
 import { Trouble } from "../adapter.ts";
 import { spendCall } from "../call-budget.ts";
 import { JsonApi } from "../json-api.ts";
-import { providerInstant } from "../provider-time.ts";
+import { providerInstant, providerStart } from "../provider-time.ts";
 import type { GoogleLogin } from "./google-login.ts";
 import { googleTrouble, refusedBy } from "./google-trouble.ts";
 
@@ -141,8 +141,7 @@ const NOT_YET: ReadonlySet<string> = new Set(["PENDING", "PROVISIONING", "STAGIN
 
 function upOf({ id, status, isStopping, ...times }: Found): readonly Instance[] {
   if (GONE.has(status) || NOT_YET.has(status)) return [];
-  const since =
-    providerInstant(times.lastStartTimestamp) ?? providerInstant(times.creationTimestamp) ?? EPOCH;
+  const since = providerStart(`instance ${id}`, times.lastStartTimestamp, times.creationTimestamp);
   const isEnding = isStopping || /^(STOPPING|SUSPENDING|PENDING_STOP|DEPROVISIONING)$/.test(status);
   return [{ id, since, isStopping: isEnding }];
 }

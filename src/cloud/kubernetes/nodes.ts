@@ -1,9 +1,8 @@
 // The machines of a node pool as Kubernetes knows them: each with what its cloud calls it and since when it
 // is there. A node joins a minute or two after its machine began to cost, and AKS tells no other time.
 
-import { EPOCH } from "../../metering/time.ts";
 import type { Instance } from "../adapter.ts";
-import { providerInstant } from "../provider-time.ts";
+import { providerStart } from "../provider-time.ts";
 import type { KubeApi } from "./kube-api.ts";
 import { listOf, Node, read } from "./objects.ts";
 
@@ -20,7 +19,7 @@ export async function nodesOf(api: KubeApi, selector: string, signal: AbortSigna
 export function instanceOf({ metadata, spec }: Node, isStopping: boolean): Instance {
   return {
     id: spec.providerID ?? metadata.uid,
-    since: providerInstant(metadata.creationTimestamp) ?? EPOCH,
+    since: providerStart(`node ${metadata.name}`, metadata.creationTimestamp),
     isStopping: isStopping || metadata.deletionTimestamp !== undefined,
   };
 }

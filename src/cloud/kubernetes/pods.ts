@@ -1,8 +1,8 @@
 // What a pod says of itself: whether it still lives, since when it runs, whether it is ready, and what it
 // waits for. Pure readings of one object.
 
-import { EPOCH, type Instant } from "../../metering/time.ts";
-import { providerInstant } from "../provider-time.ts";
+import type { Instant } from "../../metering/time.ts";
+import { providerStart } from "../provider-time.ts";
 import type { Pod } from "./objects.ts";
 
 /** One that has ended by itself stays listed for a while. */
@@ -18,7 +18,7 @@ export function isReady({ status, metadata }: Pod): boolean {
 /** Its process's start; before that, when it was made. A process that is started again lives anew. */
 export function sinceOf({ status, metadata }: Pod): Instant {
   const started = status.containerStatuses[0]?.state.running?.startedAt;
-  return providerInstant(started) ?? providerInstant(metadata.creationTimestamp) ?? EPOCH;
+  return providerStart(`pod ${metadata.name}`, started, metadata.creationTimestamp);
 }
 
 /** Of those that it does not get over by waiting alone; undefined: it just takes its time. */
