@@ -98,9 +98,8 @@ export class ContainerWatch {
   }
 
   view(): ContainerView {
-    const up = this.#up;
-    const liveSince = (billed(up) ?? up)?.since;
-    return { state: this.#state, liveSince, url: up?.url, seenAt: this.#seenAt, why: this.#why };
+    const liveSince = (billed(this.#up) ?? this.#up)?.since;
+    return { state: this.#state, liveSince, url: this.#up?.url, seenAt: this.#seenAt, why: this.#why };
   }
 
   /** For whoever watches the machine under it. */
@@ -177,11 +176,9 @@ export class ContainerWatch {
       if (order !== this.#orders) return OVERTAKEN;
       if (this.#poll.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
       const { kind, message } = this.#poll.troubleOf(error);
-      if (kind === "failed" || kind === "not_found") this.#fail(command, message);
-      else {
-        this.#why = message;
-        this.#turn(before);
-      }
+      this.#why = message;
+      const isRefusal = kind === "failed" || kind === "not_found";
+      this.#turn(isRefusal ? { kind: "failed", at: command } : before);
       void this.look();
       return { kind: "refused", why: message, trouble: kind };
     }

@@ -49,8 +49,7 @@ export function openContainers(parts: ContainerParts): HouseContainers {
   const { fleet, ledger, plane, reader, log, now, inForce, techops } = parts;
   const engines = new Map<string, DockerEngine>();
   const secrets = new Secrets((why) => log.warn(`credentials of a cloud are missing: ${why}`));
-  const callsPerMinute = (cloud: Cloud) =>
-    inForce.policy.providers?.get(cloud)?.callsPerMinute ?? CALLS_PER_MINUTE;
+  const callsPerMinute = (cloud: Cloud) => callsOf(cloud, inForce);
   const clouds = new CloudThread({
     accessTo: (cloud) => accessTo(cloud, inForce.policy, { secrets, techops }),
     callsPerMinute,
@@ -134,6 +133,10 @@ function hostsOf(parts: ContainerParts, clouds: CloudThread): ContainersParts["h
 
 function because(why: string | undefined): string {
   return why === undefined ? "" : `: ${why}`;
+}
+
+function callsOf(cloud: Cloud, { policy }: Pick<InForce, "policy">): number {
+  return policy.providers?.get(cloud)?.callsPerMinute ?? CALLS_PER_MINUTE;
 }
 
 function dryRunOf({ container }: Upstream, { policy }: Pick<InForce, "policy">): string | undefined {
