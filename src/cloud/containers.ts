@@ -2,13 +2,14 @@
 // started and stopped on command. One that is no longer named goes on running, and costs until it is off: it
 // is watched until then, and gets no orders.
 
-import { type DurationUs, HOUR, type Instant, latest } from "../metering/time.ts";
+import { type DurationUs, type Instant, latest } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Policy, Upstream } from "../policy/policy.ts";
 import type { Adapter, Sighting } from "./adapter.ts";
 import type { ContainerState } from "./container-state.ts";
 import { mayBe } from "./container-state.ts";
 import { type ContainerView, ContainerWatch, type Ordered } from "./container-watch.ts";
+import { DryRun } from "./dry-run.ts";
 import { type GlanceParts, Glances } from "./glances.ts";
 import type { HostView } from "./host-view.ts";
 import { Hosts, type HostsParts } from "./hosts.ts";
@@ -77,13 +78,13 @@ export class Containers implements Machines {
   /** No longer in the policy, and not known to be off, by which container it is. */
   readonly #dropped = new Map<string, Watched>();
   readonly #hosts: Hosts;
-  /** What would have been done, and when that was told. */
-  readonly #said = new Map<string, Instant>();
+  readonly #dryRun: DryRun;
   readonly #glances: Glances;
 
   constructor(parts: ContainersParts) {
     this.#parts = parts;
     this.#glances = new Glances(parts);
+    this.#dryRun = new DryRun(parts);
     this.#hosts = new Hosts({
       ...parts.hosts,
       container: (upstream) => {
@@ -203,17 +204,8 @@ export class Containers implements Machines {
     const machine = this.#hosts.of(upstream.id)?.place.machine;
     const on = machine === undefined ? "" : ` and, as far as nobody else needs it, its machine ${machine}`;
     const would = `would ${command} ${upstream.id}${on}`;
-    this.#would(`${key}: ${would}; nothing was changed`);
+    this.#dryRun.would(`${key}: ${would}; nothing was changed`);
     return { kind: "refused", why: `dry run, nothing was changed: it ${would} (${key})` };
-  }
-
-  /** What tries again by itself is not told each time. */
-  #would(text: string): void {
-    const now = this.#parts.now();
-    for (const [said, at] of this.#said) if (now - at >= TOLD_AGAIN) this.#said.delete(said);
-    if (this.#said.has(text)) return;
-    this.#said.set(text, now);
-    this.#parts.would(text);
   }
 
   #listed({ upstream, watch }: Watched): ListedContainer {
@@ -290,7 +282,6 @@ export class Containers implements Machines {
   }
 }
 
-const TOLD_AGAIN = HOUR;
 const NOT_WATCHED: Ordered = { kind: "refused", why: "it is not watched" };
 
 function keyOf(upstream: Upstream | undefined): string | undefined {

@@ -1,6 +1,6 @@
-// RunPod's prices of pods by the hour, secure, community and spot, from its GraphQL API. Serverless workers are
-// billed by the second and are not in it. A spot pod costs what is bid for it, in either of its clouds: the
-// dearer one's price counts, so that no hold is too small.
+// RunPod's prices of pods by the hour, secure, community and spot, from its GraphQL API. Serverless workers
+// are billed by the second and are not in it. A spot pod costs what is bid for it, in either of its clouds:
+// the dearer one's price counts, so that no hold is too small.
 
 import { z } from "zod";
 import type { HourlyRate } from "../../metering/money.ts";
