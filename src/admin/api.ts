@@ -10,6 +10,7 @@ import { addBudgetRoutes } from "./budget-routes.ts";
 import { addClockRoutes } from "./clock-routes.ts";
 import { addContainerRoutes } from "./container-routes.ts";
 import { addCredentialRoutes } from "./credential-routes.ts";
+import { addMachineRoutes } from "./machine-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { addPolicyRoutes, addTokenRoutes } from "./policy-routes.ts";
 import { addPriceRoutes } from "./price-routes.ts";
@@ -42,6 +43,7 @@ export function createApi(parts: ApiParts): Api {
   addAlertRoutes(api, parts);
   addRequestRoutes(api, parts);
   addContainerRoutes(api, parts);
+  addMachineRoutes(api, parts);
   addCancelRoute(api, parts);
   addEstimateRoute(api, parts);
   addPriceRoutes(api, parts);

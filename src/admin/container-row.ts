@@ -3,11 +3,14 @@
 import type { HourlyRate, NanoUsd } from "../metering/money.ts";
 import type { DurationUs, Instant } from "../metering/time.ts";
 import type { CONTAINER_STATES, MACHINE_STATES } from "../sdk/containers.ts";
+import type { BilledMachine } from "./machine-routes.ts";
 
 /** What the admin surface needs of the house for containers. */
 export interface ContainerHouse {
   /** Those that are watched, in the policy's order. */
   containers(): readonly ContainerRow[];
+  /** Those under them, that bill. */
+  machines(): readonly BilledMachine[];
   /** Somebody looks at them, and may again soon: what is known is to be fresh. */
   glance(): void;
   /** Undefined: none of that upstream is watched. */

@@ -30,6 +30,7 @@ import type { Labels, Task } from "../policy/task.ts";
 import type { Running } from "../proxy/running.ts";
 import { newTaskId } from "../proxy/task-id.ts";
 import type { Alerts } from "./alerts.ts";
+import { billedMachines } from "./billed-machines.ts";
 import { budgetStates } from "./budget-states.ts";
 import type { ByHand } from "./by-hand.ts";
 import { containerRows, type RowParts } from "./container-rows.ts";
@@ -116,6 +117,7 @@ export function makeHouse(parts: HouseParts): House {
     alerts: (query) => parts.alerts.list(query),
     acknowledgeAlert: (id, by) => parts.alerts.acknowledge(id, by),
     containers: () => containerRows(parts),
+    machines: () => billedMachines(parts),
     glance: () => parts.containers.glance(),
     leaseImbalance: () => parts.leases.found,
     orderContainer: (command, id) => parts.lifecycle.order(command, id),

@@ -34,7 +34,7 @@ export interface ContainerEvents {
    * life before this start ended; undefined: it may have run until then.
    */
   seen(container: Container, stoppedBefore?: Instant): void;
-  /** It lived from its start to `stop`, while nobody watched: a gap. Of one that is known: nothing. */
+  /** It lived from its start to `stop`, while nobody watched: a gap. One that is known is left as it is. */
   lived(container: Container, stop: Instant): void;
   /** It is off since `stop`, by its provider. Said of one that is not known it changes nothing. */
   off(id: string, stop: Instant): void;

@@ -8,6 +8,7 @@ import { ClockState } from "./clock.ts";
 import { ContainerList, ContainerStatus } from "./containers.ts";
 import { CredentialsStatus } from "./credentials.ts";
 import { Estimate, type EstimateRequest } from "./estimate.ts";
+import { MachineList } from "./machines.ts";
 import { PolicyCheck, PolicyInForce } from "./policy.ts";
 import { PricePage, PriceSources, type PricesQuery, type PricesUpdate } from "./prices.ts";
 import { Problem } from "./problem.ts";
@@ -30,15 +31,7 @@ export type { Cancelled, RequestDetail, RequestPage, RequestSummary, RequestsQue
 export { type CallerRole, type Permission, permission, RIGHTS, type Right } from "./roles.ts";
 export type { Spend, SpendQuery, SpendRow, Usage, UsageQuery } from "./spend.ts";
 export type * from "./spending.ts";
-export type {
-  BudgetDefinition,
-  BudgetStatus,
-  Health,
-  ModeState,
-  Readiness,
-  Status,
-  UpstreamStatus,
-} from "./status.ts";
+export type * from "./status.ts";
 export type { TokenCreated, TokenRequest } from "./tokens.ts";
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -170,6 +163,11 @@ export class BudgetGuardClient {
 
   containers(): Promise<ContainerList> {
     return this.#get("/api/v1/containers", ContainerList);
+  }
+
+  /** What bills under the containers, with its leases. */
+  machines(): Promise<MachineList> {
+    return this.#get("/api/v1/machines", MachineList);
   }
 
   /** Resolves once its provider has taken the order. */

@@ -16,6 +16,7 @@ export const exchanges: readonly [method: string, path: string, body?: object][]
   ["get", "/api/v1/containers"],
   ["post", "/api/v1/containers/{id}/start", {}],
   ["post", "/api/v1/containers/{id}/stop", {}],
+  ["get", "/api/v1/machines"],
   ["get", "/api/v1/credentials/status"],
   ["get", "/api/v1/clock"],
   ["post", "/api/v1/clock", { accept: true }],

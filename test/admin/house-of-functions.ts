@@ -4,6 +4,7 @@ import { type Admin, createAdmin } from "../../src/admin/admin.ts";
 import type { ContainerRow } from "../../src/admin/container-row.ts";
 import type { CredentialsState } from "../../src/admin/credential-routes.ts";
 import type { AlertRecord, House, RequestRecord, SpendAsked } from "../../src/admin/house.ts";
+import type { BilledMachine } from "../../src/admin/machine-routes.ts";
 import { Metrics } from "../../src/admin/metrics.ts";
 import type { PriceBook } from "../../src/admin/price-book.ts";
 import type { Caller } from "../../src/admin/safety.ts";
@@ -197,6 +198,13 @@ function containerOf(upstream: string): ContainerRow {
   };
 }
 
+const MACHINE: BilledMachine = {
+  ...{ name: "gpu-pool", provider: "aws", state: "ready", price: "1 USD/h, from the policy" },
+  ...{ idleRate: hourlyRate(usd(1)), idleDoubt: undefined, needs: ["r-3 is ready"] },
+  runs: [{ upstream: "r-3", state: "ready", inFlight: 2 }],
+  leases: [{ id: "i-1", since: MIDNIGHT, cost: usd(2), isWatched: true }],
+};
+
 export interface Heard {
   readonly spend: SpendAsked[];
   readonly modes: Mode[];
@@ -341,6 +349,7 @@ export function houseOf(changes: Partial<House> = {}): House & { heard: Heard } 
     },
     // Named like a request, so that one id finds something at every route.
     containers: () => [containerOf("r-3")],
+    machines: () => [MACHINE],
     leaseImbalance: () => usd(0),
     glance: () => undefined,
     orderContainer: async (_command, upstream) => (upstream === "r-3" ? { kind: "ordered" } : undefined),
