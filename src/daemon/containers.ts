@@ -152,7 +152,8 @@ function whyDown({ upstream, view: { state, url, why } }: ListedContainer): stri
       if (url !== undefined || upstream.url !== undefined) return undefined;
       return `nobody has told where its container is: ${why ?? "it is being looked for"}`;
     case "ready":
-      return undefined;
+      if (url !== undefined || upstream.url !== undefined) return undefined;
+      return "its container serves, and nobody says where: give the upstream a url";
     case "off":
       return `its container is off: \`budgetguard nodes start ${upstream.id}\` starts it`;
     case "failed":

@@ -3,14 +3,16 @@
 
 import { readFileSync } from "node:fs";
 import test, { type ExecutionContext } from "ava";
-import { parse, parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
 import { openAzure } from "../../src/cloud/azure/azure-cloud.ts";
 import type { OpenCloud } from "../../src/cloud/cloud-access.ts";
 import { openGcp } from "../../src/cloud/gcp/gcp-cloud.ts";
+import { cli } from "../support/cli.ts";
 import { AKS, azureFake, PRINCIPAL } from "../support/clouds/azure-fake.ts";
 import { CloudClock } from "../support/clouds/cloud-clock.ts";
 import { GKE, gcpFake } from "../support/clouds/gcp-fake.ts";
 import { kubeFake } from "../support/clouds/k8s-fake.ts";
+import { makeFolder } from "../support/gateway-folder.ts";
 
 const PAGE = readFileSync(new URL("../../docs/clouds.md", import.meta.url), "utf8");
 const SIGNAL = new AbortController().signal;
@@ -92,4 +94,19 @@ test("Google's role and the cluster's allow what the gateway asks of GKE, and no
   const { includedPermissions } = parse(block("gcp-role")) as { includedPermissions: readonly string[] };
   t.deepEqual(sorted(includedPermissions), sorted(fake.called));
   t.deepEqual(sorted(rules().filter((rule) => rule !== "list nodes")), sorted(kube.called));
+});
+
+test("the page's upstreams, machines and providers are a policy", async (t) => {
+  const blocks = [...PAGE.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text = ""]) => text);
+  const keys = ["providers", "machines", "upstreams"] as const;
+  const found = blocks
+    .filter((text) => keys.some((key) => text.startsWith(`${key}:`)))
+    .map((text) => parse(text));
+  const all = keys.map((key) => [key, Object.assign({}, ...found.map((each) => each[key]))]);
+  const policy = { version: 1, ...Object.fromEntries(all) };
+  t.deepEqual(Object.keys(policy.upstreams), ["flux-aws", "flux-azure", "flux-gcp"]);
+  const folder = makeFolder(stringify(policy));
+  t.teardown(() => folder.remove());
+  const { code, stdout, stderr } = await cli(["check", folder.policyPath]);
+  t.is(code, 0, stdout + stderr);
 });

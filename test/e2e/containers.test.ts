@@ -3,6 +3,7 @@
 
 import test from "ava";
 import { verify } from "../../src/ledger/verify.ts";
+import { fakeEngine } from "../support/fake-engine.ts";
 import { startGateway } from "../support/gateway.ts";
 import { ask, eventually } from "../support/gateway-client.ts";
 import { onDisk, rows } from "../support/ledger.ts";
@@ -24,6 +25,26 @@ models:
 budgets:
   - { id: day, limit_usd: 20, period: daily, on_limit: block }
 `;
+
+test("one that serves where nobody says is no candidate, and the answer says what to write", async (t) => {
+  const engine = await fakeEngine(t);
+  const up = { Status: "running", StartedAt: new Date().toISOString(), Health: { Status: "healthy" } };
+  engine.answers["GET /v1.40/containers/nim/json"] = [200, { Id: "c0ffee", State: up }];
+  const gateway = await startGateway(`version: 1
+upstreams:
+  nim: { provider: local, container: { docker: { name: nim, socket: "${engine.socket}" } } }
+models:
+  flux-dev: { upstreams: [nim] }
+`);
+  t.teardown(() => gateway.stop());
+  await eventually(
+    "it is ready",
+    async () => (await gateway.client.containers()).items[0]?.state === "ready",
+  );
+  const reply = await ask(`${gateway.url}/m/flux-dev/v1/infer`, { method: "POST", body: '{"prompt":"a"}' });
+  t.is(reply.status, 503);
+  t.regex(reply.body.toString(), /its container serves, and nobody says where: give the upstream a url/);
+});
 
 test(
   "A74: a container costs from its start to its stop, to the nano-dollar, whoever started it",

@@ -117,6 +117,13 @@ test("an address may be missing only where the container's provider tells it", (
     policy(upstreams(`flux: {provider: local, url: discovered, ${docker}}`)).upstreams.get("flux")?.url,
     undefined,
   );
+  const pool = "cluster: c, pool: p, deployment: d";
+  const price = "price: {usd_per_hour: 1}";
+  for (const one of [
+    `provider: azure, ${price}, container: {aks: {subscription: s, resource_group: g, ${pool}}}`,
+    `provider: gcp, ${price}, container: {gke: {project: p, location: l, ${pool}}}`,
+  ])
+    t.is(policy(upstreams(`flux: {${one}}`)).upstreams.get("flux")?.url, undefined);
 });
 
 const SECRETS = [

@@ -6,12 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
 
+export type EngineAnswer = readonly [status: number, body: unknown];
+
 export interface FakeEngine {
   readonly socket: string;
   /** "POST /v1.40/containers/nim/start" */
   readonly asked: readonly string[];
-  /** By method and path; a string is sent as it is, "hang" never answers. */
-  answers: Record<string, readonly [status: number, body: unknown] | "hang">;
+  /** By method and path; a string is sent as it is, "hang" never answers; a function is asked each time. */
+  answers: Record<string, EngineAnswer | "hang" | (() => EngineAnswer | Promise<EngineAnswer>)>;
   /** Event streams that are open. */
   readonly streams: Set<ServerResponse>;
 }
@@ -22,7 +24,7 @@ export async function fakeEngine(t: Pick<ExecutionContext, "teardown">): Promise
   const streams = new Set<ServerResponse>();
   const socket = join(folder, "docker.sock");
   const engine: FakeEngine = { socket, asked, answers: {}, streams };
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const what = `${request.method} ${(request.url ?? "").replace(/\?.*/, "")}`;
     asked.push(`${request.method} ${request.url}`);
     if (what.endsWith("/events")) {
@@ -33,7 +35,7 @@ export async function fakeEngine(t: Pick<ExecutionContext, "teardown">): Promise
     }
     const answer = engine.answers[what] ?? [404, { message: "page not found" }];
     if (answer === "hang") return;
-    const [status, body] = answer;
+    const [status, body] = typeof answer === "function" ? await answer() : answer;
     const text = typeof body === "string" ? body : JSON.stringify(body);
     response.writeHead(status, { "content-type": "application/json" }).end(body === undefined ? "" : text);
   });

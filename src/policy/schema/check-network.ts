@@ -36,19 +36,16 @@ function checkPorts(file: PolicyFile, scene: Scene): ReadonlyMap<number, string>
   return owners;
 }
 
-/** Only containers whose provider tells their address after each start can do without one. */
-const TELLS_ADDRESS: readonly (string | undefined)[] = ["ecs", "docker"];
-
 function checkAddress(id: string, upstream: UpstreamEntry, scene: Scene): void {
   const { url, container, auth } = upstream;
-  if (url === undefined && !TELLS_ADDRESS.includes(container?.kind)) {
-    const text = "is missing: write the NIM's address (only a container of ecs or docker is discovered)";
+  if (url === undefined && container === undefined) {
+    const text = "is missing: write the NIM's address (only that of a container is discovered)";
     scene.problem(["upstreams", id, "url"], text);
     return;
   }
   if (url === undefined) {
-    const text = "the secret travels unencrypted to the address that ECS tells: write an https url";
-    if (auth !== undefined && container?.kind === "ecs") scene.note(["upstreams", id, "auth"], text);
+    const text = "the secret travels unencrypted to the address that its cloud tells: write an https url";
+    if (auth !== undefined && container?.kind !== "docker") scene.note(["upstreams", id, "auth"], text);
     return;
   }
   if (auth === undefined) return;

@@ -69,9 +69,7 @@ export const upstream = mapping({
   provider: choice(PROVIDERS).describe("Who runs it, and who is paid."),
   url: urlOrDiscovered()
     .optional()
-    .describe(
-      "Address of the NIM. discovered, or nothing: read after each start (container: ecs or docker).",
-    ),
+    .describe("Address of the NIM. discovered, or nothing: read after each start of its container."),
   model: text(200).optional().describe("The name by which the upstream knows the model, if it differs."),
   gpu_tier: text(40)
     .transform((tier) => tier.toLowerCase())
