@@ -48,7 +48,12 @@ export class Containers implements ContainerEvents {
     const container = leases.after(given);
     const isFree = container.price.rate === 0n && container.idlePrice === 0n;
     if (known === undefined && isFree) return;
-    if (known === undefined || known.key === leaseKey(container)) {
+    if (known === undefined) {
+      leases.seen(container, this.#till.now());
+      this.#told(container.id);
+      return;
+    }
+    if (known.key === leaseKey(container)) {
       leases.seen(container, this.#till.now());
       return;
     }
@@ -59,6 +64,13 @@ export class Containers implements ContainerEvents {
     const stop = isIts ? earliest(stoppedBefore, container.start) : container.start;
     this.#end(known, earliest(stop, this.#till.now()), container.start);
     leases.seen(container, this.#till.now(), known.sharing.lease.at);
+    this.#told(container.id);
+  }
+
+  /** Before anybody is let in there: a crash must not take who runs on it for one that ran alone. */
+  #told(id: string): void {
+    const lease = this.#till.leases.find(id);
+    if (lease !== undefined) this.#write(this.#post(lease, []));
   }
 
   lived(given: Container, stop: Instant): void {

@@ -72,6 +72,8 @@ export interface HeldRow {
   readonly rebased?: RebasedAt;
   /** Set where somebody set it aside by hand: it belongs to no request, and outlives its owner. */
   readonly allocation?: { readonly by: string; readonly reason: string; readonly until: Instant };
+  /** It was let in to a container that has still to start: without a join it owes nothing yet. */
+  readonly isCold?: true;
   /** Where its share of the lease began, once it was sent and a heartbeat or a settlement wrote it down. */
   readonly join: HeldJoin | undefined;
 }

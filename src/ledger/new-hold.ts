@@ -18,6 +18,7 @@ export function newHold(task: Task, decision: Forward, owner: Owner, number: num
     facts: factsOf({ ...task, model }, upstream),
     ...{ images: task.work.images, tokens: quote.tokens, price: upstream.price, machine: upstream.machine },
     ...{ amount: quote.hold, horizon: later(explanation.at, quote.span), claims: [], join: undefined },
+    ...(quote.cold !== undefined && { isCold: true as const }),
   };
   return new OpenHold(row, quote.time);
 }

@@ -68,7 +68,7 @@ export function sharesAt(last: LastBeat, end: Instant): Shares {
     const unwatched = one.unwatched && { unwatched: [...one.unwatched, ...skipped.map(skippedRow)] };
     return { ...one, state, lastLeft, ...unwatched };
   });
-  const others = timed.filter((row) => !sharedWith.has(row.id));
+  const others = timed.filter((row) => !sharedWith.has(row.id) && !isStillCold(row));
   for (const [machine, rows] of Map.groupBy(others, (row) => row.machine)) {
     const state = last.leases.get(machine)?.state;
     for (const [id, of] of ofMachine(rows, state, last, end).shares) parts.set(id, of);
@@ -88,6 +88,11 @@ function containerFor(
       ? ofMachine.findLast(({ state }) => row.join === undefined || isOfLease(state, row))
       : [...containers, ...ended].find(({ about }) => leaseKey(about) === key);
   return found === undefined ? [] : [[row.id, found]];
+}
+
+/** Nobody had told of the container that it waited for: its whole time is charged once somebody does. */
+function isStillCold({ isCold, join }: HeldRow): boolean {
+  return isCold === true && join === undefined;
 }
 
 interface Counted {

@@ -120,6 +120,31 @@ test("after a crash who waited has paid a second at most beside what the machine
   }
 });
 
+test("a crash before the first heartbeat of a machine charges none of its time twice, told of or not", async (t) => {
+  for (const isTold of [true, false]) {
+    const one = await house(t);
+    const held = permit(await one.admit(task(), { startUp: seconds(5), unbilled: seconds(0) }));
+    held.wait();
+    one.clock.pass(SECOND / 4);
+    if (isTold) {
+      one.accounts.containers.seen(since(0, "starting"));
+      // On disk before whoever is let in there.
+      await begun(one, task());
+    }
+    one.clock.pass(SECOND / 4);
+    const next = await restarted(t, one, 3 * SECOND);
+    t.is((kinds(next).settled ?? 0n) + (kinds(next).startup ?? 0n) > 0n, isTold);
+    next.accounts.containers.seen(since(0, "starting"));
+    await watch(next, 2);
+    next.accounts.containers.off("i-0a1", later(TEN, seconds(5)));
+    await sound(t, next);
+    t.is(
+      Object.values(kinds(next)).reduce((sum, amount) => sum + amount, 0n),
+      5_000_000n,
+    );
+  }
+});
+
 test("an attempt that waited in vain is charged, and the record of the request has both, over a crash too", async (t) => {
   for (const crashes of [false, true]) {
     const one = await house(t);

@@ -27,6 +27,7 @@ import { decide } from "../../src/policy/decide.ts";
 import type { Learning } from "../../src/policy/learning.ts";
 import type { Facts } from "../../src/policy/match.ts";
 import type { Policy } from "../../src/policy/policy.ts";
+import type { Cold } from "../../src/policy/rank.ts";
 import type { Task } from "../../src/policy/task.ts";
 import { TEN, usd } from "./policies.ts";
 
@@ -131,7 +132,8 @@ export interface House {
   readonly recovered: number;
   readonly learning: Learning;
   policy: Policy;
-  admit(task: Task): Promise<Admission>;
+  /** `cold`: to a container that has still to start. */
+  admit(task: Task, cold?: Cold): Promise<Admission>;
   /** Puts another policy in force. */
   adopt(policy: Policy): Promise<void>;
   /** Nothing more is said to the disk: what is durable by now is all that a restart will find. */
@@ -151,9 +153,9 @@ export async function openHouse(folder: string, clock: HandClock, policy: Policy
   (await accounts.prepare(policy))();
   const house: House = {
     ...{ folder, clock, accounts, time: ledgerClock, disk, troubles, recovered, learning, policy },
-    admit: (task) =>
+    admit: (task, cold) =>
       accounts.admit(task, (view) => {
-        const decision = decide({ ...questionOf(house.policy, task), known: learning }, view);
+        const decision = decide({ ...questionOf(house.policy, task, cold), known: learning }, view);
         learning.follow(task, decision);
         return decision;
       }),
@@ -183,12 +185,12 @@ export async function restarted(t: ExecutionContext, house: House, away = 0): Pr
   return next;
 }
 
-function questionOf(policy: Policy, task: Task) {
+function questionOf(policy: Policy, task: Task, cold?: Cold) {
   const model = policy.models.get(task.model);
   if (model === undefined) throw new Error(`the test's policy has no model ${task.model}`);
   const candidates = model.upstreams.flatMap((id) => {
     const upstream = policy.upstreams.get(id);
-    return upstream === undefined ? [] : [{ upstream, inFlight: 0 }];
+    return upstream === undefined ? [] : [{ upstream, inFlight: 0, ...(cold && { cold }) }];
   });
   return { policy, model, task, candidates, unreachable: [] };
 }
