@@ -38,7 +38,10 @@ export function addContainerRoutes(api: Api, { house, safety }: Room): void {
       security: needsToken,
       middleware: takesBody(safety, "operate", "everybody"),
       request: { params },
-      responses: { 200: ok(sdk.ContainerStatus, "Its provider has taken the order."), ...problems },
+      responses: {
+        200: ok(sdk.ContainerStatus, "Its provider has taken the order, or is slow to: the state says."),
+        ...problems,
+      },
     });
     api.openapi(order, async (c) => {
       const { id: upstream } = c.req.valid("param");

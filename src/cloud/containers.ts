@@ -6,6 +6,7 @@ import { type DurationUs, type Instant, latest } from "../metering/time.ts";
 import type { Container } from "../policy/container.ts";
 import type { Policy, Upstream } from "../policy/policy.ts";
 import type { Adapter, Sighting } from "./adapter.ts";
+import { answerSoon } from "./answer-soon.ts";
 import type { ContainerState } from "./container-state.ts";
 import { mayBe } from "./container-state.ts";
 import { type ContainerView, ContainerWatch, type Ordered } from "./container-watch.ts";
@@ -132,10 +133,8 @@ export class Containers implements Machines {
 
   /** Somebody has asked how things are, and may ask again soon. */
   glance(): void {
-    const own = [...this.#watched.values()].map(({ upstream, watch }) => ({
-      target: upstream.container,
-      watch,
-    }));
+    const watched = [...this.#watched.values()];
+    const own = watched.map(({ upstream: { container }, watch }) => ({ target: container, watch }));
     const hosts = this.#hosts.all().map(({ place, watch }) => ({ target: place.group, watch }));
     this.#glances.at([...own, ...hosts]);
   }
@@ -156,10 +155,17 @@ export class Containers implements Machines {
     return this.#forbidden(command, found) ?? (command === "start" ? this.#start(found) : this.#stop(found));
   }
 
+  orderSoon(command: "start" | "stop", upstream: string): Promise<Ordered | undefined> {
+    return answerSoon(this.order(command, upstream), this.#parts);
+  }
+
   async stopAll(): Promise<readonly string[]> {
     const paid = [...this.#watched.values()].filter(({ upstream }) => costs(upstream));
     const stopped = await Promise.all(
-      paid.map(async ({ upstream: { id } }) => ({ id, done: (await this.order("stop", id)) ?? NOT_WATCHED })),
+      paid.map(async ({ upstream: { id } }) => ({
+        id,
+        done: (await this.orderSoon("stop", id)) ?? NOT_WATCHED,
+      })),
     );
     return stopped.filter(({ done }) => done.kind === "ordered").map(({ id }) => id);
   }

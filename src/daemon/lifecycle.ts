@@ -21,7 +21,7 @@ import type { Logger } from "./log.ts";
 
 export interface LifecycleParts {
   readonly fleet: Fleet;
-  readonly containers: Pick<Containers, "list" | "find" | "order">;
+  readonly containers: Pick<Containers, "list" | "find" | "order" | "orderSoon">;
   readonly plane: Pick<DataPlane, "waiting" | "wakes">;
   readonly books: Pick<Books, "accounts" | "startups">;
   readonly inForce: Pick<InForce, "policy">;
@@ -97,7 +97,7 @@ export class Lifecycle {
         return { kind: "refused", why };
       }
     }
-    return containers.order(command, id);
+    return containers.orderSoon(command, id);
   }
 
   /** For the fleet: what a decision sees of it. */

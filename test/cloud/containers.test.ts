@@ -18,6 +18,8 @@ class Engine {
   readonly told: string[] = [];
   readonly containers: Containers;
   looks: (() => void)[] = [];
+  /** Whether a stop is answered. */
+  answers = true;
 
   constructor() {
     const parts: ContainersParts = {
@@ -56,7 +58,10 @@ class Engine {
     return {
       observe: async () => this.says.get(name) ?? { kind: "off", id, stopped: undefined, why: undefined },
       start: async () => void this.orders.push(`start ${name}`),
-      stop: async () => void this.orders.push(`stop ${name}`),
+      stop: async () => {
+        this.orders.push(`stop ${name}`);
+        if (!this.answers) await new Promise(() => undefined);
+      },
     };
   }
 
@@ -149,6 +154,20 @@ test("to stop all is to stop what costs money, and only that", async (t) => {
   await engine.look();
   t.deepEqual(await engine.containers.stopAll(), ["paid", "idle"]);
   t.deepEqual(engine.orders, ["stop paid", "stop idle"]);
+});
+
+test("whoever orders a stop that its engine is slow to answer is told that it is under way", async (t) => {
+  const engine = new Engine();
+  engine.up("a");
+  engine.answers = false;
+  engine.containers.follow(policy({ upstreams: [nim("a")] }));
+  await engine.look();
+  const told = [engine.containers.orderSoon("stop", "a"), engine.containers.stopAll()] as const;
+  await engine.look();
+  t.deepEqual(await told[0], { kind: "ordered" });
+  t.deepEqual(engine.orders, ["stop a"]);
+  t.is(engine.containers.find("a")?.view.state.kind, "stopping");
+  await told[1];
 });
 
 const host = (upstreams: readonly Upstream[]) => {
