@@ -59,12 +59,6 @@ export interface AwsState {
   tasks: FakeTask[];
 }
 
-/** From the launch until the instance takes tasks: a machine that has to be made. */
-const COLD_MS = 180_000;
-/** From its place until the task runs: an image that is there. */
-const WARM_MS = 60_000;
-const STOP_MS = 10_000;
-const GONE_MS = 60_000;
 const AUTOSCALER_MS = 30_000;
 
 export class AwsWorld {
@@ -72,6 +66,10 @@ export class AwsWorld {
   state: AwsState = { groups: [], instances: [], services: [], tasks: [] };
   #made = 0;
   #before: { readonly until: number; readonly state: AwsState } | undefined;
+  /** In milliseconds. `cold`: until an instance takes tasks; `warm`: until a task runs whose image is there. */
+  readonly delays = { cold: 180_000, warm: 60_000, stop: 10_000, gone: 60_000 };
+  /** "flux 1": of services and groups, as they were taken. */
+  readonly orders: string[] = [];
   /** How long reads may still show what was so before a write. */
   lag = 0;
   /** What instances of the gateway's tests are reached at. */
@@ -124,12 +122,14 @@ export class AwsWorld {
   setService(name: string, desired: number): void {
     const service = this.state.services.find((one) => one.name === name);
     if (service === undefined) throw new Error(`no service ${name}`);
+    this.orders.push(`${name} ${desired}`);
     this.write(() => Object.assign(service, { desired, changed: this.now }));
   }
 
   setGroup(name: string, desired: number): void {
     const group = this.state.groups.find((one) => one.name === name);
     if (group === undefined) throw new Error(`no group ${name}`);
+    this.orders.push(`${name} ${desired}`);
     this.write(() => Object.assign(group, { desired }));
   }
 
@@ -166,8 +166,9 @@ export class AwsWorld {
   }
 
   #age(instance: FakeInstance): void {
-    if (instance.state === "pending" && this.now >= instance.launched + COLD_MS) instance.state = "running";
-    if (instance.state === "shutting-down" && this.now >= (instance.ended ?? 0) + GONE_MS)
+    if (instance.state === "pending" && this.now >= instance.launched + this.delays.cold)
+      instance.state = "running";
+    if (instance.state === "shutting-down" && this.now >= (instance.ended ?? 0) + this.delays.gone)
       instance.state = "terminated";
   }
 
@@ -177,16 +178,17 @@ export class AwsWorld {
     const service = this.state.services.find(({ name }) => name === task.service);
     if (host !== undefined && host.ended !== undefined)
       Object.assign(task, { stopped: this.now, reason: "Host EC2 (instance) terminated." });
-    else if (task.stopping !== undefined && this.now >= task.stopping + STOP_MS) task.stopped = this.now;
+    else if (task.stopping !== undefined && this.now >= task.stopping + this.delays.stop)
+      task.stopped = this.now;
     else if (
       task.placed !== undefined &&
       task.started === undefined &&
-      this.now >= task.placed + WARM_MS / 2
+      this.now >= task.placed + this.delays.warm / 2
     ) {
       if (service?.fails !== undefined) {
         Object.assign(task, { stopped: this.now, reason: service.fails });
         service.fails = undefined;
-      } else if (this.now >= task.placed + WARM_MS) task.started = this.now;
+      } else if (this.now >= task.placed + this.delays.warm) task.started = this.now;
     }
   }
 

@@ -24,8 +24,20 @@ export class CloudClock {
     this.now = until;
   }
 
+  /** What its dates say, in milliseconds since 1970. */
+  get date(): number {
+    return this.now;
+  }
+
   /** "2026-11-22T01:00:00Z" */
   get text(): string {
-    return `${new Date(this.now).toISOString().slice(0, 19)}Z`;
+    return `${new Date(this.date).toISOString().slice(0, 19)}Z`;
+  }
+}
+
+/** Dated by this machine, however much of its time passes: for a gateway that is a process of its own. */
+export class DatedClock extends CloudClock {
+  override get date(): number {
+    return Date.now();
   }
 }

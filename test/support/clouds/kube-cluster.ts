@@ -65,10 +65,10 @@ export class KubeCluster {
   }
 
   /** With a load balancer before it, as TechOps deploys. */
-  deploy(name: string, namespace = "default", ip = "20.1.2.3"): FakeDeployment {
+  deploy(name: string, namespace = "default", ip = "20.1.2.3", port = 8000): FakeDeployment {
     const made = { namespace, name, uid: randomUUID(), replicas: 0, generation: 1, failure: undefined };
     this.deployments.push(made);
-    const ports = [{ port: 8000, targetPort: 8000 }];
+    const ports = [{ port, targetPort: 8000 }];
     const service: FakeService = {
       ...{ namespace, name, type: "LoadBalancer", selector: { app: name }, ports, ingress: [] },
     };

@@ -71,7 +71,7 @@ export async function tlsCloud(
     }
     const { status = 200, headers = {}, body } = fault ?? answer(one);
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const own = { "content-type": "application/json", date: new Date(clock.now).toUTCString() };
+    const own = { "content-type": "application/json", date: new Date(clock.date).toUTCString() };
     response.writeHead(status, { ...own, ...headers }).end(text);
   };
   const server = isPlain ? createPlain(take) : createServer({ key: KEY, cert: CERTIFICATE }, take);
