@@ -31,10 +31,12 @@ export function afterCrash(bill: Bill, disk: FakeDisk, recovery: Recovery): void
       ...(account.known === undefined ? [] : [account.known]),
     ]);
     account.known = undefined;
-    for (const lease of leases) {
-      if (lease.isForGood) continue;
-      const row = disk.containers.get(`${account.id}@${lease.start0}`);
-      if (row === undefined) forget(bill, account, lease);
+    const rowOf = (lease: LeaseModel) => disk.containers.get(`${account.id}@${lease.start0}`);
+    const left = [...leases].filter(({ isForGood }) => !isForGood);
+    // First: who shared one of these may be charged as of one that the disk still knows.
+    for (const lease of left) if (rowOf(lease) === undefined) forget(bill, account, lease);
+    for (const lease of left) {
+      const row = rowOf(lease);
       const own = row === undefined ? [] : open.filter((held) => isOf(held, row, disk));
       for (const held of own) bill.whose.set(held.request, account.id);
       lease.isForGood = row?.isOver === true;

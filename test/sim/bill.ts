@@ -126,7 +126,7 @@ export class Bill {
     for (const lease of [...known, ...this.uses.values()]) {
       if (lease.isExclusive === this.#isExclusive) continue;
       lease.isExclusive = this.#isExclusive;
-      lease.note(lease.isWatched ? now : lease.lastChange);
+      lease.note(lease.isWatched || lease.active > 0 ? now : lease.lastChange);
     }
   }
 
@@ -160,6 +160,7 @@ export class Bill {
     for (const { about, sharing } of accounts.leases.containers())
       this.#advanced.set(about.id, sharing.lease.at);
     const ofRequests = this.#ofRequests;
+    const isKept = accounts.outbox.kept > 0;
     const beating = beat();
     let isWatched = true;
     for (const { id, known } of this.accounts.values()) {
@@ -175,10 +176,11 @@ export class Bill {
       this.#count("unwatched");
     }
     const after = this.#counted(accounts, policy);
-    // A fraction of a nano-dollar that was left before a gap is posted to the period before it.
+    // A fraction of a nano-dollar from before a gap is posted to its period, once the disk takes it.
     const isSliced = this.#ofRequests > ofRequests;
     const isExact = isWatched && !this.#hadGap && !isSliced && accounts.now() === at;
-    this.#hadGap = [...this.accounts.values()].some(({ known }) => known?.isWatched === false);
+    this.#hadGap &&= isKept;
+    this.#hadGap ||= [...this.accounts.values()].some(({ known }) => known?.isWatched === false);
     for (const [account, amount] of before) {
       if (!isExact || after.get(account) === amount) continue;
       throw new Error(`a heartbeat made ${after.get(account)} of the ${amount} that ${account} had counted`);

@@ -77,7 +77,8 @@ export class LeaseModel {
   watch(at: number): void {
     if (this.isWatched) return;
     if (this.active === 0) this.#skip(at);
-    const until = Math.max(at, this.lastChange);
+    // Whoever shares it goes on as before: its lease stands where it last changed.
+    const until = this.active > 0 ? this.lastChange : Math.max(at, this.lastChange);
     this.isWatched = true;
     const own = this.own(until) + this.#skipped.reduce((sum, { raw }) => sum + raw, 0n);
     this.#skipped = [];

@@ -17,6 +17,9 @@ interface Reset {
   readonly seen: ReadonlySet<Line>;
 }
 
+/** A request that is a task of its own is not reset, by what its id looks like; here ids are short. */
+const OWN_TASK = /\|task=r-\d+$/;
+
 export class Resets {
   /** Counted in memory by now. */
   #counted = new Set<Line>();
@@ -58,6 +61,7 @@ export class Resets {
         const forgiven = recount(this.#forgivenOf(own, unit), budget, unit);
         for (const { account, start } of accounts.book.all()) {
           if (unitOf(account) !== unit || !belongsTo(account, budget)) continue;
+          if (OWN_TASK.test(account)) continue;
           const key = keyOf(budget, at, perValueOf(account));
           if (key !== keyOf(budget, start, perValueOf(account))) continue;
           const due = forgiven.get(key) ?? 0n;
