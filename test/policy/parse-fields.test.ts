@@ -165,6 +165,8 @@ const UPSTREAM: readonly Row<Upstream>[] = [
       startupTimeout: 120 * SECOND,
     },
   ],
+  // B53: half an hour once it is turned on.
+  [`${DOCKER}, lifecycle: {stop_after_idle: on}`, (u) => u.lifecycle?.stopAfterIdle, 1_800 * SECOND],
   [
     // A31, X24, X25: nothing starts or stops by itself unless the policy says so; a start has half an hour.
     `${DOCKER}, lifecycle: {}`,

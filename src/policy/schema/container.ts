@@ -114,13 +114,16 @@ export const OWNERS: Readonly<Partial<Record<MachineGroup["kind"], Provider>>> =
   gke_pool: "gcp",
 };
 
+/** As the origin's guide to TechOps has it. */
+const STOPS_AFTER = seconds(1800);
+
 export const lifecycle = mapping({
   wake: choice(["never", "on_request"])
     .optional()
     .describe("on_request: a request may start the container, if it fits the budgets. Default: never."),
-  stop_after_idle: duration("positive", ["never"])
+  stop_after_idle: duration("positive", ["never", "on"])
     .optional()
-    .describe("Stop the container after it was unused this long. Default: never."),
+    .describe("Stop the container after it was unused this long; on: 30m. Default: never."),
   keep_warm: weeklyWindow()
     .optional()
     .describe(
@@ -133,7 +136,7 @@ export const lifecycle = mapping({
 }).transform(
   (given): Lifecycle => ({
     wake: given.wake ?? "never",
-    stopAfterIdle: given.stop_after_idle ?? "never",
+    stopAfterIdle: given.stop_after_idle === "on" ? STOPS_AFTER : (given.stop_after_idle ?? "never"),
     keepWarm: given.keep_warm,
     startupEstimate: given.startup_estimate ?? MINUTE,
     startupTimeout: given.startup_timeout ?? seconds(1800),
