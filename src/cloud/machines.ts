@@ -1,5 +1,4 @@
-// The machines that this gateway can turn off. Containers are not started or stopped yet, so there are none:
-// whoever builds them answers here, and stopping all spending reaches them.
+// The machines that this gateway can turn off: stopping all spending reaches them here.
 
 export interface Machines {
   /** Begins to turn off every paid one; answers with their names. */
