@@ -4,5 +4,3 @@ export interface Machines {
   /** Begins to turn off every paid one; answers with their names. */
   stopAll(): Promise<readonly string[]>;
 }
-
-export const NO_MACHINES: Machines = { stopAll: async () => [] };

@@ -2,7 +2,6 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { NO_MACHINES } from "../../src/cloud/machines.ts";
 import { makeLog } from "../../src/daemon/log.ts";
 import { parseStop, SPENDING, Spending } from "../../src/daemon/spending.ts";
 import { openStored } from "../../src/ledger/open.ts";
@@ -18,7 +17,7 @@ const PAID = policy({
 function switchOf(house: House, running = new Running()): Spending {
   const { accounts, disk } = house;
   const log = makeLog("silent");
-  const parts = { accounts, store: disk.store, running, machines: NO_MACHINES, log };
+  const parts = { accounts, store: disk.store, running, machines: { stopAll: async () => [] }, log };
   return new Spending({ ...parts, now: () => accounts.now(), turn: () => undefined }, undefined);
 }
 
