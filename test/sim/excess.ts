@@ -4,6 +4,7 @@
 
 import type { LocalAccounts } from "../../src/ledger/accounts.ts";
 import { factsOfContainer } from "../../src/ledger/container.ts";
+import { periodOf } from "../../src/metering/period.ts";
 import { formatInstant, type Instant } from "../../src/metering/time.ts";
 import { coveringContainer, type Ground, periodFor } from "../../src/policy/match.ts";
 import { type Budget, isEnforcing, type Policy } from "../../src/policy/policy.ts";
@@ -16,6 +17,8 @@ export class Excess {
   #allowed = new Map<string, bigint>();
   /** By how much limits fell since the last look, by budget and unit. */
   #falls: ReadonlyMap<string, bigint> = new Map();
+  /** What containers may have added, by budget and unit, and no balance shows yet. */
+  #unseen = new Map<string, bigint>();
 
   /** In the tick in which a policy came into force: limits fell, budgets came, holds were placed. */
   turned(accounts: LocalAccounts, policy: Policy): void {
@@ -29,10 +32,19 @@ export class Excess {
 
   check(accounts: LocalAccounts, policy: Policy, growth: Growth): void {
     const now = excesses(accounts, policy);
-    for (const { key, over, what, budget, unit } of now) {
-      const fall = this.#falls.get(`${budget.id} ${unit}`) ?? 0n;
-      if (over > (this.#allowed.get(key) ?? 0n) + fall + growth(budget, unit)) throw new Error(what());
+    const left = new Map<string, bigint>();
+    for (const budget of policy.budgets.filter(isEnforcing))
+      for (const unit of budget.limits.keys()) left.set(`${budget.id} ${unit}`, growth(budget, unit));
+    for (const { key, over, what, budget, unit, isOver } of now) {
+      const name = `${budget.id} ${unit}`;
+      const rise = over - (this.#allowed.get(key) ?? 0n) - (this.#falls.get(name) ?? 0n);
+      // A period that is over gets its rest with the next post.
+      const unseen = isOver ? (this.#unseen.get(name) ?? 0n) : 0n;
+      if (rise > growth(budget, unit) + unseen) throw new Error(what());
+      if (rise > 0n) left.set(name, (left.get(name) ?? 0n) - rise);
     }
+    for (const [name, rest] of left)
+      if (rest > 0n) this.#unseen.set(name, (this.#unseen.get(name) ?? 0n) + rest);
     this.#falls = new Map();
     this.#allowed = new Map(now.map(({ key, over }) => [key, over]));
   }
@@ -45,7 +57,7 @@ interface Found {
 }
 
 function excesses(accounts: LocalAccounts, policy: Policy) {
-  const found: (Found & { readonly budget: Budget; readonly unit: string })[] = [];
+  const found: (Found & { readonly budget: Budget; readonly unit: string; readonly isOver: boolean })[] = [];
   const view = accounts.view();
   const enforcing = policy.budgets.filter(isEnforcing);
   for (const { account, start } of counted(accounts, policy)) {
@@ -63,10 +75,22 @@ function excesses(accounts: LocalAccounts, policy: Policy) {
       const what = () =>
         `${budget.id} is past its limit of ${limit} in the period of ${formatInstant(start)}: ` +
         `${balance.settled} settled, ${balance.held} held`;
-      found.push({ key: `${start}|${account}|${budget.id}`, over: seen - limit, what, budget, unit });
+      const key = `${start}|${account}|${budget.id}`;
+      found.push({
+        key,
+        over: seen - limit,
+        what,
+        budget,
+        unit,
+        isOver: isOver(budget, policy, start, view.at),
+      });
     }
   }
   return found;
+}
+
+function isOver({ period, resetDay }: Budget, { timezone }: Policy, start: Instant, at: Instant): boolean {
+  return periodOf(period, timezone, resetDay, at).start > start;
 }
 
 /** What the book has, and what counts a container of which nothing is posted yet. */

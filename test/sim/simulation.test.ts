@@ -130,6 +130,7 @@ const FAILED_BY_HAND: readonly (readonly [seed: number, what: string])[] = [
   [7072, "the same"],
   [6874, "a fraction from before a gap was posted once the disk took it: the bill no longer expected it"],
   [9412, "a request that was a task of its own was reset, which nobody can"],
+  [4328, "what accrued before a midnight was posted to the day that was over: the check wanted it at once"],
   [3961, "what a raised price leaves to its container was not in what a decision counts until the next post"],
   [70585, "a reset was written though the disk had refused what it forgave"],
   [70058, "an upstream that came back within its rate_limit began anew"],
