@@ -101,7 +101,10 @@ test("shadow: a block that is only tried is told, explained and counted, and ref
   const { reply, record, gateway } = await second(t, "on_limit: block, shadow: true");
   t.is(reply.status, 200);
   t.is(reply.headers["x-budgetguard-upstream"], "big");
-  t.is(reply.headers["x-budgetguard-warning"], "budget day is over its limit: 0.60 of 0.35 USD used or held");
+  t.is(
+    reply.headers["x-budgetguard-warning"],
+    "shadow budget day is over its limit: 0.60 of 0.35 USD used or held",
+  );
   const [budget] = record.explanation.candidates[0]?.budgets ?? [];
   t.like(budget, { budget: "day", shadow: true, fits: false });
   t.like((await gateway.client.status()).budgets[0], { settled: "0.60", shadow: true, enforcing: false });
