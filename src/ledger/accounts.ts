@@ -224,7 +224,10 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
 
   /** All that one event has moved: what it gave back, less what it posted. */
   moved(changes: readonly BalanceChange[]): void {
-    const accounts = freedBy(changes);
+    this.freed(freedBy(changes));
+  }
+
+  freed(accounts: readonly AccountKey[]): void {
     if (accounts.length > 0) this.#onFreed(accounts);
   }
 

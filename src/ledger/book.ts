@@ -8,6 +8,7 @@ import type { AccountKey } from "../policy/decision.ts";
 import type { ReliefOf } from "../policy/relief.ts";
 import type { Adjustment } from "./adjustments.ts";
 import { Reliefs } from "./reliefs.ts";
+import { isPassing } from "./silent.ts";
 import type { Forgiven } from "./store.ts";
 
 /** A movement of one balance, as it is written to disk beside the entry that caused it. */
@@ -117,15 +118,16 @@ export class Book {
 
   /**
    * Forgets those that the disk says it has forgotten, but for what moved while it was asked or since it was
-   * last asked: that may not be on disk yet.
+   * last asked: that may not be on disk yet. What it has forgotten is returned: somebody may wait there.
    */
-  async forgetting(ask: () => Promise<readonly AccountKey[]>): Promise<void> {
+  async forgetting(ask: () => Promise<readonly AccountKey[]>): Promise<readonly AccountKey[]> {
     const before = this.#round;
     this.#round += 1;
-    for (const account of await ask()) {
-      const pages = this.#accounts.get(account)?.values() ?? [];
-      if ([...pages].every((page) => page.round < before)) this.#accounts.delete(account);
-    }
+    const isOld = (account: AccountKey) =>
+      [...(this.#accounts.get(account)?.values() ?? [])].every((page) => page.round < before);
+    const forgotten = (await ask()).filter(isOld);
+    for (const account of forgotten) this.#accounts.delete(account);
+    return forgotten;
   }
 
   /** Forgets a balance that nobody will look at again. */
@@ -141,12 +143,16 @@ export class Book {
     }
   }
 
-  /** Forgets periods that are over and hold nothing, so that memory follows what is in use. */
+  /**
+   * Forgets periods that are over and hold nothing, and sessions and tasks of which nothing was counted, as of
+   * free work: memory follows what is in use.
+   */
   forget(before: Instant): void {
     this.#reliefs.forget(before);
     for (const [account, pages] of this.#accounts) {
       for (const [start, page] of pages) {
-        if (page.end <= before && page.balance.held === 0n) pages.delete(start);
+        if (page.balance.held !== 0n) continue;
+        if (page.end <= before || (page.balance.settled === 0n && isPassing(account))) pages.delete(start);
       }
       if (pages.size === 0) this.#accounts.delete(account);
     }

@@ -24,6 +24,8 @@ export interface RetentionParts {
     /** A policy that is put in force counts what is there: it must not go meanwhile. */
     readonly turns: InTurn;
     readonly book: Pick<Book, "forgetting">;
+    /** These have more left than before. */
+    freed(accounts: readonly AccountKey[]): void;
     now(): Instant;
   };
   readonly onTrouble: (error: unknown) => void;
@@ -72,12 +74,13 @@ export class Retention {
 
   async #forget(): Promise<void> {
     const { store, accounts } = this.#parts;
-    await accounts.book.forgetting(async () => {
+    const forgotten = await accounts.book.forgetting(async () => {
       const before = latest(EPOCH, earlier(accounts.now(), SILENT_FOR));
-      const forgotten = await store.forgetSilent({ before, after: this.#after });
-      this.#after = forgotten.next;
-      return forgotten.accounts;
+      const found = await store.forgetSilent({ before, after: this.#after });
+      this.#after = found.next;
+      return found.accounts;
     });
+    accounts.freed(forgotten);
   }
 }
 

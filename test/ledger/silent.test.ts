@@ -203,3 +203,22 @@ for (const seed of [1, 2, 3]) {
     t.true((await play(t, seed)) > 5);
   });
 }
+
+test("free work leaves nothing in memory by the name that its client chose", async (t) => {
+  const free = upstream("flux", { price: perHour("0") });
+  const house = await houseOf(t, policy({ upstreams: [free], budgets: [each, session] }));
+  await work(house, "shot-1");
+  await house.accounts.heartbeat();
+  t.deepEqual([...house.accounts.book.all()], []);
+  t.deepEqual(findings(house), []);
+});
+
+test("whoever waits for a task that is forgotten is told that it has money again", async (t) => {
+  const house = await houseOf(t, given);
+  await work(house, "shot-1");
+  house.clock.pass(SILENT_FOR + SECOND);
+  const freed: string[] = [];
+  house.accounts.watchFreed((accounts) => void freed.push(...accounts.map((one) => one.slice(-11))));
+  await forget(house);
+  t.deepEqual(freed, ['of shot-1"]', "task=shot-1"]);
+});
