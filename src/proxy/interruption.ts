@@ -33,6 +33,22 @@ export function stoppedBy(signal: AbortSignal, held: Cause | undefined): Fault {
   return { kind: "cancelled", reason: `cancelled ${reason instanceof Error ? reason.message : reason}` };
 }
 
+/** Why nothing was sent, where our own side ended it. */
+export class Interrupted extends Error {
+  /** That cut it. */
+  readonly budget: string | undefined;
+
+  constructor(fault: Fault) {
+    super(fault.reason);
+    this.budget = fault.kind === "cut" ? fault.budget : undefined;
+  }
+}
+
+/** The budget that cut what had not been sent yet. */
+export function cutterOf(cause: Error): string | undefined {
+  return cause instanceof Interrupted ? cause.budget : undefined;
+}
+
 /** Of what had not been sent yet; a body that stopped coming is its client's doing. */
 export function unsentBy({ kind }: Fault): UnsentWhy {
   return kind === "cut" || kind === "cancelled" ? kind : "client_gone";

@@ -19,7 +19,7 @@ import { isExcused } from "./excuse.ts";
 import { latin1, replyHead, replyTrailers } from "./headers.ts";
 import { LostResultError } from "./hosted-poll.ts";
 import { INTERIM_FLOOD, MOST_INTERIMS } from "./interim.ts";
-import { CLIENT_GONE, stoppedBy, unsentBy } from "./interruption.ts";
+import { CLIENT_GONE, Interrupted, stoppedBy, unsentBy } from "./interruption.ts";
 import { type Asked, relocated } from "./redirect.ts";
 import type { RelayJob } from "./relay-job.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
@@ -210,7 +210,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #interrupt(fault: Fault): void {
     if (this.#state === "ended") return;
     if (this.#state === "connecting") {
-      this.#unsent(unsentBy(fault), new Error(fault.reason));
+      this.#unsent(unsentBy(fault), new Interrupted(fault));
       return;
     }
     this.#end(fault.kind === "cut" ? "cut" : "aborted", fault);

@@ -10,6 +10,7 @@ import type { Alternative, NoUpstream, Stopped } from "../policy/decision.ts";
 import { breachMessage, stopMessage } from "./breach-message.ts";
 import { breakOff } from "./downstream.ts";
 import type { AddedHeaders } from "./headers.ts";
+import { cutterOf } from "./interruption.ts";
 import type { Fault, UnsentWhy } from "./relayed.ts";
 import { type Refused, retrySeconds, type TooBusy } from "./vain.ts";
 
@@ -161,9 +162,11 @@ function tooBusy({ reason, retryAfter }: TooBusy): Answer {
 function unsent(upstream: string, why: UnsentWhy, cause: Error): Answer {
   const said = causeOf({ cause });
   const { status, code, isFinal } = UNSENT[why];
-  return error(status, code, `nothing was sent to upstream ${upstream}: ${said}`, {
+  const budget = cutterOf(cause);
+  const advice = budget === undefined ? "" : "; ask for a raise, or for less work";
+  return error(status, code, `nothing was sent to upstream ${upstream}: ${said}${advice}`, {
     headers: isFinal ? [NO_RETRY] : [],
-    budgetguard: { upstream },
+    budgetguard: { upstream, ...(budget !== undefined && { budget }) },
   });
 }
 

@@ -16,7 +16,7 @@ import type { Ending, Reservation } from "../policy/admission.ts";
 import { Deadlines, type Expired } from "./deadlines.ts";
 import type { AddedHeaders } from "./headers.ts";
 import { INTERIM_FLOOD, MOST_INTERIMS } from "./interim.ts";
-import { CLIENT_GONE, stoppedBy, unsentBy } from "./interruption.ts";
+import { CLIENT_GONE, Interrupted, stoppedBy, unsentBy } from "./interruption.ts";
 import { connector } from "./pools.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
 import { closeSoon } from "./tunnel-door.ts";
@@ -192,7 +192,7 @@ class Tunnel implements UpgradeListener {
   /** Our side ends it: the client has gone, or may not go on. */
   #interrupt(fault: Fault): void {
     if (this.#state === "ended") return;
-    if (this.#state === "connecting") this.#unsent(unsentBy(fault), new Error(fault.reason));
+    if (this.#state === "connecting") this.#unsent(unsentBy(fault), new Interrupted(fault));
     else this.#end(fault.kind === "cut" ? "cut" : "aborted", fault);
   }
 

@@ -8,7 +8,7 @@ import { between, type DurationUs, type Instant } from "../metering/time.ts";
 import type { Ending, Reservation } from "../policy/admission.ts";
 import type { Upstream } from "../policy/policy.ts";
 import type { Woken } from "../policy/woken.ts";
-import { CLIENT_GONE, stoppedBy } from "./interruption.ts";
+import { CLIENT_GONE, cutterOf, stoppedBy } from "./interruption.ts";
 import type { Fault, Relayed, UnsentWhy } from "./relayed.ts";
 import type { Timers } from "./timers.ts";
 import type { OnGone } from "./turn.ts";
@@ -95,7 +95,8 @@ export class Wakes {
 export function owing(relayed: Relayed): Relayed {
   if (relayed.kind === "ended" || relayed.replayable) return relayed;
   const { why, cause } = relayed;
-  return endedBy({ kind: FAULT[why], reason: cause.message });
+  const [kind, reason] = [FAULT[why], cause.message];
+  return endedBy(kind === "cut" ? { kind, budget: cutterOf(cause), reason } : { kind, reason });
 }
 
 function notStarted(why: string): Relayed {

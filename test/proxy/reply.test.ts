@@ -5,7 +5,9 @@ import test, { type ExecutionContext } from "ava";
 import { nanoUsd, parseUsd } from "../../src/metering/money.ts";
 import type { Instant } from "../../src/metering/time.ts";
 import type { Breach } from "../../src/policy/decision.ts";
+import { Interrupted } from "../../src/proxy/interruption.ts";
 import { reply, type Unserved } from "../../src/proxy/reply.ts";
+import { owing } from "../../src/proxy/wakes.ts";
 import { listen, portOf, rawClient } from "../support/sockets.ts";
 
 async function said(t: ExecutionContext, answer: (response: ServerResponse) => void, method = "GET") {
@@ -124,6 +126,22 @@ test("every answer is JSON in both shapes, and its reason phrase carries the mes
     t.is(typeof body.error.code, "string");
     t.is(typeof body.budgetguard, "object");
     t.is(!got.headers.includes("x-should-retry: false"), retries, unserved.kind);
+  }
+});
+
+test("a cut names its budget, whenever it came: before anything was sent, in a start-up, or after", async (t) => {
+  const fault = { kind: "cut", budget: "day", reason: "budget day has no money for more time" } as const;
+  const cause = new Interrupted(fault);
+  const relayed = owing({ kind: "unsent", why: "cut", replayable: false, cause });
+  const woken = relayed.kind === "ended" ? relayed.fault : undefined;
+  t.deepEqual(woken, fault);
+  for (const unserved of [
+    { kind: "unsent", upstream: "up", why: "cut", cause },
+    { kind: "fault", upstream: "up", fault },
+  ] as const) {
+    const got = await said(t, (r) => reply(r, unserved));
+    t.regex(got.status, /^HTTP\/1.1 402 .*budget day has no money for more time; .*ask for a raise/);
+    t.deepEqual(JSON.parse(got.body).budgetguard, { upstream: "up", budget: "day" });
   }
 });
 
