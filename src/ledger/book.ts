@@ -144,8 +144,8 @@ export class Book {
   }
 
   /**
-   * Forgets periods that are over and hold nothing, and sessions and tasks of which nothing was counted, as of
-   * free work: memory follows what is in use.
+   * Forgets periods that are over and hold nothing, and sessions and tasks of which nothing was counted, as
+   * of free work: memory follows what is in use.
    */
   forget(before: Instant): void {
     this.#reliefs.forget(before);
