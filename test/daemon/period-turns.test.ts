@@ -28,7 +28,7 @@ function watched() {
   return { world, turns, pass };
 }
 
-test("each turn is told once, with the budgets that turned, at the first heartbeat at or after it", (t) => {
+test("D34: each turn is told once, with the budgets that turned, at the first heartbeat at or after it", (t) => {
   const { pass } = watched();
   t.deepEqual(pass(HOUR - 1), []);
   t.deepEqual(pass(1), [["hourly", ["hour"]]]);

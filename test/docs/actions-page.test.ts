@@ -53,7 +53,7 @@ test("each action of a budget says what the page shows, and the README the same"
   }
 });
 
-test("several limits under one name act as the page shows", async (t) => {
+test("E13: several limits under one name act as the page shows", async (t) => {
   const nim = await startNim({ scale: 0 });
   const policy = block("yaml file=actions.yaml")
     .replaceAll("http://127.0.0.1:8000", nim.url)

@@ -11,7 +11,7 @@ import { eventually } from "../support/gateway-client.ts";
 
 const DAY = "  # of all\n  - { id: day, limit_usd: 9, period: daily, on_limit: block } # ours";
 
-test("a new budget stands in the policy file, begins with what it would have counted, and refuses at once", async (t) => {
+test("D44: a new budget stands in the policy file, begins with what it would have counted, and refuses at once", async (t) => {
   const { ask, edit, standing, folder } = await begin(t, DAY);
   t.deepEqual([await ask("ann"), await ask("bob"), await ask("ann")], [200, 200, 200]);
   const keys = { when: { user: "ann" }, limit_usd: "0.08", period: "daily", on_limit: "block" };

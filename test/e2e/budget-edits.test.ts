@@ -175,7 +175,7 @@ test("an edit that cannot be made changes nothing, and says why", async (t) => {
   t.is(await standing("day"), "0.00 of 0.04");
 });
 
-test("an amount set aside is held like a request's, through a restart, until it is settled with what was spent", async (t) => {
+test("E24: an amount set aside is held like a request's, through a restart, until it is settled with what was spent", async (t) => {
   const { ask, standing, restart, gateway } = await begin(
     t,
     "  - { id: day, limit_usd: 0.08, period: daily, on_limit: block }",

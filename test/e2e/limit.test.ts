@@ -39,7 +39,7 @@ budgets:
 `;
 
 test.serial(
-  "of 200 at once 40 fit the budget: 40 are relayed, 160 refused, and it is never over",
+  "D02: of 200 at once 40 fit the budget: 40 are relayed, 160 refused, and it is never over",
   async (t) => {
     const nim = await startNim({ scale: 8 });
     const gateway = await startGateway(PER_REQUEST(nim));

@@ -67,7 +67,7 @@ test("ignore: served, and nothing is said", async (t) => {
   t.is(reply.headers["x-budgetguard-warning"], undefined);
 });
 
-test("warn: served, with a header", async (t) => {
+test("D15: warn: served, with a header", async (t) => {
   const { reply } = await second(t, "on_limit: warn");
   t.is(reply.status, 200);
   t.is(reply.headers["x-budgetguard-upstream"], "big");
@@ -86,7 +86,7 @@ test("soft_limit: served, and told what would cost less", async (t) => {
   t.regex(scraped, /^budgetguard_decisions_total\{action="soft_limit",budget="day"\} 1$/m);
 });
 
-test("block: refused, before anything is sent", async (t) => {
+test("D16: block: refused, before anything is sent", async (t) => {
   const { reply, big } = await second(t, "on_limit: block");
   t.is(reply.status, 402);
   t.regex(
@@ -110,7 +110,7 @@ test("shadow: a block that is only tried is told, explained and counted, and ref
   t.like((await gateway.client.status()).budgets[0], { settled: "0.60", shadow: true, enforcing: false });
 });
 
-test("degrade: a cheaper upstream serves it, and header, ledger and explanation say what changed", async (t) => {
+test("D17: degrade: a cheaper upstream serves it, and header, ledger and explanation say what changed", async (t) => {
   const bench = await begin(
     t,
     "  - { id: aws, when: { provider: aws }, limit_usd: 0.35, on_limit: degrade }",
@@ -145,7 +145,7 @@ test("degrade with nothing cheaper that fits does its then, which is block", asy
   t.like(jsonOf(reply), { budgetguard: { budget: "day" } });
 });
 
-test("degrade to a fallback model: of an LLM's body only the model's name changes, and it is charged as that", async (t) => {
+test("D40: degrade to a fallback model: of an LLM's body only the model's name changes, and it is charged as that", async (t) => {
   const bodies: string[] = [];
   const llm = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -194,7 +194,7 @@ budgets:
   });
 });
 
-test("queue: it waits until money frees, is shown while it does, and is then served", async (t) => {
+test("D18, D41: queue: it waits until money frees, is shown while it does, and is then served", async (t) => {
   const bench = await begin(t, budgetLine("on_limit: queue, max_wait: 1h"));
   const { gateway, big, small } = bench;
   const first = image(bench, "first");
@@ -271,7 +271,7 @@ test("queue: an operator can cancel what waits for money", async (t) => {
   t.is(big.seen.length, 1);
 });
 
-test("layered: the broadest warns, the strictest of those that are breached acts (E63)", async (t) => {
+test("E63: layered: the broadest warns, the strictest of those that are breached acts", async (t) => {
   const bench = await begin(
     t,
     `  - { id: all, limit_usd: 0.20, on_limit: warn }

@@ -144,7 +144,7 @@ test("the counters go on after a failover", countersGoOn, [{ model: "flux-failov
 test("a warning counts once where a request fails over", countersGoOn, [{}, { model: "flux-failover" }]);
 test("the counters go on after an upstream that was down", countersGoOn, [{ model: "flux-nowhere" }]);
 
-test("the balances after a restart are those before it", async (t) => {
+test("C30: the balances after a restart are those before it", async (t) => {
   const { folder } = await begin(t);
   const first = await startGateway(undefined, { folder });
   await askImage(`${first.url}/m/flux-dev`);

@@ -36,7 +36,7 @@ function alertsOf({ rules = {}, day = {}, at = TEN, spent = "0", hours = [] }: G
 
 const subjects = (given: Given) => alertsOf(given).map(({ subject }) => subject);
 
-test("an image that costs a nano-dollar more than the rule on average is told, with the advice", (t) => {
+test("C19: an image that costs a nano-dollar more than the rule on average is told, with the advice", (t) => {
   const rules = { maxPerImage: usd("0.002") };
   t.deepEqual(subjects({ rules, day: { images: 10, imageMoney: usd("0.02") } }), []);
   const [alert] = alertsOf({ rules, day: { images: 10, imageMoney: usd("0.020000001") } });
