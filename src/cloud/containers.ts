@@ -10,7 +10,7 @@ import { answerSoon } from "./answer-soon.ts";
 import type { ContainerState } from "./container-state.ts";
 import { mayBe } from "./container-state.ts";
 import { type ContainerView, ContainerWatch, type Ordered } from "./container-watch.ts";
-import { DryRun } from "./dry-run.ts";
+import { DryRun, type DryRunParts } from "./dry-run.ts";
 import { type GlanceParts, Glances } from "./glances.ts";
 import type { HostView } from "./host-view.ts";
 import { Hosts, type HostsParts } from "./hosts.ts";
@@ -18,16 +18,12 @@ import type { Machines } from "./machines.ts";
 
 export type Up = Extract<Sighting, { kind: "up" }>;
 
-export interface ContainersParts extends GlanceParts {
+export interface ContainersParts extends GlanceParts, DryRunParts {
   /** How machine groups are reached, and what they cost told. */
   readonly hosts: Pick<
     HostsParts,
     "hostFor" | "waiting" | "watchedUntil" | "kept" | "keep" | "seen" | "lived" | "changed" | "only"
   >;
-  /** The key of the policy that forbids orders to its provider; undefined: none does. */
-  dryRun(upstream: Upstream): string | undefined;
-  /** What would have been done, while nothing may be. */
-  would(text: string): void;
   /** Undefined: nobody here speaks to its provider yet. */
   adapterFor(container: Container): Adapter | undefined;
   running(upstream: string): number;
@@ -92,6 +88,8 @@ export class Containers implements Machines {
         const watch = this.#watched.get(upstream)?.watch;
         return watch && { state: watch.view().state, inside: watch.inside() };
       },
+      isDryRun: ({ upstreams: [first], machine }) =>
+        first !== undefined && this.#dryRun.forbids(first, `would turn off machine ${machine}`) !== undefined,
       look: async (upstream) => this.#watched.get(upstream)?.watch.look(),
       off: (id, stopped) => parts.off(id, stopped),
       lost: (upstream, why) => this.#watched.get(upstream)?.watch.lost(why),
@@ -205,12 +203,14 @@ export class Containers implements Machines {
   }
 
   #forbidden(command: "start" | "stop", { upstream, watch }: Watched): Ordered | undefined {
-    const key = this.#parts.dryRun(upstream);
-    if (key === undefined || !mayBe(command, watch.view().state)) return undefined;
-    const machine = this.#hosts.of(upstream.id)?.place.machine;
+    const host = this.#hosts.of(upstream.id);
+    const mayStay = command === "start" || host === undefined || host.watch.view().instances.length === 0;
+    if (mayStay && !mayBe(command, watch.view().state)) return undefined;
+    const machine = host?.place.machine;
     const on = machine === undefined ? "" : ` and, as far as nobody else needs it, its machine ${machine}`;
     const would = `would ${command} ${upstream.id}${on}`;
-    this.#dryRun.would(`${key}: ${would}; nothing was changed`);
+    const key = this.#dryRun.forbids(upstream, would);
+    if (key === undefined) return undefined;
     return { kind: "refused", why: `dry run, nothing was changed: it ${would} (${key})` };
   }
 

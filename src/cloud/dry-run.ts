@@ -2,8 +2,12 @@
 // again by itself.
 
 import { HOUR, type Instant } from "../metering/time.ts";
+import type { Upstream } from "../policy/policy.ts";
 
 export interface DryRunParts {
+  /** The key of the policy that forbids orders to its provider; undefined: none does. */
+  dryRun(upstream: Upstream): string | undefined;
+  /** What would have been done, while nothing may be. */
   would(text: string): void;
   now(): Instant;
 }
@@ -17,7 +21,14 @@ export class DryRun {
     this.#parts = parts;
   }
 
-  would(text: string): void {
+  /** The key that forbids it, once that was said; undefined: none does. */
+  forbids(upstream: Upstream, would: string): string | undefined {
+    const key = this.#parts.dryRun(upstream);
+    if (key !== undefined) this.#say(`${key}: ${would}; nothing was changed`);
+    return key;
+  }
+
+  #say(text: string): void {
     const now = this.#parts.now();
     for (const [told, at] of this.#told) if (now - at >= HOUR) this.#told.delete(told);
     if (this.#told.has(text)) return;

@@ -11,6 +11,8 @@ export interface HostParts extends Timing, Pick<ReleaseParts, "kept" | "keep" | 
   readonly host: Host;
   /** Whether it can be raised and lowered at all. */
   readonly isOrderable: boolean;
+  /** Whether no order may leave by itself now; says what would have. */
+  isDryRun(): boolean;
   /** Who needs it, in words: "flux-aws is ready". */
   needs(): readonly string[];
   /** Its containers are looked at anew: somebody else may have started one. */

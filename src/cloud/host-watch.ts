@@ -51,7 +51,9 @@ export class HostWatch {
   constructor(parts: HostParts) {
     this.#parts = parts;
     // Why it did not do is in its view.
-    const lower = () => void this.#order("lower").catch(() => undefined);
+    const lower = () => {
+      if (!parts.isDryRun()) void this.#order("lower").catch(() => undefined);
+    };
     this.#release = new Release({ ...parts, lower });
     this.#pace = new OrderPace(parts);
     this.#poll = new Poll({
@@ -146,13 +148,17 @@ export class HostWatch {
   }
 
   #failed({ kind, message }: Trouble): void {
-    const at = this.#goal?.kind;
+    const { kind: at, sent } = this.#goal ?? {};
     this.#goal = undefined;
     this.#why = message;
     // What is only late is tried again; a refusal would be one again.
     const isRefusal = kind === "failed" || kind === "denied" || kind === "not_found";
     if (isRefusal) this.#failedAt = at;
-    if (at === "lower" && isRefusal) this.#release.over();
+    if (at === "lower" && isRefusal) this.#release.refused();
+    if (at === "raise" && isRefusal) this.#release.over();
+    // Nobody hears of it any more, and it may have been done all the same.
+    if (at === "raise" && !isRefusal && sent !== undefined) this.#release.begin();
+    void this.look();
     this.#parts.changed();
   }
 

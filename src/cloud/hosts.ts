@@ -20,6 +20,8 @@ export interface HostsParts {
   ): { readonly state: ContainerState; readonly inside: ContainerInside } | undefined;
   /** Resolves once its container was looked at anew. */
   look(upstream: string): Promise<void>;
+  /** Whether nothing may be changed there; says that it would have been turned off. */
+  isDryRun(place: Place): boolean;
   /** Requests that run there, and that wait for it. */
   running(upstream: string): number;
   waiting(upstream: string): number;
@@ -153,6 +155,7 @@ export class Hosts {
       kept: parts.kept(key),
       keep: (kept) => parts.keep(key, kept),
       mayIdle: () => mayIdle(watched.place),
+      isDryRun: () => parts.isDryRun(watched.place),
       needs: () => (watched.isDropped ? ["the policy no longer names it"] : this.needs(watched.place)),
       ask: () => Promise.all(watched.place.upstreams.map(({ id }) => parts.look(id))),
       serves: () => containers().some((one) => one?.state.kind === "ready" || one?.state.kind === "draining"),

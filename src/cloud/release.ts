@@ -6,7 +6,7 @@
 //
 // Invariant: after a restart only what runs there as it was left is ours, not what others started meanwhile.
 
-import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
+import { type DurationUs, EPOCH, HOUR, type Instant, later, MINUTE, SECOND } from "../metering/time.ts";
 import type { HostSighting } from "./adapter.ts";
 
 /** What this gateway did to a machine group, as it is kept over restarts. */
@@ -37,6 +37,8 @@ export interface ReleaseParts {
 const QUIET = (20 * SECOND) as DurationUs;
 /** An instance that came this long after our order, or a minute before it by another clock, is its own. */
 const COMES_WITHIN = (15 * MINUTE) as DurationUs;
+/** A read may still show what was so before an order. */
+const SETTLES = (30 * SECOND) as DurationUs;
 
 export class Release {
   readonly #parts: ReleaseParts;
@@ -47,6 +49,8 @@ export class Release {
   #ids: readonly string[] = [];
   #keptText: string | undefined;
   #quietSince: Instant | undefined;
+  /** It was refused: what has to be done by hand first may be done then. */
+  #notBefore: Instant = EPOCH;
   #forget: () => void = () => undefined;
 
   constructor(parts: ReleaseParts) {
@@ -78,10 +82,16 @@ export class Release {
   /** Told to: it is lowered as soon as nobody needs it. */
   begin(): void {
     this.#isAsked = true;
+    this.#notBefore = EPOCH;
     this.#keep();
   }
 
-  /** It is done, or in vain: not tried again until somebody gives an order. */
+  /** Its provider does not lower it: it costs on, and is told to again in an hour. */
+  refused(): void {
+    this.#notBefore = later(this.#parts.now(), HOUR);
+  }
+
+  /** It is done, or somebody else sees to it: not tried again until somebody gives an order. */
   over(): void {
     this.#doubtful = undefined;
     this.#isAsked = false;
@@ -93,8 +103,10 @@ export class Release {
   consider(seen: HostSighting | undefined, ids: readonly string[], isOrdered: boolean): void {
     this.#forget();
     if (seen === undefined || isOrdered) return;
+    const isGone = ids.length === 0 && seen.wanted === 0;
+    if (isGone && this.#isJustRaised) return;
     this.#believe(seen);
-    if (ids.length === 0 && seen.wanted === 0) {
+    if (isGone) {
       this.over();
       return;
     }
@@ -103,6 +115,11 @@ export class Release {
     this.#ids = ids;
     this.#keep();
     this.#wait();
+  }
+
+  get #isJustRaised(): boolean {
+    const raisedAt = this.#raisedAt ?? this.#doubtful?.raisedAt;
+    return raisedAt !== undefined && this.#parts.now() < raisedAt + SETTLES;
   }
 
   #wait(): void {
@@ -114,7 +131,7 @@ export class Release {
     }
     const now = this.#parts.now();
     this.#quietSince ??= now;
-    const left = quiet - (now - this.#quietSince);
+    const left = Math.max(quiet - (now - this.#quietSince), this.#notBefore - now);
     if (left > 0) this.#forget = this.#parts.after(left as DurationUs, () => this.#wait());
     else this.#parts.lower();
   }
@@ -137,7 +154,12 @@ export class Release {
     // As long as it is not known what has become of it, it is as it was kept.
     if (this.#doubtful !== undefined && !this.#isAsked && this.#raisedAt === undefined) return;
     const isKept = this.#isAsked || this.#raisedAt !== undefined;
-    const kept = { isAsked: this.#isAsked, raisedAt: this.#raisedAt, ids: [...this.#ids].sort() };
+    // An order that came before the first sighting says nothing of what it was left with.
+    const { raisedAt, ids } = (this.#raisedAt === undefined && this.#doubtful) || {
+      raisedAt: this.#raisedAt,
+      ids: this.#ids,
+    };
+    const kept = { isAsked: this.#isAsked, raisedAt, ids: [...ids].sort() };
     const text = isKept ? JSON.stringify(kept) : undefined;
     if (text === this.#keptText) return;
     this.#keptText = text;
