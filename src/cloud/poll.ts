@@ -97,10 +97,10 @@ export class Poll<Seen> {
 
   #plan(): void {
     if (this.#ended.signal.aborted) return;
-    const pause = this.#troubles > 0 ? FIRST_PAUSE * 2 ** (this.#troubles - 1) : SELDOM;
+    const pause = this.#troubles > 0 ? Math.min(SELDOM, FIRST_PAUSE * 2 ** (this.#troubles - 1)) : SELDOM;
     const isSoon = this.#parts.isMoving() || this.#isStirred;
     this.#isStirred = false;
-    const delay = isSoon ? Math.max(OFTEN, this.#troubles && pause) : Math.min(pause, SELDOM);
+    const delay = isSoon ? Math.max(OFTEN, this.#troubles && pause) : pause;
     const jitter = 1 + JITTER * (2 * this.#parts.random() - 1);
     this.#forget = this.#parts.after((delay * jitter) as DurationUs, () => void this.look());
   }
