@@ -19,8 +19,8 @@ export interface HostParts extends Timing, Pick<ReleaseParts, "kept" | "keep" | 
   ask(): Promise<unknown>;
   /** Whether a container on it serves now. */
   serves(): boolean;
-  /** When the gateway before this one last lived; undefined: it did not watch here. */
-  readonly watchedUntil: Instant | undefined;
+  /** What started before and is gone is not this gateway's to tell of. */
+  readonly watchedFrom: Instant;
   /** Whether its containers have been asked, so that it is known who serves. */
   isSettled(): boolean;
   /** Told of each instance at each sighting, for the ledger. */

@@ -37,7 +37,6 @@ export class HostWatch {
   readonly #served = new Set<string>();
   /** Told to be gone, as long as its provider still lists them so. */
   readonly #over = new Set<string>();
-  #firstAt: Instant | undefined;
   #looks = 0;
   #goal: Goal | undefined;
   /** Of the last raise: whoever comes while it is under way hears what comes of it. */
@@ -168,7 +167,6 @@ export class HostWatch {
     this.#seenAt = this.#parts.now();
     this.#looks += 1;
     this.#count(seen);
-    this.#firstAt ??= this.#seenAt;
     const isOff = this.#known.size === 0;
     const isOver = this.#failedAt === "seen" || (this.#failedAt === "lower") === isOff;
     if (isOver) this.#failedAt = undefined;
@@ -194,11 +192,10 @@ export class HostWatch {
 
   /** One that came and went between two looks costs, too, be it while the gateway was away. */
   #hasEnded({ id, since, stopped }: HostSighting["ended"][number]): void {
-    const from = this.#parts.watchedUntil ?? this.#firstAt;
     const isNew = !this.#known.has(id) && !this.#over.has(id);
-    if (isNew && since !== undefined && from !== undefined && since > from) {
+    if (isNew && since !== undefined && since > this.#parts.watchedFrom) {
       const instance = { id, since, isStopping: true };
-      if (this.#firstAt === undefined) this.#parts.lived(instance, stopped);
+      if (this.#looks === 1) this.#parts.lived(instance, stopped);
       else this.#parts.seen(instance, "starting");
     }
     this.#gone(id, stopped);

@@ -2,7 +2,7 @@
 // told of to the ledger, and lowered when none of them needs it. One that the policy no longer names is
 // watched until nothing runs there, and gets no orders.
 
-import { type DurationUs, type Instant, latest } from "../metering/time.ts";
+import { type DurationUs, earlier, type Instant, latest, MINUTE } from "../metering/time.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Host, Instance } from "./adapter.ts";
 import type { ContainerState } from "./container-state.ts";
@@ -11,6 +11,9 @@ import { HostWatch } from "./host-watch.ts";
 import { ownHost } from "./own-host.ts";
 import { type OrderedGroup, type Place, placesOf } from "./placing.ts";
 import type { KeptRelease } from "./release.ts";
+
+/** Between two looks: what started after the last one and before a crash nobody has seen. */
+const UNSEEN = (2 * MINUTE) as DurationUs;
 
 export interface HostsParts {
   /** Undefined: nobody here speaks to its provider yet. */
@@ -58,8 +61,6 @@ interface Watched {
 export class Hosts {
   readonly #parts: HostsParts;
   readonly #watched = new Map<string, Watched>();
-
-  /** What a later policy names nobody has watched before. */
   #isFollowing = false;
 
   constructor(parts: HostsParts) {
@@ -151,7 +152,7 @@ export class Hosts {
     const watch = new HostWatch({
       host,
       isOrderable: group !== undefined,
-      watchedUntil: this.#isFollowing ? undefined : parts.watchedUntil,
+      watchedFrom: this.#watchedFrom(),
       kept: parts.kept(key),
       keep: (kept) => parts.keep(key, kept),
       mayIdle: () => mayIdle(watched.place),
@@ -182,6 +183,12 @@ export class Hosts {
     const watched: Watched = { place: first, watch, isDropped: false, from: undefined, ids: [] };
     this.#watched.set(key, watched);
     void watch.look();
+  }
+
+  /** Nobody has watched before what a later policy names. */
+  #watchedFrom(): Instant {
+    const { watchedUntil, now } = this.#parts;
+    return this.#isFollowing || watchedUntil === undefined ? now() : earlier(watchedUntil, UNSEEN);
   }
 
   #insides({ upstreams }: Place): readonly ContainerInside[] {

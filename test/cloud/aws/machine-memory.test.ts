@@ -123,6 +123,39 @@ test("an instance that lived wholly while the gateway was away is charged, once,
   t.deepEqual(studio.findings(), []);
 });
 
+test("one that started between the last look and the crash is charged as well", async (t) => {
+  const studio = await studioOf(t, LIFECYCLE);
+  await studio.pass(70 * SECOND);
+  const { world, log } = studio.fake;
+  world.setGroup("pool", 1);
+  const looks = log.length;
+  await studio.pass(10 * SECOND);
+  t.is(log.length, looks);
+  await studio.crash(10 * MINUTE, () => world.setGroup("pool", 0));
+  await studio.pass(2 * MINUTE);
+  t.true(studio.billed >= 240_000_000n, `${studio.billed}`);
+  t.is(studio.posted, studio.billed);
+  t.deepEqual(studio.findings(), []);
+});
+
+test("one that lived while its cloud gave the first gateway no answer is charged as well", async (t) => {
+  const studio = await Studio.open(t, [nim("flux")]);
+  const { world, faults } = studio.fake;
+  world.group("pool");
+  world.service("flux", "pool");
+  faults.set("*", { kind: "error", status: 503, code: "ServiceUnavailable" });
+  await studio.begin();
+  await studio.pass(10 * SECOND);
+  world.setGroup("pool", 1);
+  await studio.pass(4 * MINUTE);
+  world.setGroup("pool", 0);
+  await studio.pass(3 * MINUTE);
+  faults.clear();
+  await studio.pass(3 * MINUTE);
+  t.true(studio.billed >= 240_000_000n, `${studio.billed}`);
+  t.is(studio.posted, studio.billed);
+});
+
 test("what lived before there was a gateway is nobody's", async (t) => {
   const studio = await Studio.open(t, [nim("flux")]);
   const { world } = studio.fake;
