@@ -206,9 +206,8 @@ export class Containers implements Machines {
     const host = this.#hosts.of(upstream.id);
     const mayStay = command === "start" || host === undefined || host.watch.view().instances.length === 0;
     if (mayStay && !mayBe(command, watch.view().state)) return undefined;
-    const machine = host?.place.machine;
-    const on = machine === undefined ? "" : ` and, as far as nobody else needs it, its machine ${machine}`;
-    const would = `would ${command} ${upstream.id}${on}`;
+    const on = host && ` and, as far as nobody else needs it, its machine ${host.place.machine}`;
+    const would = `would ${command} ${upstream.id}${on ?? ""}`;
     const key = this.#dryRun.forbids(upstream, would);
     if (key === undefined) return undefined;
     return { kind: "refused", why: `dry run, nothing was changed: it ${would} (${key})` };
@@ -224,7 +223,9 @@ export class Containers implements Machines {
 
   #drop(watched: Watched): void {
     watched.isDropped = true;
-    if (watched.watch.view().liveSince === undefined) watched.watch.end();
+    // What is on its way up costs once it comes.
+    const { liveSince, state } = watched.watch.view();
+    if (liveSince === undefined && state.kind !== "starting") watched.watch.end();
     else this.#dropped.set(watched.key, watched);
   }
 

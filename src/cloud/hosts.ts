@@ -137,7 +137,10 @@ export class Hosts {
 
   #letGo(watched: Watched): void {
     const { place, watch } = watched;
-    if (!watched.isDropped || (place.group !== undefined && watch.view().instances.length > 0)) return;
+    const { instances, state } = watch.view();
+    // What is on its way up costs once it comes.
+    const mayCost = place.group !== undefined && (instances.length > 0 || state === "starting");
+    if (!watched.isDropped || mayCost) return;
     watch.end();
     this.#watched.delete(place.key);
   }

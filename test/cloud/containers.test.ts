@@ -99,6 +99,17 @@ test("who is in the policy is watched, told of and ordered about; who has no con
   t.deepEqual(engine.orders, ["start b"]);
 });
 
+test("one that leaves the policy while it starts is told of when it comes", async (t) => {
+  const engine = new Engine();
+  engine.containers.follow(policy({ upstreams: [nim("a")] }));
+  await engine.look();
+  await engine.containers.order("start", "a");
+  engine.containers.follow(policy({ upstreams: [upstream("plain")] }));
+  engine.up("a");
+  await engine.look();
+  t.true(engine.told.includes("a c-a"), engine.told.join(", "));
+});
+
 test("one that leaves the policy is told of until it is off, and takes no orders", async (t) => {
   const engine = new Engine();
   engine.up("a");

@@ -16,8 +16,8 @@ const LIFECYCLE: Lifecycle = {
 };
 const IDLE: Lifecycle = { ...LIFECYCLE, stopAfterIdle: (10 * MINUTE_US) as DurationUs };
 
-async function studioOf(t: ExecutionContext, lifecycle: Lifecycle, desired = 0) {
-  const studio = await Studio.open(t, [nim("flux", { lifecycle })], false);
+async function studioOf(t: ExecutionContext, lifecycle: Lifecycle, desired = 0, isCounted = false) {
+  const studio = await Studio.open(t, [nim("flux", { lifecycle })], isCounted);
   studio.fake.world.group("pool", { desired });
   studio.fake.world.service("flux", "pool", { desired });
   await studio.begin();
@@ -105,4 +105,19 @@ test("killed before AWS showed its order: what comes then is still its own", asy
   await studio.crash(2 * SECOND, () => world.setService("flux", 0));
   await studio.pass(20 * MINUTE);
   t.is(desired(studio), 0);
+});
+
+test("what leaves the policy while it is on its way up is watched and charged when it comes", async (t) => {
+  const studio = await studioOf(t, IDLE, 0, true);
+  const [group] = studio.fake.world.state.groups;
+  Object.assign(group ?? {}, { isSoldOut: true });
+  await studio.order("start", "flux");
+  studio.containers.follow({ ...studio.policy, upstreams: new Map() });
+  await studio.pass(30 * SECOND);
+  Object.assign(group ?? {}, { isSoldOut: false });
+  await studio.pass(5 * MINUTE);
+  t.true(studio.billed > 200_000_000n);
+  studio.fake.world.setGroup("pool", 0);
+  await studio.pass(3 * MINUTE);
+  t.is(studio.posted, studio.billed);
 });
