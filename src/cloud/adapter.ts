@@ -89,7 +89,9 @@ export type TroubleKind =
   | "throttled"
   | "not_found"
   /** It was understood and not done. */
-  | "failed";
+  | "failed"
+  /** An order was taken, and came to nothing later. */
+  | "operation_failed";
 
 /** Why nothing is known, or nothing was done; the message says what to do next. */
 export class Trouble extends Error {

@@ -177,7 +177,7 @@ export class ContainerWatch {
       if (this.#poll.signal.aborted) return { kind: "refused", why: "it is no longer in the policy" };
       const { kind, message } = this.#poll.troubleOf(error);
       this.#why = message;
-      const isRefusal = kind === "failed" || kind === "not_found";
+      const isRefusal = kind === "failed" || kind === "operation_failed" || kind === "not_found";
       this.#turn(isRefusal ? { kind: "failed", at: command } : before);
       void this.look();
       return { kind: "refused", why: message, trouble: kind };

@@ -8,7 +8,7 @@
 // than its provider takes (AKS: 20, then one a minute).
 
 import { type DurationUs, type Instant, MINUTE, SECOND } from "../metering/time.ts";
-import type { HostSighting, Instance, Trouble } from "./adapter.ts";
+import type { HostSighting, Instance, Trouble, TroubleKind } from "./adapter.ts";
 import type { HostParts } from "./host-parts.ts";
 import { type HostState, type HostView, TOO_LATE } from "./host-view.ts";
 import { OrderPace } from "./order-pace.ts";
@@ -18,6 +18,7 @@ import { Release } from "./release.ts";
 /** A read may still show what was so before an order. */
 const SETTLES = (30 * SECOND) as DurationUs;
 const DONE_WITHIN = (15 * MINUTE) as DurationUs;
+const REFUSALS: ReadonlySet<TroubleKind> = new Set(["failed", "operation_failed", "denied", "not_found"]);
 
 interface Goal {
   readonly kind: "raise" | "lower";
@@ -151,7 +152,7 @@ export class HostWatch {
     this.#goal = undefined;
     this.#why = message;
     // What is only late is tried again; a refusal would be one again.
-    const isRefusal = kind === "failed" || kind === "denied" || kind === "not_found";
+    const isRefusal = REFUSALS.has(kind);
     if (isRefusal) this.#failedAt = at;
     if (at === "lower" && isRefusal) this.#release.refused();
     if (at === "raise" && isRefusal) this.#release.over();
@@ -281,7 +282,7 @@ export class HostWatch {
   #miss(trouble: Trouble): void {
     this.#why = trouble.message;
     const { kind, sent } = this.#goal ?? {};
-    if (trouble.kind === "failed" && kind === "raise" && sent !== undefined)
+    if (trouble.kind === "operation_failed" && kind === "raise" && sent !== undefined)
       this.#raiseFailed(trouble.message);
     if (trouble.kind !== "not_found") return;
     for (const id of [...this.#known.keys()]) this.#gone(id, this.#parts.now());

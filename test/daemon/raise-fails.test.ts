@@ -64,7 +64,7 @@ for (const isPending of [true, false]) {
     const one = rig.ask("a");
     await rig.live(20);
     t.deepEqual([rig.states().nim, one.exchanged], ["starting", undefined]);
-    pool.failure = new Trouble("failed", SAID);
+    pool.failure = new Trouble("operation_failed", SAID);
     await rig.live(5);
     t.is(one.exchanged?.kind, "no_upstream");
     const last = one.exchanged?.kind === "no_upstream" ? one.exchanged.last : undefined;
@@ -98,7 +98,7 @@ test("who waited goes on to the next candidate", async (t) => {
   rig.engine("nim").boots = undefined;
   const one = rig.ask("a");
   await rig.live(20);
-  pool.failure = new Trouble("failed", SAID);
+  pool.failure = new Trouble("operation_failed", SAID);
   await rig.live(5);
   t.deepEqual(rig.served, ["a@dear"]);
   one.end();
@@ -108,7 +108,7 @@ test("any other trouble of its cloud ends no wait", async (t) => {
   const { rig, pool } = await rigOf([nim("nim")]);
   const one = rig.ask("a");
   await rig.live(4);
-  for (const kind of ["unreachable", "throttled", "timeout"] as const) {
+  for (const kind of ["failed", "unreachable", "throttled", "timeout"] as const) {
     pool.failure = new Trouble(kind, "no answer");
     await rig.live(6);
   }

@@ -7,7 +7,10 @@ const LOGIN = "providers.aws.credentials";
 /** Of AWS' own words. */
 const MOST_WORDS = 300;
 
-const KINDS: readonly (readonly [RegExp, TroubleKind])[] = [
+/** No order of AWS' comes to nothing later. */
+type AwsKind = Exclude<TroubleKind, "operation_failed">;
+
+const KINDS: readonly (readonly [RegExp, AwsKind])[] = [
   [/^(Expired|RequestExpired)/, "unauthenticated"],
   [/UnrecognizedClient|InvalidClientTokenId|SignatureDoesNotMatch|InvalidSignature/, "unauthenticated"],
   [/AuthFailure|MissingAuthenticationToken|IncompleteSignature|InvalidAccessKeyId/, "unauthenticated"],
@@ -47,7 +50,7 @@ export function awsTrouble(error: unknown, action: string, region: string): Trou
 }
 
 const CURES: Readonly<
-  Record<TroubleKind, (name: string, action: string, region: string, error: unknown) => string>
+  Record<AwsKind, (name: string, action: string, region: string, error: unknown) => string>
 > = {
   unauthenticated: (name, action) => {
     if (/^CredentialsProviderError|^TokenProviderError/.test(name)) {

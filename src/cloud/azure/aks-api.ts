@@ -81,5 +81,9 @@ export class AksApi {
 export function operationTrouble(error: unknown, what: string): Trouble {
   const said = error instanceof Error ? error.message : String(error);
   const words = said.replace(/^The long-running operation has failed[:.]?\s*/, "").slice(0, 400);
-  return new Trouble("failed", `${what}: ${words === "" ? "Azure's operation failed" : words}`, error);
+  return new Trouble(
+    "operation_failed",
+    `${what}: ${words === "" ? "Azure's operation failed" : words}`,
+    error,
+  );
 }

@@ -101,7 +101,7 @@ export class GkeNodePool implements Host {
   #finish({ error, statusMessage }: Operation): void {
     this.#operation = undefined;
     const said = error?.message || statusMessage;
-    if (said) throw new Trouble("failed", `${this.#what}: ${said.slice(0, 400)}`);
+    if (said) throw new Trouble("operation_failed", `${this.#what}: ${said.slice(0, 400)}`);
   }
 
   #get(signal: AbortSignal): Promise<NodePool> {

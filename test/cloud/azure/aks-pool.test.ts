@@ -96,7 +96,7 @@ for (const [title, ending, words] of endings) {
     t.is(await look(rig), "wanted 1");
     rig.clock.pass(60);
     const trouble = await troubleOf(t, rig.pool.observe(SIGNAL));
-    t.is(trouble.kind, "failed");
+    t.is(trouble.kind, "operation_failed");
     t.regex(trouble.message, words);
     t.is(await look(rig), "wanted 1");
   });

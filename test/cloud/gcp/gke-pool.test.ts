@@ -80,7 +80,7 @@ test("a start that fails half way is told once in Google's words, then the pool 
   t.is(await look(rig), "wanted 1");
   rig.clock.pass(40);
   const trouble = await troubleOf(t, rig.pool.observe(SIGNAL));
-  t.is(trouble.kind, "failed");
+  t.is(trouble.kind, "operation_failed");
   t.regex(trouble.message, /node pool gpu of cluster budgetguard-nim .*does not have enough resources/);
   t.is(await look(rig), "wanted 1");
 });
