@@ -39,7 +39,10 @@ export function addMachineRoutes(api: Api, { house, safety }: Room): void {
     security: mayNeedToken,
     summary: "The machines under the containers: what runs there, and what each lease has cost",
     middleware: reads(safety, "everybody"),
-    responses: { 200: ok(sdk.MachineList, "All of them, in the policy's order."), ...problems },
+    responses: {
+      200: ok(sdk.MachineList, "All of them, in the policy's order; then those that left it while they run."),
+      ...problems,
+    },
   });
   api.openapi(list, (c) => {
     house.glance();

@@ -1,9 +1,10 @@
 // The machines under the watched containers as the admin surface is given them: who runs there, and the
-// leases that the ledger charges for each.
+// leases that the ledger charges for each; then those that left the policy while they run.
 
 import type { BilledMachine } from "../admin/machine-routes.ts";
 import type { ListedContainer } from "../cloud/containers.ts";
 import type { LocalAccounts } from "../ledger/accounts.ts";
+import type { ContainerLease } from "../ledger/container-lease.ts";
 import { nanoUsd, US_PER_HOUR } from "../metering/money.ts";
 import { describePrice } from "../policy/explain.ts";
 import type { RowParts } from "./container-rows.ts";
@@ -20,7 +21,19 @@ export function billedMachines(parts: MachineParts): readonly BilledMachine[] {
     if (known === undefined) found.set(name, [one]);
     else known.push(one);
   }
-  return [...found].map(([name, all]) => billedMachine(parts, name, all));
+  const named = [...found].map(([name, all]) => billedMachine(parts, name, all));
+  const isNamed = (lease: ContainerLease) => [...found.keys()].some((name) => lease.wasCalled(name));
+  const others = parts.accounts.leases.containers().filter((lease) => !isNamed(lease));
+  return [...named, ...others.map(leftMachine)];
+}
+
+/** It is charged until it is off, and gets no orders. */
+function leftMachine(lease: ContainerLease): BilledMachine {
+  const { machine: name, provider, price, idlePrice: idleRate, phase } = lease.about;
+  return {
+    ...{ name, provider, state: lease.isWatched ? phase : "unknown", price: describePrice(price), idleRate },
+    ...{ idleDoubt: undefined, runs: [], needs: ["the policy no longer names it"], leases: [leaseOf(lease)] },
+  };
 }
 
 function billedMachine(
@@ -37,12 +50,14 @@ function billedMachine(
       return { upstream: id, state: view.state.kind, inFlight: fleet.inFlight(id) };
     }),
     needs: machine?.needs ?? [],
-    leases: leases.map((lease) => {
-      const { start, total } = lease.stored().state;
-      const cost = nanoUsd(BigInt(total) / US_PER_HOUR);
-      return { id: lease.about.id, since: start, cost, isWatched: lease.isWatched };
-    }),
+    leases: leases.map(leaseOf),
   };
+}
+
+function leaseOf(lease: ContainerLease): BilledMachine["leases"][number] {
+  const { start, total } = lease.stored().state;
+  const cost = nanoUsd(BigInt(total) / US_PER_HOUR);
+  return { id: lease.about.id, since: start, cost, isWatched: lease.isWatched };
 }
 
 /** Of one that is its own machine: what runs there may end first. */

@@ -34,3 +34,21 @@ test("a machine has all who run on it, its price, and each lease with what it ha
   await studio.pass(3 * MINUTE);
   t.deepEqual(machines()[0]?.leases, []);
 });
+
+test("one that leaves the policy while it runs is told of for as long as it is charged", async (t) => {
+  const studio = await Studio.open(t, [nim("flux")]);
+  const { world } = studio.fake;
+  world.group("pool", { desired: 1 });
+  world.service("flux", "pool", { desired: 1 });
+  await studio.begin();
+  await studio.pass(5 * MINUTE);
+  studio.containers.follow({ ...studio.policy, upstreams: new Map() });
+  await studio.pass(MINUTE);
+  const { containers, house } = studio;
+  const machines = () => billedMachines({ containers, fleet: {} as never, accounts: house.accounts });
+  t.like(machines(), [{ name: "pool", state: "ready", runs: [], needs: ["the policy no longer names it"] }]);
+  t.like(machines()[0]?.leases, [{ isWatched: true, cost: studio.billed }]);
+  world.setGroup("pool", 0);
+  await studio.pass(3 * MINUTE);
+  t.deepEqual(machines(), []);
+});
