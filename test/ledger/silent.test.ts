@@ -1,6 +1,8 @@
 // Sessions and tasks never turn, and clients name them: what was silent for long is forgotten, in memory and on
 // disk alike, and whoever recounts the ledger takes it for no mistake.
 
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import test, { type ExecutionContext } from "ava";
 import { Retention } from "../../src/ledger/retention.ts";
 import { MOST_LOOKED_AT, SILENT_FOR } from "../../src/ledger/silent.ts";
@@ -203,6 +205,33 @@ for (const seed of [1, 2, 3]) {
     t.true((await play(t, seed)) > 5);
   });
 }
+
+test("a recount finds what is wrong with a task that was silent for less, or was not forgotten", async (t) => {
+  const house = await houseOf(t, given);
+  await work(house, "gone");
+  house.clock.pass(SILENT_FOR + DAY);
+  await forget(house);
+  await work(house, "a");
+  await work(house, "b");
+  house.clock.pass(20 * DAY);
+  await work(house, "a");
+  const change = (set: string) => {
+    const database = new DatabaseSync(join(house.folder, "ledger.db"));
+    database.exec(`UPDATE balances SET ${set}`);
+    database.close();
+  };
+  const once = usd("0.01");
+  const ofA = "WHERE account LIKE '%|task=a'";
+  for (const [mistake, cure] of [
+    [`settled = settled - ${once} ${ofA}`, `settled = settled + ${once} ${ofA}`],
+    ["account = account || 'x' WHERE account LIKE '%|task=b'", "account = rtrim(account, 'x')"],
+  ] as const) {
+    change(mistake);
+    t.not(findings(house).length, 0, mistake);
+    change(cure);
+    t.deepEqual(findings(house), []);
+  }
+});
 
 test("free work leaves nothing in memory by the name that its client chose", async (t) => {
   const free = upstream("flux", { price: perHour("0") });
