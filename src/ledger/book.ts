@@ -3,12 +3,12 @@
 
 import { type Balance, EMPTY_BALANCE, type Movement, move } from "../metering/balance.ts";
 import { minus, NOTHING, type Quantity, sum } from "../metering/quantity.ts";
-import type { Instant } from "../metering/time.ts";
+import { EPOCH, type Instant } from "../metering/time.ts";
 import type { AccountKey } from "../policy/decision.ts";
 import type { ReliefOf } from "../policy/relief.ts";
 import type { Adjustment } from "./adjustments.ts";
 import { Reliefs } from "./reliefs.ts";
-import { isPassing } from "./silent.ts";
+import { isPassing, type Lapsed } from "./silent.ts";
 import type { Forgiven } from "./store.ts";
 
 /** A movement of one balance, as it is written to disk beside the entry that caused it. */
@@ -31,8 +31,6 @@ interface TakenBack {
 interface Page {
   readonly end: Instant;
   balance: Balance;
-  /** In which round it last moved. */
-  round: number;
 }
 
 export class Book {
@@ -44,7 +42,6 @@ export class Book {
   readonly relief: ReliefOf = (on, account, period) => this.#reliefs.of(on, account, period);
   /** How often somebody has adjusted, or something was taken back. */
   adjusted = 0;
-  #round = 0;
   #onMove: (account: AccountKey) => void = () => undefined;
 
   /** Told of each movement once it is made; it must only take note. */
@@ -65,7 +62,6 @@ export class Book {
   ): BalanceChange {
     const page = this.#page(account, period.start, period.end);
     page.balance = move(page.balance, movement);
-    page.round = this.#round;
     // What is taken back of what was forgiven is not forgiven a second time.
     if (movement.kind === "settle" && movement.amount < 0n) {
       this.adjusted += 1;
@@ -79,7 +75,6 @@ export class Book {
   /** Adds what was counted elsewhere: a stored balance at start, a fold for a new budget. */
   load(change: BalanceChange): void {
     const page = this.#page(change.account, change.start, change.end);
-    page.round = this.#round - 1;
     page.balance = {
       settled: sum(page.balance.settled, change.settled),
       held: sum(page.balance.held, change.held),
@@ -117,17 +112,14 @@ export class Book {
   }
 
   /**
-   * Forgets those that the disk says it has forgotten, but for what moved while it was asked or since it was
-   * last asked: that may not be on disk yet. What it has forgotten is returned: somebody may wait there.
+   * Takes off what the disk has forgotten there. What has moved since is not on disk yet, and stays: memory
+   * is what the disk will be.
    */
-  async forgetting(ask: () => Promise<readonly AccountKey[]>): Promise<readonly AccountKey[]> {
-    const before = this.#round;
-    this.#round += 1;
-    const isOld = (account: AccountKey) =>
-      [...(this.#accounts.get(account)?.values() ?? [])].every((page) => page.round < before);
-    const forgotten = (await ask()).filter(isOld);
-    for (const account of forgotten) this.#accounts.delete(account);
-    return forgotten;
+  forgotten({ account, settled }: Lapsed): void {
+    const page = this.#accounts.get(account)?.get(EPOCH);
+    if (page === undefined) return;
+    page.balance = { settled: minus(page.balance.settled, settled), held: page.balance.held };
+    if (page.balance.settled === 0n && page.balance.held === 0n) this.#accounts.delete(account);
   }
 
   /** Forgets a balance that nobody will look at again. */
@@ -175,7 +167,7 @@ export class Book {
 
   #page(account: AccountKey, start: Instant, end: Instant): Page {
     const pages = this.#accounts.get(account) ?? new Map<Instant, Page>();
-    const page = pages.get(start) ?? { end, balance: EMPTY_BALANCE, round: this.#round };
+    const page = pages.get(start) ?? { end, balance: EMPTY_BALANCE };
     pages.set(start, page);
     this.#accounts.set(account, pages);
     return page;

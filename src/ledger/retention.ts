@@ -23,7 +23,7 @@ export interface RetentionParts {
     readonly policy: Policy;
     /** A policy that is put in force counts what is there: it must not go meanwhile. */
     readonly turns: InTurn;
-    readonly book: Pick<Book, "forgetting">;
+    readonly book: Pick<Book, "forgotten">;
     /** These have more left than before. */
     freed(accounts: readonly AccountKey[]): void;
     now(): Instant;
@@ -74,13 +74,11 @@ export class Retention {
 
   async #forget(): Promise<void> {
     const { store, accounts } = this.#parts;
-    const forgotten = await accounts.book.forgetting(async () => {
-      const before = latest(EPOCH, earlier(accounts.now(), SILENT_FOR));
-      const found = await store.forgetSilent({ before, after: this.#after });
-      this.#after = found.next;
-      return found.accounts;
-    });
-    accounts.freed(forgotten);
+    const before = latest(EPOCH, earlier(accounts.now(), SILENT_FOR));
+    const { accounts: lapsed, next } = await store.forgetSilent({ before, after: this.#after });
+    this.#after = next;
+    for (const one of lapsed) accounts.book.forgotten(one);
+    accounts.freed(lapsed.map(({ account }) => account));
   }
 }
 

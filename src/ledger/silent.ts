@@ -3,6 +3,7 @@
 // weaker for it, and neither memory nor disk keeps every name that was ever sent.
 
 import type { DatabaseSync } from "node:sqlite";
+import { type Quantity, quantityOf } from "../metering/quantity.ts";
 import { DAY, type DurationUs, FOREVER, type Instant } from "../metering/time.ts";
 import type { AccountKey } from "../policy/decision.ts";
 
@@ -19,8 +20,14 @@ export interface Silence {
   readonly after: AccountKey | undefined;
 }
 
+/** One that is forgotten, and what it had settled on disk. */
+export interface Lapsed {
+  readonly account: AccountKey;
+  readonly settled: Quantity;
+}
+
 export interface Forgotten {
-  readonly accounts: readonly AccountKey[];
+  readonly accounts: readonly Lapsed[];
   /** Where to go on; undefined when all were looked at. */
   readonly next: AccountKey | undefined;
 }
@@ -29,10 +36,12 @@ export interface Forgotten {
 export function forgetSilent(database: DatabaseSync, { before, after }: Silence): Forgotten {
   const rows = database.prepare(LASTING).all(FOREVER, after ?? "");
   const forget = database.prepare(FORGET);
-  const accounts = rows
-    .filter(({ account }) => isPassing(String(account)))
-    .filter(({ account }) => forget.run(String(account), FOREVER, before, String(account)).changes > 0)
-    .map(({ account }) => String(account));
+  forget.setReadBigInts(true);
+  const accounts = rows.flatMap((row): Lapsed[] => {
+    const account = String(row.account);
+    const gone = isPassing(account) ? forget.get(account, FOREVER, before, account) : undefined;
+    return gone === undefined ? [] : [{ account, settled: quantityOf(gone.settled as bigint) }];
+  });
   if (accounts.length > 0) database.prepare(NOTE).run(String(before));
   const last = rows.length < MOST_LOOKED_AT ? undefined : rows.at(-1)?.account;
   return { accounts, next: last === undefined ? undefined : String(last) };
@@ -50,7 +59,7 @@ const LASTING = `SELECT account FROM balances WHERE end = ? AND account > ?
   ORDER BY account LIMIT ${MOST_LOOKED_AT}`;
 
 const FORGET = `DELETE FROM balances WHERE account = ? AND end = ? AND held = 0 AND moved < ?
-  AND NOT EXISTS (SELECT 1 FROM adjustments WHERE account = ?)`;
+  AND NOT EXISTS (SELECT 1 FROM adjustments WHERE account = ?) RETURNING settled`;
 
 const NOTE = `INSERT INTO meta VALUES ('forgotten_before', ?)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value
