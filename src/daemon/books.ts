@@ -70,8 +70,8 @@ export async function openBooks(
     if (error instanceof StoreError && error.fatal) death.resolve(error);
   };
   const store = await SqliteStore.open(folder, { committed: (elapsed) => metrics.commit(seconds(elapsed)) });
-  const { balances, tracked, gaps, containers, ends, holds: allocations } = stored;
-  const restored = { balances, allocations, tracked, gaps, containers, ends };
+  const { balances, tracked, gaps, containers, ends, used, holds: allocations } = stored;
+  const restored = { balances, allocations, tracked, gaps, containers, ends, used };
   const told = { store: counted(store, metrics), onTrouble, learn: (one: Lesson) => learning.learn(one) };
   const accounts = new LocalAccounts({ ...told, ...restored, clock, owner, policy });
   const retention = new Retention({ store, accounts, onTrouble });

@@ -27,6 +27,8 @@ export interface AccountsOptions {
   readonly containers?: readonly StoredContainer[];
   /** When those that are over ended, oldest first. */
   readonly ends?: readonly (readonly [string, Instant])[];
+  /** Until when requests have paid for machines without one, by machine. */
+  readonly used?: readonly (readonly [string, Instant])[];
   /** Told of every write that failed. */
   readonly onTrouble: (error: unknown) => void;
   /** Told of every ending that says how long such work takes. */

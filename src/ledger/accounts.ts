@@ -85,7 +85,7 @@ export class LocalAccounts implements Accounts, Till, ContainerTill {
     for (const change of options.balances) this.book.load(change);
     for (const row of options.allocations ?? []) this.allocations.load(row);
     for (const stored of options.containers ?? []) this.leases.resume(stored);
-    this.leases.recall(options.ends ?? []);
+    this.leases.recall(options.ends ?? [], options.used ?? []);
     this.containers = new Containers(this);
     this.#pulse = new Pulse(options.clock);
   }

@@ -236,9 +236,10 @@ export class Leases {
     this.#over.add(id, lease.sharing.lease.at);
   }
 
-  /** Ends of leases, oldest first, after a restart. */
-  recall(ends: readonly (readonly [string, Instant])[]): void {
+  /** After a restart: ends of leases, oldest first, and of what machines without a container were used for. */
+  recall(ends: readonly (readonly [string, Instant])[], used: typeof ends): void {
     for (const [id, end] of ends) this.#over.add(id, end);
+    for (const [machine, end] of used) this.#ended.set(machine, end);
   }
 
   /** As it is to be charged: no time of one container is charged twice, whatever is said of its start. */

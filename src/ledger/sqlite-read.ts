@@ -5,7 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { LeaseState } from "../metering/lease.ts";
 import type { NanoUsd } from "../metering/money.ts";
 import type { Part } from "../metering/part.ts";
-import { durationUs, type Instant, instantUs } from "../metering/time.ts";
+import { DAY, durationUs, type Instant, instantUs } from "../metering/time.ts";
 import type { BalanceChange } from "./book.ts";
 import type { StoredContainer } from "./container-lease.ts";
 import { gapsOf } from "./fold.ts";
@@ -28,6 +28,8 @@ export interface Stored {
   readonly ended: readonly StoredContainer[];
   /** When leases of containers ended, by what their provider calls them, oldest first. */
   readonly ends: readonly (readonly [string, Instant])[];
+  /** Until when requests have paid for machines whose container nobody had told of, by machine. */
+  readonly used: readonly (readonly [string, Instant])[];
   readonly holds: readonly HeldRow[];
   /** What entries say already of requests that are open, by the request. */
   readonly posted: ReadonlyMap<string, readonly Part[]>;
@@ -72,6 +74,10 @@ export function readStored(database: DatabaseSync, from: Instant): Stored {
       .prepare("SELECT key, at FROM containers WHERE is_over > 0 ORDER BY at")
       .all()
       .map(({ key, at }) => [String(key).replace(/@\d+$/, ""), instantUs(Number(at))]),
+    used: database
+      .prepare(USED)
+      .all(Math.max(0, highWater - DAY))
+      .map(({ machine, until }) => [String(machine), instantUs(Number(until))]),
     holds: database.prepare("SELECT held, joined FROM reservations").all().map(heldRow),
     posted: Map.groupBy(postedRows(database), ({ request }) => request),
     earlier: earlierOf(database),
@@ -111,6 +117,17 @@ function earlierOf(database: DatabaseSync): ReadonlyMap<string, NanoUsd> {
   statement.setReadBigInts(true);
   return new Map(statement.all().map(({ request, amount }) => [String(request), amount as NanoUsd]));
 }
+
+/** Since the last container there was over; of a day at most, for its provider is asked within a minute. */
+const USED = `WITH known AS (
+    SELECT named.value AS machine, max(at) AS at, min(is_over) AS is_over
+    FROM containers, json_each(state, '$.machines') AS named GROUP BY 1)
+  SELECT entries.machine AS machine, max(entries.at + elapsed) AS until
+  FROM entries LEFT JOIN known ON known.machine = entries.machine
+  WHERE entries.at >= ? AND kind IN ('settled', 'startup') AND request IS NOT NULL
+    AND entries.machine IS NOT NULL AND entries.at >= coalesce(known.at, 0)
+    AND coalesce(known.is_over, 1) > 0
+  GROUP BY 1`;
 
 const OF_OPEN = `kind IN ('settled', 'startup')
   AND request IN (SELECT json_extract(held, '$.request') FROM reservations

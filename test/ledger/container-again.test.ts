@@ -185,3 +185,22 @@ test("a price that falls counts at once where a request runs, seen or not", asyn
   await watch(house, 2);
   t.is((await one.settle(RELAYED)).charged, usd("0.003"));
 });
+
+test("a machine that was used before anybody told of its container is not billed for that again after a restart", async (t) => {
+  const house = await houseOf(t, rules);
+  await request(house, 3);
+  await watch(house, 1);
+  const next = await restarted(t, house, 6 * SECOND);
+  next.accounts.containers.seen(container());
+  await watch(next, 2);
+  check(t, next, "3 s by a request, 9 s by nobody", { idle: "0.0045", settled: "0.003" });
+  next.accounts.containers.off("i-0a1", next.accounts.now());
+  await next.accounts.heartbeat();
+  // The same once that life is over, and somebody comes before the next one is seen.
+  const start = next.accounts.now();
+  await request(next, 2);
+  const third = await restarted(t, next, 3 * SECOND);
+  third.accounts.containers.seen(container({ id: "i-0a2", start }));
+  await watch(third, 1);
+  check(t, third, "2 s by a request, 4 s by nobody", { idle: "0.0065", settled: "0.005" });
+});

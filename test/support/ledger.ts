@@ -144,10 +144,11 @@ export async function openHouse(folder: string, clock: HandClock, policy: Policy
   const { clock: ledgerClock, owner, stored, recovered, learning } = openStored(folder, clock, policy);
   const disk = new Gate(await SqliteStore.open(folder, { committed: () => undefined }));
   const troubles: unknown[] = [];
-  const { balances, tracked, gaps, containers, ends, holds: allocations } = stored;
+  const { balances, tracked, gaps, containers, ends, used, holds: allocations } = stored;
   const onTrouble = (error: unknown) => void troubles.push(error);
   const learn = (lesson: Lesson) => learning.learn(lesson);
-  const known = { store: disk, clock: ledgerClock, owner, policy, balances, tracked, gaps, containers, ends };
+  const kept = { balances, tracked, gaps, containers, ends, used };
+  const known = { store: disk, clock: ledgerClock, owner, policy, ...kept };
   const options = { ...known, allocations, onTrouble, learn };
   const accounts = new LocalAccounts(options);
   (await accounts.prepare(policy))();
