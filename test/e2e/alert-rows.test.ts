@@ -152,7 +152,7 @@ test("D59: an hour far dearer than those of the days before is told, and only th
   t.like(told[0], { severity: "warning", figures: { usual_usd: "0.011" } });
 });
 
-test("D64: Slack and Teams are each sent what they take, and JSON beside them", async (t) => {
+test("C31, D64: Slack and Teams are each sent what they take, and JSON beside them", async (t) => {
   const kinds = ["slack", "teams", "json"] as const;
   const receivers = await Promise.all(kinds.map(() => startReceiver()));
   const webhooks = kinds.map((format, index) => {

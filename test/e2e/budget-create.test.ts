@@ -25,7 +25,7 @@ test("D44: a new budget stands in the policy file, begins with what it would hav
   t.deepEqual([await ask("ann"), await ask("bob")], [402, 200]);
 });
 
-test("a budget per user can be made, and a file without budgets gets the list", async (t) => {
+test("D06: a budget per user can be made, and a file without budgets gets the list", async (t) => {
   const { ask, edit } = await begin(t, "  []");
   t.deepEqual([await ask("ann"), await ask("bob")], [200, 200]);
   const keys = { per: "user", limit_usd: "0.04", on_limit: "block" };

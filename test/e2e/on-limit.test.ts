@@ -67,14 +67,14 @@ test("ignore: served, and nothing is said", async (t) => {
   t.is(reply.headers["x-budgetguard-warning"], undefined);
 });
 
-test("D15: warn: served, with a header", async (t) => {
+test("D15, E22a: warn: served, with a header", async (t) => {
   const { reply } = await second(t, "on_limit: warn");
   t.is(reply.status, 200);
   t.is(reply.headers["x-budgetguard-upstream"], "big");
   t.is(reply.headers["x-budgetguard-warning"], "budget day is over its limit: 0.60 of 0.35 USD used or held");
 });
 
-test("soft_limit: served, and told what would cost less", async (t) => {
+test("E22b: soft_limit: served, and told what would cost less", async (t) => {
   const { reply, gateway } = await second(t, "on_limit: soft_limit");
   t.is(reply.status, 200);
   t.is(reply.headers["x-budgetguard-upstream"], "big");
@@ -86,7 +86,7 @@ test("soft_limit: served, and told what would cost less", async (t) => {
   t.regex(scraped, /^budgetguard_decisions_total\{action="soft_limit",budget="day"\} 1$/m);
 });
 
-test("D16: block: refused, before anything is sent", async (t) => {
+test("D16, E01, E22c: block: refused, before anything is sent", async (t) => {
   const { reply, big } = await second(t, "on_limit: block");
   t.is(reply.status, 402);
   t.regex(
@@ -194,7 +194,7 @@ budgets:
   });
 });
 
-test("D18, D41: queue: it waits until money frees, is shown while it does, and is then served", async (t) => {
+test("D03, D18, D35, D41: queue: it waits until money frees, is shown while it does, and is then served", async (t) => {
   const bench = await begin(t, budgetLine("on_limit: queue, max_wait: 1h"));
   const { gateway, big, small } = bench;
   const first = image(bench, "first");

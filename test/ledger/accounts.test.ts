@@ -50,7 +50,7 @@ function check(t: ExecutionContext, house: House, expected: { held: string; sett
   t.deepEqual(stored(house.folder), [{ settled: balance.settled, held: balance.held }], "on disk");
 }
 
-test("what is admitted is on disk: its hold, its entry, its balance, its decision", async (t) => {
+test("E02: what is admitted is on disk: its hold, its entry, its balance, its decision", async (t) => {
   const house = await houseOf(t, paid());
   const asked = task();
   permit(await house.admit(asked));
