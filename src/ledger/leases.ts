@@ -236,7 +236,7 @@ export class Leases {
     this.#over.add(id, lease.sharing.lease.at);
   }
 
-  /** After a restart: ends of leases, oldest first, and of what machines without a container were used for. */
+  /** After a restart: ends of leases, oldest first, and until when machines without a container were used. */
   recall(ends: readonly (readonly [string, Instant])[], used: typeof ends): void {
     for (const [id, end] of ends) this.#over.add(id, end);
     for (const [machine, end] of used) this.#ended.set(machine, end);
