@@ -125,7 +125,7 @@ const USED = `WITH known AS (
   SELECT entries.machine AS machine, max(entries.at + elapsed) AS until
   FROM entries LEFT JOIN known ON known.machine = entries.machine
   WHERE entries.at >= ? AND kind IN ('settled', 'startup') AND request IS NOT NULL
-    AND entries.machine IS NOT NULL AND entries.at >= coalesce(known.at, 0)
+    AND amount > 0 AND entries.machine IS NOT NULL AND entries.at >= coalesce(known.at, 0)
     AND coalesce(known.is_over, 1) > 0
   GROUP BY 1`;
 

@@ -75,7 +75,8 @@ budgets:
     /\nIt ended as cut at up \(other\), after .* s: budget cut had no money for more time\.\n/,
   );
   const lines = await eventually("the access log is written", () => {
-    const all = gateway.accessLines();
+    // On a slow machine the log may have a word of its own between them.
+    const all = gateway.accessLines().filter((line) => line.client_request_id !== undefined);
     return all.length === Object.keys(asked).length && all;
   });
   for (const line of lines) t.is(line.outcome, told[String(line.client_request_id)]);
