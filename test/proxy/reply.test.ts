@@ -145,6 +145,12 @@ test("a cut names its budget, whenever it came: before anything was sent, in a s
   }
 });
 
+test("who has shared a start-up and was cut before anything was sent is told by which budget", (t) => {
+  const cut = { kind: "cut", budget: "day", reason: "budget day has no money for more time" } as const;
+  const relayed = owing({ kind: "unsent", why: "cut", replayable: false, cause: new Interrupted(cut) });
+  t.like(relayed, { kind: "ended", ending: { outcome: "cut" }, fault: cut });
+});
+
 test("a reason phrase is printable ASCII of at most 200 bytes, whatever the message", async (t) => {
   const message = `line\r\nSet-Cookie: a=b \u{1f4b8} ${"x".repeat(500)}`;
   const got = await said(t, (r) => reply(r, { kind: "no_upstream", reason: message, cause: "upstreams" }));
