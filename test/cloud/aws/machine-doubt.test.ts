@@ -2,29 +2,15 @@
 // runs that ended, and gateways that were killed before they had seen what there was.
 
 import test, { type ExecutionContext } from "ava";
-import { type DurationUs, MINUTE as MINUTE_US, seconds } from "../../../src/metering/time.ts";
 import type { Lifecycle } from "../../../src/policy/container.ts";
-import { nim, Studio } from "../../support/clouds/aws-studio.ts";
+import { desired, IDLE, LIFECYCLE, studioOf as openStudio } from "../../support/clouds/group-studio.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const SET = "autoscaling:SetDesiredCapacity";
 
-const LIFECYCLE: Lifecycle = {
-  ...{ wake: "never", keepWarm: undefined, startupEstimate: seconds(60), startupTimeout: seconds(1800) },
-  stopAfterIdle: "never",
-};
-const IDLE: Lifecycle = { ...LIFECYCLE, stopAfterIdle: (10 * MINUTE_US) as DurationUs };
-
-async function studioOf(t: ExecutionContext, lifecycle: Lifecycle, desired = 0, isCounted = false) {
-  const studio = await Studio.open(t, [nim("flux", { lifecycle })], isCounted);
-  studio.fake.world.group("pool", { desired });
-  studio.fake.world.service("flux", "pool", { desired });
-  await studio.begin();
-  return studio;
-}
-
-const desired = (studio: Studio) => studio.fake.world.state.groups[0]?.desired;
+const studioOf = (t: ExecutionContext, lifecycle: Lifecycle, desiredThen = 0, isCounted = false) =>
+  openStudio(t, lifecycle, desiredThen, isCounted);
 
 test("a dry run leaves up what is to be turned off, says so, and does not forget it", async (t) => {
   const studio = await studioOf(t, IDLE);

@@ -1,30 +1,13 @@
 // What a gateway that was killed still has to do to its machines, and whose machines it leaves alone: over an
 // Auto Scaling group of AWS and a ledger on disk.
 
-import test, { type ExecutionContext } from "ava";
-import { type DurationUs, MINUTE as MINUTE_US, seconds } from "../../../src/metering/time.ts";
-import type { Lifecycle } from "../../../src/policy/container.ts";
+import test from "ava";
 import { nim, Studio } from "../../support/clouds/aws-studio.ts";
+import { desired, IDLE, LIFECYCLE, studioOf } from "../../support/clouds/group-studio.ts";
 import { rows } from "../../support/ledger.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
-
-const LIFECYCLE: Lifecycle = {
-  ...{ wake: "never", keepWarm: undefined, startupEstimate: seconds(60), startupTimeout: seconds(1800) },
-  stopAfterIdle: "never",
-};
-const IDLE: Lifecycle = { ...LIFECYCLE, stopAfterIdle: (10 * MINUTE_US) as DurationUs };
-
-async function studioOf(t: ExecutionContext, lifecycle: Lifecycle, desired = 0) {
-  const studio = await Studio.open(t, [nim("flux", { lifecycle })]);
-  studio.fake.world.group("pool", { desired });
-  studio.fake.world.service("flux", "pool", { desired });
-  await studio.begin();
-  return studio;
-}
-
-const desired = (studio: Studio) => studio.fake.world.state.groups[0]?.desired;
 
 test("a machine whose last container was told to stop is turned off by the next gateway", async (t) => {
   for (const hadStarted of [true, false]) {
